@@ -1,0 +1,94 @@
+use haggle_core::Seeds;
+
+/// The shape of an environment: a block of independent copies, each with the same number of agents.
+///
+/// Rows are copy-major: the row of agent `a` in copy `c` is `c * agents + a`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvSpec {
+    /// Independent copies that step together.
+    pub copies: usize,
+    /// Agents per copy, padded to the largest number; an absent agent's mask is empty.
+    pub agents: usize,
+    /// Width of an agent's observation: what the policy sees.
+    pub obs_width: usize,
+    /// Width of an agent's global state: what a centralised critic sees besides (0: nothing).
+    pub state_width: usize,
+    /// Length of the ladder: the number of actions.
+    pub rungs: usize,
+    /// Number of constraint costs per agent and step (the Lagrangian prices them).
+    pub constraints: usize,
+    /// Names of the constraints, for logs.
+    pub constraint_names: Vec<String>,
+}
+
+impl EnvSpec {
+    /// Rows of a step: copies x agents.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.copies * self.agents
+    }
+}
+
+/// How a step ended. Both at once cannot be said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StepEnd {
+    /// The episode goes on.
+    #[default]
+    Go,
+    /// It is over: nothing more can be earned, the value of what follows is 0.
+    Terminated,
+    /// It was cut off: what follows is worth the value of the final observation.
+    Truncated,
+}
+
+/// What every agent sees. Slices are borrowed from the learner's buffers.
+#[derive(Debug)]
+pub struct ObserveOut<'a> {
+    /// `rows x obs_width`.
+    pub obs: &'a mut [f32],
+    /// `rows x state_width`.
+    pub state: &'a mut [f32],
+    /// `rows`: the allowed rungs, bit r = rung r; 0 = absent agent.
+    pub mask: &'a mut [u64],
+}
+
+/// What a step brought.
+#[derive(Debug)]
+pub struct StepOut<'a> {
+    /// `rows`.
+    pub reward: &'a mut [f32],
+    /// `rows x constraints`: expected to be <= 0 on average when the constraint holds.
+    pub cost: &'a mut [f32],
+    /// `copies`.
+    pub end: &'a mut [StepEnd],
+    /// Observation after the last step of a copy whose `end` is [`StepEnd::Truncated`]; other rows are left alone.
+    pub last: ObserveOut<'a>,
+}
+
+/// A pricing problem in time: a block of copies that step together.
+///
+/// A copy whose episode ends is reset inside `step`; the next `observe` shows the new episode. Same seeds, same actions:
+/// same numbers, bit for bit.
+pub trait Env: Send {
+    /// Its shape.
+    fn spec(&self) -> &EnvSpec;
+
+    /// Starts every copy anew; copy `c` draws from `seeds.indexed(c)`.
+    fn reset(&mut self, seeds: &Seeds);
+
+    /// Writes what every agent sees now.
+    fn observe(&self, out: &mut ObserveOut<'_>);
+
+    /// Every agent sets its price: `rungs` has one entry per row (absent agents: any). Rungs outside the mask are a bug
+    /// of the caller.
+    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>);
+
+    /// Everything that is needed to go on from here, for an exact resume.
+    fn save(&self) -> Vec<u8>;
+
+    /// Goes on from what [`Env::save`] returned.
+    ///
+    /// # Errors
+    /// One sentence when the bytes are not a state of this environment.
+    fn load(&mut self, state: &[u8]) -> Result<(), String>;
+}
