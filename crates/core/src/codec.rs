@@ -78,7 +78,13 @@ impl<'a> Frames<'a> {
     /// Iterates over the frames in `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, offset: 0 }
+        Self::starting_at(bytes, 0)
+    }
+
+    /// Iterates over the frames from byte `offset` (at most the length) to the end of `bytes`.
+    #[must_use]
+    pub fn starting_at(bytes: &'a [u8], offset: usize) -> Self {
+        Self { bytes, offset }
     }
 
     /// Where the next frame begins: after an error, how many bytes were sound.

@@ -14,6 +14,7 @@ mod pmf;
 mod policy;
 mod price;
 mod seed;
+mod segment;
 mod state;
 mod visit;
 
@@ -30,5 +31,6 @@ pub use pmf::{Draw, Pmf, PmfError};
 pub use policy::{Observation, Policy, PolicyError};
 pub use price::PriceMinor;
 pub use seed::Seeds;
+pub use segment::{SEGMENT_EXTENSION, SEGMENT_MAGIC, SegmentError, read_segment, write_segment};
 pub use state::{CategoryState, ItemState, Loyalty, MemoryRates};
 pub use visit::{SessionContext, ShelfEntry, Visit};
