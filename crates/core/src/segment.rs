@@ -43,11 +43,13 @@ pub fn write_segment(offers: &[Offer]) -> Vec<u8> {
 /// # Errors
 /// When the bytes are no segment, or any frame of it is unsound: a segment is read whole or not at all.
 pub fn read_segment(bytes: &[u8]) -> Result<Vec<Offer>, SegmentError> {
-    let body = bytes.strip_prefix(&SEGMENT_MAGIC).ok_or(SegmentError::Magic)?;
+    if !bytes.starts_with(&SEGMENT_MAGIC) {
+        return Err(SegmentError::Magic);
+    }
     let mut offers = Vec::new();
-    let mut frames = Frames::new(body);
+    let mut frames = Frames::starting_at(bytes, SEGMENT_MAGIC.len());
     loop {
-        let byte = SEGMENT_MAGIC.len() + frames.offset();
+        let byte = frames.offset();
         let Some(frame) = frames.next() else {
             return Ok(offers);
         };
