@@ -104,11 +104,11 @@ impl Loyalty {
         self.counts.iter().sum()
     }
 
-    /// Log of the smoothed share of one of `agents` items among the choices; prior weight .15 an item.
+    /// Log of the smoothed share of one of `agents` items among the choices; the prior weighs 1.5 choices, spread evenly.
     #[must_use]
     pub fn log_share(&self, agent: usize, agents: usize) -> f32 {
-        const PRIOR: f32 = 0.15;
-        ((self.count(agent) + PRIOR) / (self.total() + PRIOR * agents as f32)).ln()
+        const PRIOR_CHOICES: f32 = 1.5;
+        ((self.count(agent) + PRIOR_CHOICES / agents as f32) / (self.total() + PRIOR_CHOICES)).ln()
     }
 }
 
