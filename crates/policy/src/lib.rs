@@ -1,1 +1,20 @@
-//! haggle-policy
+//! Policies as they are served: the bundle (a folder named by its digest), its checks, and the forward pass in plain
+//! Rust. Nothing here knows a tensor library, a clock or a socket.
+//!
+//! A bundle is the only thing that crosses from learning to serving. Whoever loads one has seen its digest, shapes,
+//! feature specification, ladders and probe vectors checked.
+
+mod bundle;
+mod error;
+mod fixed;
+mod manifest;
+mod mlp;
+mod network;
+mod tensors;
+
+pub use bundle::{Bundle, MANIFEST_FILE, PolicyKind, TENSORS_FILE};
+pub use error::BundleError;
+pub use fixed::FixedPolicy;
+pub use manifest::{Activation, DataSource, FORMAT, Manifest, Model, Probe, Provenance, Terms};
+pub use mlp::MlpPolicy;
+pub use network::{Layer, Network, NetworkError};

@@ -1,0 +1,406 @@
+use crate::manifest::{Activation, FORMAT, Manifest, Model, Probe, Terms};
+use crate::{BundleError, FixedPolicy, MlpPolicy, Network, tensors};
+use haggle_core::{
+    Digest, FEATURE_WIDTH, Mask, Observation, Pmf, Policy, PolicyError, Seeds, feature_spec_digest,
+};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Name of the manifest inside a bundle's folder.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// Name of the tensor file inside a bundle's folder.
+pub const TENSORS_FILE: &str = "policy.safetensors";
+/// Largest difference between a probe's score and the one computed here.
+pub const PROBE_TOLERANCE: f32 = 1e-4;
+const PROBES: usize = 16;
+
+/// An immutable policy with everything that is needed to serve it; its digest is its name.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    manifest: Manifest,
+    policy: PolicyKind,
+    digest: Digest,
+    manifest_bytes: Vec<u8>,
+    tensor_bytes: Vec<u8>,
+}
+
+/// The policy inside a bundle.
+#[derive(Clone, Debug)]
+pub enum PolicyKind {
+    /// A network.
+    Mlp(MlpPolicy),
+    /// One rung per item.
+    Fixed(FixedPolicy),
+}
+
+impl Bundle {
+    /// A bundle around a network, with probe vectors computed here.
+    ///
+    /// # Errors
+    /// When network and terms do not fit each other.
+    pub fn mlp(terms: Terms, network: &Network) -> Result<Self, BundleError> {
+        let model = Model::Mlp {
+            activation: Activation::Tanh,
+            hidden: network.hidden(),
+        };
+        let (mean, std) = network.normaliser();
+        let probe = Probes::around(&terms, mean, std);
+        let policy = MlpPolicy::new(network.clone(), terms.floor, Digest::of(&[]));
+        let policy = PolicyKind::Mlp(policy);
+        Self::with_probes(
+            terms,
+            model,
+            network.outputs(),
+            &policy,
+            &probe,
+            &tensors::encode(network)?,
+        )
+    }
+
+    /// A bundle that shows `rungs[item]`, items in the catalogue's order.
+    ///
+    /// # Errors
+    /// When rungs and terms do not fit each other.
+    pub fn fixed(terms: Terms, rungs: Vec<u8>) -> Result<Self, BundleError> {
+        let width = terms.catalog.rungs_max();
+        let probe = Probes::around(&terms, &[0.0; FEATURE_WIDTH], &[1.0; FEATURE_WIDTH]);
+        let policy = FixedPolicy::new(rungs.clone(), width, terms.floor, Digest::of(&[]));
+        let policy = PolicyKind::Fixed(policy);
+        let model = Model::Fixed { rungs };
+        Self::with_probes(terms, model, width, &policy, &probe, &tensors::encode_empty()?)
+    }
+
+    fn with_probes(
+        terms: Terms,
+        model: Model,
+        rungs: usize,
+        policy: &PolicyKind,
+        probes: &Probes,
+        tensor_bytes: &[u8],
+    ) -> Result<Self, BundleError> {
+        let answer = |probe| {
+            let (item, features, mask) = probes.input(&terms, probe);
+            let logits = policy
+                .logits(observe(item, &features), mask)
+                .map_err(|source| BundleError::ProbeInput { probe, source })?;
+            Ok(Probe {
+                item,
+                features,
+                mask,
+                logits,
+            })
+        };
+        let probes = (0..PROBES).map(answer).collect::<Result<_, BundleError>>()?;
+        let manifest = Manifest {
+            format: FORMAT,
+            model,
+            feature_spec: feature_spec_digest(),
+            obs_width: FEATURE_WIDTH,
+            rungs,
+            terms,
+            probes,
+        };
+        let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(BundleError::Manifest)?;
+        bytes.push(b'\n');
+        Self::from_bytes(&bytes, tensor_bytes)
+    }
+
+    /// A bundle from the content of its two files, after all checks.
+    ///
+    /// # Errors
+    /// When any of the checks fails; see [`BundleError`].
+    pub fn from_bytes(manifest_bytes: &[u8], tensor_bytes: &[u8]) -> Result<Self, BundleError> {
+        let manifest = parse(manifest_bytes)?;
+        check_terms(&manifest)?;
+        let digest = Digest::of_parts(&[manifest_bytes, tensor_bytes]);
+        let bundle = Self {
+            policy: PolicyKind::of(&manifest, tensor_bytes, digest)?,
+            digest,
+            manifest_bytes: manifest_bytes.to_vec(),
+            tensor_bytes: tensor_bytes.to_vec(),
+            manifest,
+        };
+        bundle.check_probes()?;
+        Ok(bundle)
+    }
+
+    /// The bundle in a folder, after all checks; the folder must bear the bundle's digest as its name.
+    ///
+    /// # Errors
+    /// When a file cannot be read or any of the checks fails; see [`BundleError`].
+    pub fn load(folder: &Path) -> Result<Self, BundleError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|source| BundleError::Read { path, source })
+        };
+        let (manifest, tensors) = (read(MANIFEST_FILE)?, read(TENSORS_FILE)?);
+        let digest = Digest::of_parts(&[&manifest, &tensors]);
+        let real = fs::canonicalize(folder).map_err(|source| BundleError::Read {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let name = real.file_name().unwrap_or_default().to_string_lossy();
+        if name != digest.short() && name != digest.to_string() {
+            let folder = name.into_owned();
+            return Err(BundleError::Name { folder, digest });
+        }
+        Self::from_bytes(&manifest, &tensors)
+    }
+
+    /// Writes the bundle into `parent`, in a folder named by the first 12 digits of its digest: whole or not at all.
+    /// A folder that already holds this bundle is left alone.
+    ///
+    /// # Errors
+    /// When something cannot be written, or the folder exists and holds something else.
+    pub fn write(&self, parent: &Path) -> Result<(Digest, PathBuf), BundleError> {
+        let folder = parent.join(self.digest.short());
+        if folder.exists() {
+            let there = Self::load(&folder)?;
+            return if there.digest == self.digest {
+                Ok((self.digest, folder))
+            } else {
+                Err(BundleError::Name {
+                    folder: self.digest.short(),
+                    digest: there.digest,
+                })
+            };
+        }
+        let draft = parent.join(format!(".{}.{}", self.digest.short(), std::process::id()));
+        let write = |path: &Path, bytes: &[u8]| {
+            File::create(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        };
+        let sync = |path: &Path| File::open(path).and_then(|folder| folder.sync_all());
+        fs::create_dir_all(&draft)
+            .and_then(|()| write(&draft.join(MANIFEST_FILE), &self.manifest_bytes))
+            .and_then(|()| write(&draft.join(TENSORS_FILE), &self.tensor_bytes))
+            .and_then(|()| sync(&draft))
+            .and_then(|()| fs::rename(&draft, &folder))
+            .and_then(|()| sync(parent))
+            .map_err(|source| {
+                // Best effort: the write has failed already, and its own error is the one to tell.
+                let _ = fs::remove_dir_all(&draft);
+                BundleError::Write {
+                    path: folder.clone(),
+                    source,
+                }
+            })?;
+        Ok((self.digest, folder))
+    }
+
+    /// Its manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The market that it prices, and on which terms.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.manifest.terms
+    }
+
+    /// The policy inside.
+    #[must_use]
+    pub fn policy(&self) -> &PolicyKind {
+        &self.policy
+    }
+
+    /// The scores of an observation, one per rung, before mask and floor.
+    ///
+    /// # Errors
+    /// When the observation does not fit the policy.
+    pub fn logits(&self, observation: Observation<'_>, allowed: Mask) -> Result<Vec<f32>, PolicyError> {
+        self.policy.logits(observation, allowed)
+    }
+
+    fn check_probes(&self) -> Result<(), BundleError> {
+        if self.manifest.probes.is_empty() {
+            return Err(BundleError::NoProbes);
+        }
+        for (number, probe) in self.manifest.probes.iter().enumerate() {
+            let input = |source| BundleError::ProbeInput {
+                probe: number,
+                source,
+            };
+            let observation = observe(probe.item, &probe.features);
+            let logits = self.logits(observation, probe.mask).map_err(input)?;
+            self.pmf(observation, probe.mask).map_err(input)?;
+            let width = PolicyError::Width {
+                expected: logits.len(),
+                got: probe.logits.len(),
+            };
+            if logits.len() != probe.logits.len() {
+                return Err(input(width));
+            }
+            let apart = logits
+                .iter()
+                .zip(&probe.logits)
+                .map(|(got, made)| (got - made).abs());
+            let difference = apart.fold(0.0, |worst, next| if next <= worst { worst } else { next });
+            if difference.is_nan() || difference > PROBE_TOLERANCE {
+                return Err(BundleError::Probe {
+                    probe: number,
+                    difference,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Policy for Bundle {
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn pmf(&self, observation: Observation<'_>, allowed: Mask) -> Result<Pmf, PolicyError> {
+        match &self.policy {
+            PolicyKind::Mlp(policy) => policy.pmf(observation, allowed),
+            PolicyKind::Fixed(policy) => policy.pmf(observation, allowed),
+        }
+    }
+}
+
+impl PolicyKind {
+    fn of(manifest: &Manifest, tensor_bytes: &[u8], digest: Digest) -> Result<Self, BundleError> {
+        let floor = manifest.terms.floor;
+        match &manifest.model {
+            Model::Mlp {
+                activation: Activation::Tanh,
+                hidden,
+            } => {
+                let mut widths = vec![manifest.obs_width];
+                widths.extend(hidden);
+                widths.push(manifest.rungs);
+                let network = tensors::decode(tensor_bytes, &widths)?;
+                Ok(Self::Mlp(MlpPolicy::new(network, floor, digest)))
+            }
+            Model::Fixed { rungs } => {
+                tensors::decode_empty(tensor_bytes)?;
+                check_fixed(manifest, rungs)?;
+                let policy = FixedPolicy::new(rungs.clone(), manifest.rungs, floor, digest);
+                Ok(Self::Fixed(policy))
+            }
+        }
+    }
+
+    fn logits(&self, observation: Observation<'_>, allowed: Mask) -> Result<Vec<f32>, PolicyError> {
+        match self {
+            Self::Mlp(policy) => policy.logits(observation.features),
+            Self::Fixed(policy) => policy.logits(observation.item, allowed),
+        }
+    }
+}
+
+/// Inputs for probes: spread around the normaliser, drawn from the run's seed, items in turn.
+struct Probes {
+    seeds: Seeds,
+    mean: Vec<f32>,
+    std: Vec<f32>,
+}
+
+impl Probes {
+    fn around(terms: &Terms, mean: &[f32], std: &[f32]) -> Self {
+        Self {
+            seeds: Seeds::new(terms.provenance.seed).named("probes"),
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+        }
+    }
+
+    fn input(&self, terms: &Terms, probe: usize) -> (usize, Vec<f32>, Mask) {
+        let items = terms.catalog.items();
+        let item = probe % items.len().max(1);
+        let value = |n: usize| {
+            let uniform = self.seeds.uniform_of(format!("{probe}/{n}").as_bytes()) as f32;
+            self.mean[n] + self.std[n] * (6.0 * uniform - 3.0)
+        };
+        let mask = items.get(item).map_or(Mask::NONE, haggle_core::Item::supported);
+        (item, (0..self.mean.len()).map(value).collect(), mask)
+    }
+}
+
+fn observe(item: usize, features: &[f32]) -> Observation<'_> {
+    Observation { item, features }
+}
+
+/// The version is looked at first: a manifest of another format need not have today's fields.
+fn parse(bytes: &[u8]) -> Result<Manifest, BundleError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let version: Version = serde_json::from_slice(bytes).map_err(BundleError::Manifest)?;
+    if version.format != FORMAT {
+        return Err(BundleError::Format { got: version.format });
+    }
+    serde_json::from_slice(bytes).map_err(BundleError::Manifest)
+}
+
+fn check_terms(manifest: &Manifest) -> Result<(), BundleError> {
+    let expected = feature_spec_digest();
+    let got = manifest.feature_spec;
+    if got != expected || manifest.obs_width != FEATURE_WIDTH {
+        return Err(BundleError::FeatureSpec { got, expected });
+    }
+    let terms = &manifest.terms;
+    let ladder = terms.catalog.rungs_max();
+    if manifest.rungs != ladder {
+        return Err(BundleError::Rungs {
+            rungs: manifest.rungs,
+            ladder,
+        });
+    }
+    let range = |name, got: f64, sound: bool, expected| {
+        if sound {
+            Ok(())
+        } else {
+            Err(BundleError::Range { name, got, expected })
+        }
+    };
+    let share = |name, got: f32, sound: bool| range(name, f64::from(got), sound, "a share between 0 and 1");
+    let within = |value: f32| value > 0.0 && value <= 1.0;
+    let memory = &terms.memory;
+    range("floor", terms.floor, (0.0..=1.0).contains(&terms.floor), "0 to 1")?;
+    share("memory.reference", memory.reference, within(memory.reference))?;
+    share("memory.sales", memory.sales, within(memory.sales))?;
+    share(
+        "memory.loyalty_decay",
+        memory.loyalty_decay,
+        (0.0..1.0).contains(&memory.loyalty_decay),
+    )?;
+    let margin = terms.guardrails.margin_min;
+    range(
+        "guardrails.margin_min",
+        margin,
+        (0.0..1.0).contains(&margin),
+        "0 to below 1",
+    )?;
+    let limit = terms.price_index_limit.unwrap_or(1.0);
+    range(
+        "price_index_limit",
+        limit,
+        limit.is_finite() && limit > 0.0,
+        "a positive number",
+    )?;
+    let multiplier = terms.multiplier;
+    range(
+        "multiplier",
+        multiplier,
+        multiplier.is_finite() && multiplier >= 0.0,
+        "0 or more",
+    )
+}
+
+fn check_fixed(manifest: &Manifest, rungs: &[u8]) -> Result<(), BundleError> {
+    let items = manifest.terms.catalog.items();
+    let on_ladder = |item: &usize| {
+        let rung = rungs.get(*item).copied().map(usize::from);
+        rung.is_some_and(|rung| rung < items[*item].ladder.rungs())
+    };
+    match (0..items.len()).find(|item| !on_ladder(item)) {
+        Some(item) => Err(BundleError::FixedRung { item }),
+        None => Ok(()),
+    }
+}

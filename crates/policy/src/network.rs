@@ -1,0 +1,265 @@
+//! The forward pass: `x = clamp((obs - mean) / std, -10, 10)`, dense layers with tanh between them, linear scores.
+
+/// Normalised observations are clamped to this many standard deviations.
+const CLAMP: f32 = 10.0;
+
+/// One dense layer as a learner holds it: `y = W x + b`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Width of `x`.
+    pub inputs: usize,
+    /// Width of `y`.
+    pub outputs: usize,
+    /// `W`, row by row: `outputs x inputs`.
+    pub weight: Vec<f32>,
+    /// `b`.
+    pub bias: Vec<f32>,
+}
+
+/// A multi-layer perceptron with its input normaliser.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Network {
+    mean: Vec<f32>,
+    std: Vec<f32>,
+    layers: Vec<Dense>,
+    widest: usize,
+}
+
+/// A layer with its weights column by column: the inner loop runs over outputs, which are neighbours in memory.
+#[derive(Clone, Debug, PartialEq)]
+struct Dense {
+    columns: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// Why layers are no network.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum NetworkError {
+    /// There is no layer, or one of width 0.
+    #[error("layer {0} is missing or empty")]
+    Empty(usize),
+    /// Widths that do not fit.
+    #[error("{part}: {got} values, expected {expected}")]
+    Width {
+        /// Which part.
+        part: String,
+        /// What the neighbouring part needs.
+        expected: usize,
+        /// What there is.
+        got: usize,
+    },
+    /// NaN or an infinity.
+    #[error("{0} holds a value that is not finite")]
+    NotFinite(String),
+    /// A standard deviation of 0 or less.
+    #[error("obs.std of feature {0} is not positive")]
+    Std(usize),
+}
+
+impl Network {
+    /// A network of a normaliser and at least one layer, input side first.
+    ///
+    /// # Errors
+    /// When widths do not fit, a value is not finite, or a standard deviation is not positive.
+    pub fn new(mean: Vec<f32>, std: Vec<f32>, layers: &[Layer]) -> Result<Self, NetworkError> {
+        let mut width = mean.len();
+        check("obs.mean", &mean, width)?;
+        check("obs.std", &std, width)?;
+        if let Some(feature) = std.iter().position(|std| *std <= 0.0) {
+            return Err(NetworkError::Std(feature));
+        }
+        let mut widest = width;
+        for (n, layer) in layers.iter().enumerate() {
+            if layer.inputs == 0 || layer.outputs == 0 {
+                return Err(NetworkError::Empty(n));
+            }
+            if layer.inputs != width {
+                return Err(NetworkError::Width {
+                    part: format!("inputs of layer{n}"),
+                    expected: width,
+                    got: layer.inputs,
+                });
+            }
+            check(
+                &format!("layer{n}.weight"),
+                &layer.weight,
+                layer.inputs * layer.outputs,
+            )?;
+            check(&format!("layer{n}.bias"), &layer.bias, layer.outputs)?;
+            width = layer.outputs;
+            widest = widest.max(width);
+        }
+        if layers.is_empty() {
+            return Err(NetworkError::Empty(0));
+        }
+        Ok(Self {
+            mean,
+            std,
+            layers: layers.iter().map(Dense::new).collect(),
+            widest,
+        })
+    }
+
+    /// Width of an observation.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Number of scores.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.layers.last().map_or(0, |layer| layer.bias.len())
+    }
+
+    /// Widths of the hidden layers.
+    #[must_use]
+    pub fn hidden(&self) -> Vec<usize> {
+        let (_, hidden) = self.layers.split_last().expect("a network has a layer");
+        hidden.iter().map(|layer| layer.bias.len()).collect()
+    }
+
+    /// The normaliser: mean and standard deviation per feature.
+    #[must_use]
+    pub fn normaliser(&self) -> (&[f32], &[f32]) {
+        (&self.mean, &self.std)
+    }
+
+    /// The layers as a learner holds them, input side first.
+    #[must_use]
+    pub fn layers(&self) -> Vec<Layer> {
+        self.layers.iter().map(Dense::layer).collect()
+    }
+
+    /// The scores of an observation, one per rung.
+    ///
+    /// # Panics
+    /// When `obs` has another width than [`Network::inputs`].
+    #[must_use]
+    pub fn logits(&self, obs: &[f32]) -> Vec<f32> {
+        assert_eq!(obs.len(), self.inputs(), "width of the observation");
+        let mut x = Vec::with_capacity(self.widest);
+        let mut y = Vec::with_capacity(self.widest);
+        x.extend((0..obs.len()).map(|n| ((obs[n] - self.mean[n]) / self.std[n]).clamp(-CLAMP, CLAMP)));
+        for (n, layer) in self.layers.iter().enumerate() {
+            if n > 0 {
+                x.iter_mut().for_each(|value| *value = value.tanh());
+            }
+            layer.apply(&x, &mut y);
+            std::mem::swap(&mut x, &mut y);
+        }
+        x
+    }
+}
+
+impl Dense {
+    fn new(layer: &Layer) -> Self {
+        let mut columns = vec![0.0; layer.weight.len()];
+        for (output, row) in layer.weight.chunks_exact(layer.inputs).enumerate() {
+            for (input, weight) in row.iter().enumerate() {
+                columns[input * layer.outputs + output] = *weight;
+            }
+        }
+        Self {
+            columns,
+            bias: layer.bias.clone(),
+        }
+    }
+
+    fn layer(&self) -> Layer {
+        let outputs = self.bias.len();
+        let inputs = self.columns.len() / outputs;
+        let of = |at: usize| self.columns[at % inputs * outputs + at / inputs];
+        Layer {
+            inputs,
+            outputs,
+            weight: (0..self.columns.len()).map(of).collect(),
+            bias: self.bias.clone(),
+        }
+    }
+
+    fn apply(&self, x: &[f32], y: &mut Vec<f32>) {
+        y.clear();
+        y.extend_from_slice(&self.bias);
+        for (x, column) in x.iter().zip(self.columns.chunks_exact(self.bias.len())) {
+            for (y, weight) in y.iter_mut().zip(column) {
+                *y += x * weight;
+            }
+        }
+    }
+}
+
+fn check(part: &str, values: &[f32], expected: usize) -> Result<(), NetworkError> {
+    if values.len() != expected {
+        return Err(NetworkError::Width {
+            part: part.to_owned(),
+            expected,
+            got: values.len(),
+        });
+    }
+    if values.iter().any(|value| !value.is_finite()) {
+        return Err(NetworkError::NotFinite(part.to_owned()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn layer(inputs: usize, outputs: usize, weight: &[f32], bias: &[f32]) -> Layer {
+        Layer {
+            inputs,
+            outputs,
+            weight: weight.to_vec(),
+            bias: bias.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_tiny_net_computed_by_hand() {
+        // x = ((3-1)/2, clamp(99)) = (1, 10); hidden = tanh(1 + 2*10 - 20.5, 0.1*1 + 0) = tanh(0.5, 0.1)
+        // scores = (h0 + 10 h1, -h0 + 1)
+        let first = layer(2, 2, &[1.0, 2.0, 0.1, 0.0], &[-20.5, 0.0]);
+        let last = layer(2, 2, &[1.0, 10.0, -1.0, 0.0], &[0.0, 1.0]);
+        let net = Network::new(vec![1.0, 0.0], vec![2.0, 1.0], &[first, last]).expect("a network");
+        let logits = net.logits(&[3.0, 99.0]);
+        assert!((logits[0] - (0.462_117_2 + 0.996_680)).abs() < 1e-5, "{logits:?}");
+        assert!((logits[1] - (1.0 - 0.462_117_2)).abs() < 1e-6, "{logits:?}");
+        assert_eq!(net.hidden(), [2]);
+    }
+
+    #[test]
+    fn misfits_are_named() {
+        let net = |std: f32, weight: &[f32]| {
+            Network::new(vec![0.0], vec![std], &[layer(1, 2, weight, &[0.0, 0.0])])
+        };
+        let text = |std, weight: &[f32]| net(std, weight).expect_err("a misfit").to_string();
+        assert_eq!(text(0.0, &[1.0, 1.0]), "obs.std of feature 0 is not positive");
+        assert_eq!(text(1.0, &[1.0]), "layer0.weight: 1 values, expected 2");
+        assert_eq!(
+            text(1.0, &[1.0, f32::NAN]),
+            "layer0.weight holds a value that is not finite"
+        );
+        assert_eq!(
+            Network::new(vec![0.0], vec![1.0], &[]),
+            Err(NetworkError::Empty(0))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_transposed_loop_agrees_with_the_definition(
+            weight in prop::collection::vec(-2f32..2.0, 15), bias in prop::collection::vec(-2f32..2.0, 5),
+            obs in prop::collection::vec(-9f32..9.0, 3),
+        ) {
+            let net = Network::new(vec![0.0; 3], vec![1.0; 3], &[layer(3, 5, &weight, &bias)]).expect("a network");
+            for (row, score) in net.logits(&obs).iter().enumerate() {
+                let expected = bias[row] + (0..3).map(|n| weight[row * 3 + n] * obs[n]).sum::<f32>();
+                prop_assert!((score - expected).abs() < 1e-4);
+            }
+            prop_assert_eq!(&net.layers()[0].weight, &weight);
+        }
+    }
+}
