@@ -70,7 +70,7 @@ WHEELS = {
 }
 WHEEL_PYTHON = "3.11"  # which of torch's wheels; libtorch itself does not depend on Python
 KEPT_FOLDERS = ("torch/include/", "nvidia/cu13/include/", "nvidia/cu13/lib/")
-KEPT_FILES = ("torch/lib/libtorch_cpu.so", "torch/lib/libc10.so", "torch/lib/libgomp.so.1")
+KEPT_LIBRARIES = ("torch_cpu", "c10", "gomp", "arm_compute", "arm_compute_graph", "gfortran")  # and libnvpl_*: aarch64
 LEAN_DISK_BYTES = 700 << 20
 PLAIN_DISK_BYTES = 2600 << 20
 
@@ -81,6 +81,10 @@ REQUEST_TIMEOUT_S = 60
 
 class Stop(Exception):
     """The set-up cannot go on. The message is one sentence for the user."""
+
+
+class Spoiled(Stop):
+    """What was fetched so far is of no use, or in the way: it is removed."""
 
 
 class LeanFailed(Exception):
@@ -112,12 +116,21 @@ def cache_root() -> Path:
 
 
 def kept(name: str) -> bool:
-    return (name.startswith(KEPT_FOLDERS) and not name.endswith((".a", "/"))) or name in KEPT_FILES or is_notice(name)
+    """Is this member of a wheel needed?"""
+    if name.startswith(KEPT_FOLDERS):
+        return not name.endswith((".a", "/"))
+    return is_library(name) or is_notice(name)
+
+
+def is_library(name: str) -> bool:
+    stem = name.partition("torch/lib/lib")[2].partition(".so")[0]
+    return name.startswith("torch/lib/lib") and (stem in KEPT_LIBRARIES or stem.startswith("nvpl_"))
 
 
 def is_notice(name: str) -> bool:
-    """RECORD, METADATA and the licences of a wheel."""
-    return name.split("/")[0].endswith(".dist-info") and not name.endswith("/")
+    """The licences of a wheel, and what it says about itself. (pip rewrites RECORD, so that is not kept.)"""
+    folder, _, rest = name.partition("/")
+    return folder.endswith(".dist-info") and rest.startswith(("METADATA", "LICENSE", "NOTICE", "licenses/")) and rest[-1] != "/"
 
 
 # ---------------------------------------------------------------- pip: where the wheels are
@@ -155,7 +168,7 @@ def pip_error(result: subprocess.CompletedProcess) -> str:
     if any(word in text for word in unreachable):
         return "the package index could not be reached (no network, or a proxy pip does not know of)"
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:] or ["no message"]
-    return "pip said: " + errors[0].removeprefix("ERROR: ") if sys.version_info >= (3, 9) else "pip said: " + errors[0]
+    return "pip said: " + errors[0].replace("ERROR: ", "", 1)
 
 
 def locate(cpu: str, scratch: Path) -> list[dict]:
@@ -220,6 +233,8 @@ class RangeFile(io.RawIOBase):
             except (OSError, ValueError) as error:
                 fault = str(error)
             time.sleep(0.5 * 2**attempt)
+        if self.fetched:
+            raise Stop(f"the network failed on the way ({fault}); run this again to go on where it stopped")
         raise LeanFailed(f"reading a range failed {REQUEST_TRIES} times ({fault})")
 
     def readable(self) -> bool:
@@ -282,7 +297,7 @@ def extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, wante
             digest.update(block)
             sink.write(block)
     if wanted is not None and digest.hexdigest() != wanted:
-        raise Stop(f"{member.filename} does not match the sha256 in its wheel's RECORD; nothing was kept")
+        raise Spoiled(f"{member.filename} does not match the sha256 in its wheel's RECORD; nothing was kept")
     part.replace(path)
 
 
@@ -301,7 +316,7 @@ def fetch_lean(cpu: str, site: Path, scratch: Path) -> list[dict]:
             done, next_mark = 0, 0.25
             for member in members:
                 if ".." in member.filename.split("/") or member.filename.startswith("/"):
-                    raise Stop(f"the wheel of {wheel['name']} holds a file with an unsafe name")
+                    raise Spoiled(f"the wheel of {wheel['name']} holds a file with an unsafe name")
                 extract(archive, member, site / member.filename, sums.get(member.filename))
                 done += member.compress_size
                 if packed > 20e6 and done >= next_mark * packed and done < packed:
@@ -320,27 +335,29 @@ def fetch_lean(cpu: str, site: Path, scratch: Path) -> list[dict]:
 def fetch_plain(cpu: str, site: Path, scratch: Path) -> list[dict]:
     """Let pip download the whole wheels and check their sha256, then drop what the lean way would not fetch."""
     need_disk(site.parent, PLAIN_DISK_BYTES)
+    fetched = scratch / "site"
     requirements = scratch / "requirements.txt"
     lines = [f"{wheel} --hash=sha256:{sums[cpu]}" for wheel, sums in WHEELS.items()]
     requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shutil.rmtree(site, ignore_errors=True)
     say("pip downloads the whole wheels, about 550 MB")
     arguments = ["install", "--no-cache-dir", "--no-compile", "--require-hashes", "--progress-bar=off"]
-    arguments += [*pip_selection(cpu, site), "-r", str(requirements)]
+    arguments += [*pip_selection(cpu, fetched), "-r", str(requirements)]
     result = pip(arguments, stdout=sys.stderr, stderr=subprocess.PIPE, env={**os.environ, "TMPDIR": str(scratch)})
     if result.returncode != 0:
         raise Stop(f"libtorch {VERSION} could not be fetched: {pip_error(result)}")
-    for listing in sorted(site.glob("*.dist-info/RECORD")):
+    for listing in sorted(fetched.glob("*.dist-info/RECORD")):
         for name, wanted in records(listing.read_text(encoding="utf-8")).items():
-            path = site / name
-            if kept(name) and not is_notice(name) and sha256_of(path) != wanted:
-                raise Stop(f"{name} does not match the sha256 in its wheel's RECORD; nothing was kept")
-    for path in sorted(site.rglob("*"), reverse=True):
+            path = fetched / name
+            if kept(name) and sha256_of(path) != wanted:
+                raise Spoiled(f"{name} does not match the sha256 in its wheel's RECORD; nothing was kept")
+    for path in sorted(fetched.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif not kept(path.relative_to(site).as_posix()):
+        elif not kept(path.relative_to(fetched).as_posix()):
             path.unlink()
+    shutil.rmtree(site)
+    fetched.rename(site)
     return [
         {"name": wheel.partition("==")[0], "version": wheel.partition("==")[2], "sha256": sums[cpu]}
         for wheel, sums in WHEELS.items()
@@ -353,8 +370,10 @@ def fetch_plain(cpu: str, site: Path, scratch: Path) -> list[dict]:
 def need_disk(folder: Path, wanted: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < wanted:
-        raise Stop(f"{folder} has {megabytes(free)} free and libtorch needs {megabytes(wanted)}; free some space, "
-                   "or set XDG_CACHE_HOME to a folder on a larger disk")
+        raise Spoiled(
+            f"{folder} has {megabytes(free)} free and libtorch needs {megabytes(wanted)}; free some space, "
+            "or set XDG_CACHE_HOME to a folder on a larger disk"
+        )
 
 
 def finish(staging: Path, wheels: list[dict]) -> None:
@@ -400,11 +419,14 @@ def fetch(home: Path, cpu: str, thorough: bool, plain: bool) -> None:
     if home.exists() and fault is None:
         return  # another run finished while this one waited
     need_pip()
-    need_disk(home.parent, LEAN_DISK_BYTES)
     staging = home.with_name(home.name + ".partial")
-    if (staging / "site").exists():
+    if (staging / "site").exists() and any((staging / "site").iterdir()):
         say("going on where an earlier run stopped")
+    else:
+        need_disk(home.parent, LEAN_DISK_BYTES)
     (staging / "site").mkdir(parents=True, exist_ok=True)
+    for left in staging.glob("scratch-*"):
+        shutil.rmtree(left, ignore_errors=True)
     say(f"fetching libtorch {VERSION} for {cpu} into {home}")
     try:
         with tempfile.TemporaryDirectory(prefix="scratch-", dir=staging) as scratch:
@@ -416,7 +438,7 @@ def fetch(home: Path, cpu: str, thorough: bool, plain: bool) -> None:
                 say(f"falling back to whole wheels: {error}")
                 wheels = fetch_plain(cpu, staging / "site", Path(scratch))
         finish(staging, wheels)
-    except Stop:
+    except Spoiled:
         shutil.rmtree(staging, ignore_errors=True)
         raise
     except OSError as error:
@@ -499,14 +521,8 @@ def main() -> int:
         return 130
     except OSError as error:
         where = f" at {error.filename}" if error.filename else ""
-        hint = {
-            errno.ENOSPC: "the disk is full",
-            errno.EDQUOT: "the disk quota is used up",
-            errno.EACCES: "the folder may not be written",
-            errno.EPERM: "the folder may not be written",
-            errno.EROFS: "the folder may not be written",
-        }.get(error.errno, error.strerror or str(error))
-        say(f"{hint}{where}; set XDG_CACHE_HOME to another folder, or make this one writable, and run it again")
+        fault = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror or str(error)
+        say(f"{fault}{where}; free or mend that place, or set XDG_CACHE_HOME to a folder you can write, and run it again")
     return 1
 
 
