@@ -45,7 +45,7 @@ endif
 
 proof: setup ## Run the slow proofs too: learning curves, long replays, crash storms
 ifdef NEXTEST
-	cargo nextest run --workspace --run-ignored only
+	cargo nextest run --workspace --run-ignored only --profile proof --no-tests pass
 else
 	cargo test --workspace --lib --bins --tests -- --ignored
 endif
