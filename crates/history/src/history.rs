@@ -1,4 +1,7 @@
-use haggle_core::{Digest, PriceMinor, ShelfEntry};
+use crate::Shelf;
+use haggle_core::{Digest, Offer, PriceMinor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The sessions of a shop in memory: the session store after loading, in time order.
@@ -14,8 +17,22 @@ pub struct History {
     pub users: Vec<String>,
     /// What was posted per week and item.
     pub shelf: Shelf,
-    /// The digest of the store that it was read from.
+    /// The offers with their propensities, in the order of the log, where it held offers rather than purchases; else empty.
+    pub offers: Vec<Offer>,
+    /// Where it came from.
+    pub source: Source,
+    /// The digest of the store that it was read from; before it is saved, of what it was made from.
     pub digest: Digest,
+}
+
+/// Where a history came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The format that was imported.
+    pub format: String,
+    /// The files that were read, with the digests of their bytes.
+    pub files: BTreeMap<String, Digest>,
 }
 
 /// One visit of one user.
@@ -55,29 +72,25 @@ pub struct ItemInfo {
     pub department: String,
 }
 
-/// Posted prices and promotions per week and item.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Shelf {
-    /// The first week.
-    pub first_week: u32,
-    /// Number of weeks.
-    pub weeks: usize,
-    /// Number of items: the width of a week's row.
-    pub items: usize,
-    /// Row by row: `entries[(week - first_week) * items + item]`.
-    pub entries: Vec<ShelfEntry>,
-}
-
-impl Shelf {
-    /// What was posted for an item in a week; weeks outside the log answer its nearest end.
+impl Source {
+    /// The digest of all of it.
     #[must_use]
-    pub fn entry(&self, week: u32, item: usize) -> &ShelfEntry {
-        let row = (week.saturating_sub(self.first_week) as usize).min(self.weeks - 1);
-        &self.entries[row * self.items + item]
+    pub fn digest(&self) -> Digest {
+        let mut parts = vec![self.format.as_bytes()];
+        for (file, digest) in &self.files {
+            parts.extend([file.as_bytes(), digest.as_bytes()]);
+        }
+        Digest::of_parts(&parts)
     }
 }
 
 impl History {
+    /// The number of an item.
+    #[must_use]
+    pub fn item_number(&self, id: &str) -> Option<usize> {
+        self.items.binary_search_by(|item| item.id.as_str().cmp(id)).ok()
+    }
+
     /// The indices of the sessions whose week lies in `weeks`.
     #[must_use]
     pub fn sessions_in(&self, weeks: &Range<u32>) -> Range<usize> {
@@ -86,5 +99,49 @@ impl History {
             .partition_point(|session| session.week < weeks.start);
         let end = self.sessions.partition_point(|session| session.week < weeks.end);
         first..end.max(first)
+    }
+
+    /// The first week with a session and one past the last.
+    #[must_use]
+    pub fn weeks(&self) -> Range<u32> {
+        match (self.sessions.first(), self.sessions.last()) {
+            (Some(first), Some(last)) => first.week..last.week + 1,
+            _ => 0..0,
+        }
+    }
+
+    /// Half of the users with all their sessions, drawn by the digest of the user's name (a session without a user, by
+    /// its own name); the other half is `half(!first)`. Items, users and shelf keep their numbers, so that a selection
+    /// made on the whole fits both.
+    #[must_use]
+    pub fn half(&self, first: bool) -> Self {
+        let is_first = |name: &str| Digest::of(name.as_bytes()).as_bytes()[0] & 1 == 0;
+        let mut lines = Vec::new();
+        let mut sessions = Vec::new();
+        for session in &self.sessions {
+            let user = session.user.map(|user| &self.users[user as usize]);
+            if is_first(user.unwrap_or(&session.id)) != first {
+                continue;
+            }
+            let start = lines.len();
+            lines.extend_from_slice(&self.lines[session.lines.clone()]);
+            sessions.push(Session {
+                lines: start..lines.len(),
+                ..session.clone()
+            });
+        }
+        let mut offers = self.offers.clone();
+        offers.retain(|offer| is_first(offer.user.as_ref().unwrap_or(&offer.session)) == first);
+        let name: &[u8] = if first { b"first half" } else { b"second half" };
+        Self {
+            sessions,
+            lines,
+            offers,
+            items: self.items.clone(),
+            users: self.users.clone(),
+            shelf: self.shelf.clone(),
+            source: self.source.clone(),
+            digest: Digest::of_parts(&[self.digest.as_bytes(), name]),
+        }
     }
 }

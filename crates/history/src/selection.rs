@@ -1,6 +1,19 @@
+use crate::History;
+use crate::report::weeks_sold;
+use crate::stats::{median, percentile};
 use haggle_core::PriceMinor;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+/// No category has more agents.
+const AGENTS_MAX: usize = 8;
+/// An item with fewer training lines is not priced.
+const LINES_MIN: usize = 60;
+/// A category with fewer such items is not priced.
+const AGENTS_MIN: usize = 3;
+/// A category with fewer training sessions that chose exactly one of its items is not priced.
+const OCCASIONS_MIN: usize = 50;
 
 /// Which items are priced: per category the best-selling items with enough lines, chosen on the training weeks only.
 ///
@@ -29,14 +42,111 @@ pub struct SelectedCategory {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SelectedItem {
-    /// Index into [`crate::History::items`] of the history that it was selected from.
+    /// Index into [`History::items`] of the history that it was selected from.
     pub index: u32,
     /// The shop's name for it.
     pub id: String,
-    /// Median posted price of the training weeks.
+    /// Median of the weekly posted prices over the training weeks in which it sold.
     pub base_minor: PriceMinor,
-    /// 1st percentile of the posted prices of the training weeks.
+    /// 1st percentile of these prices (nearest rank).
     pub low_minor: PriceMinor,
-    /// 99th percentile of the posted prices of the training weeks.
+    /// 99th percentile of these prices (nearest rank).
     pub high_minor: PriceMinor,
+}
+
+impl Selection {
+    /// Chooses categories and items on the training weeks alone. Equal sellers are ordered by name.
+    #[must_use]
+    pub fn choose(history: &History, train_weeks: Range<u32>) -> Self {
+        let lines = lines_per_item(history, &train_weeks);
+        let mut by_category: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (item, info) in history.items.iter().enumerate() {
+            if lines[item] >= LINES_MIN {
+                by_category.entry(&info.category).or_default().push(item);
+            }
+        }
+        by_category.retain(|_, items| {
+            items.sort_by_key(|item| std::cmp::Reverse(lines[*item])); // stable: ties stay in order of name
+            items.truncate(AGENTS_MAX);
+            items.len() >= AGENTS_MIN
+        });
+        let groups: Vec<&[usize]> = by_category.values().map(Vec::as_slice).collect();
+        let occasions = count_occasions(history, &groups, &train_weeks);
+        let sold = weeks_sold(history);
+        let priced = |item: usize| select(history, item, &sold[item], &train_weeks);
+        let categories = by_category
+            .iter()
+            .zip(occasions)
+            .filter(|(_, occasions)| *occasions >= OCCASIONS_MIN)
+            .map(|((name, items), _)| SelectedCategory {
+                name: (*name).to_owned(),
+                items: items.iter().copied().map(priced).collect(),
+            })
+            .collect();
+        Self {
+            categories,
+            train_weeks,
+        }
+    }
+
+    /// The choice occasions per category in some weeks: the sessions that bought exactly one of its items.
+    #[must_use]
+    pub fn occasions(&self, history: &History, weeks: &Range<u32>) -> Vec<usize> {
+        let numbers = |category: &SelectedCategory| -> Vec<usize> {
+            let known = category.items.iter().map(|item| history.item_number(&item.id));
+            known.flatten().collect()
+        };
+        let groups: Vec<Vec<usize>> = self.categories.iter().map(numbers).collect();
+        let groups: Vec<&[usize]> = groups.iter().map(Vec::as_slice).collect();
+        count_occasions(history, &groups, weeks)
+    }
+}
+
+/// The item with the prices at which it sold in training.
+fn select(history: &History, item: usize, weeks_sold: &[u32], train_weeks: &Range<u32>) -> SelectedItem {
+    let in_training = weeks_sold.iter().filter(|week| train_weeks.contains(week));
+    let mut prices: Vec<PriceMinor> = in_training
+        .map(|week| history.shelf.entry(*week, item).posted_minor)
+        .collect();
+    prices.sort_unstable();
+    SelectedItem {
+        index: item as u32,
+        id: history.items[item].id.clone(),
+        base_minor: median(&prices),
+        low_minor: percentile(&prices, 1),
+        high_minor: percentile(&prices, 99),
+    }
+}
+
+fn lines_per_item(history: &History, weeks: &Range<u32>) -> Vec<usize> {
+    let mut lines = vec![0; history.items.len()];
+    for session in &history.sessions[history.sessions_in(weeks)] {
+        for line in &history.lines[session.lines.clone()] {
+            lines[line.item as usize] += 1;
+        }
+    }
+    lines
+}
+
+/// Per group of items, the sessions with exactly one of them.
+fn count_occasions(history: &History, groups: &[&[usize]], weeks: &Range<u32>) -> Vec<usize> {
+    let mut group_of = vec![None; history.items.len()];
+    for (group, items) in groups.iter().enumerate() {
+        for item in *items {
+            group_of[*item] = Some(group);
+        }
+    }
+    let mut occasions = vec![0; groups.len()];
+    for session in &history.sessions[history.sessions_in(weeks)] {
+        let lines = &history.lines[session.lines.clone()];
+        let mut touched: Vec<usize> = lines
+            .iter()
+            .filter_map(|line| group_of[line.item as usize])
+            .collect();
+        touched.sort_unstable();
+        for same in touched.chunk_by(|a, b| a == b) {
+            occasions[same[0]] += usize::from(same.len() == 1);
+        }
+    }
+    occasions
 }
