@@ -1,9 +1,26 @@
 //! Steps out: the replay environment, and the batch that steps many copies at once.
 
+mod batch;
+mod best_fixed;
 mod environment;
+mod episode;
+mod loyalties;
+mod past;
 mod probe;
 mod probe_env;
+mod replay_config;
+mod replay_env;
+mod totals;
+mod walk;
+mod world;
 
+pub use batch::Batch;
+pub use best_fixed::{FixedPlan, FixedPrices, best_fixed};
 pub use environment::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 pub use probe::{Optimum, ProbeConfig, ProbeError, Problem};
 pub use probe_env::ProbeEnv;
+pub use replay_config::{Earning, Members, Outcome, ReplayConfig, ReplayError, Unit};
+pub use replay_env::{ReplayEnv, STATE_WIDTH};
+pub use totals::{Totals, Walk};
+pub use walk::{Pricing, WalkError, WalkPlan, walk};
+pub use world::World;

@@ -148,10 +148,7 @@ impl ProbeConfig {
 
     pub(crate) fn check(&self) -> Result<(), ProbeError> {
         let rising = self.prices.windows(2).all(|pair| pair[0] < pair[1]);
-        let bounded = self
-            .prices
-            .iter()
-            .all(|price| price.is_finite() && *price > 0.0);
+        let bounded = self.prices.iter().all(|price| price.is_finite() && *price > 0.0);
         if self.prices.is_empty() || self.prices.len() > LADDER_RUNGS_MAX || !rising || !bounded {
             return Err(ProbeError::Prices);
         }

@@ -1,4 +1,4 @@
-use crate::probe::{Problem, ProbeConfig, ProbeError, sale_chance};
+use crate::probe::{ProbeConfig, ProbeError, Problem, sale_chance};
 use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 use haggle_core::{Mask, Seeds, decode_record, encode_record};
 use rand::RngExt;
@@ -67,12 +67,20 @@ impl ProbeEnv {
         );
         let spec = EnvSpec {
             copies: config.copies,
-            agents: if matches!(config.problem, Problem::TwoSellers { .. }) { 2 } else { 1 },
+            agents: if matches!(config.problem, Problem::TwoSellers { .. }) {
+                2
+            } else {
+                1
+            },
             obs_width: OBS_WIDTH,
             state_width: 0,
             rungs: config.prices.len(),
             constraints: usize::from(constrained),
-            constraint_names: if constrained { vec!["price_mean".to_owned()] } else { Vec::new() },
+            constraint_names: if constrained {
+                vec!["price_mean".to_owned()]
+            } else {
+                Vec::new()
+            },
         };
         let mut env = Self {
             config,
@@ -111,7 +119,12 @@ impl Env for ProbeEnv {
     fn observe(&self, out: &mut ObserveOut<'_>) {
         let agents = self.spec.agents;
         let rows = out.obs.chunks_exact_mut(agents * OBS_WIDTH);
-        for ((copy, obs), mask) in self.copies.iter().zip(rows).zip(out.mask.chunks_exact_mut(agents)) {
+        for ((copy, obs), mask) in self
+            .copies
+            .iter()
+            .zip(rows)
+            .zip(out.mask.chunks_exact_mut(agents))
+        {
             self.write(copy, obs, mask);
         }
     }
@@ -174,8 +187,8 @@ impl Env for ProbeEnv {
     }
 
     fn load(&mut self, state: &[u8]) -> Result<(), String> {
-        let copies: Vec<Copy> =
-            decode_record(state).map_err(|error| format!("the saved probe environment is unreadable: {error}"))?;
+        let copies: Vec<Copy> = decode_record(state)
+            .map_err(|error| format!("the saved probe environment is unreadable: {error}"))?;
         let sound = |copy: &Copy| copy.segment < 2 && copy.step < LATE_STEPS;
         let known = |copy: &Copy| usize::from(copy.pending) < self.spec.rungs;
         if copies.len() != self.spec.copies || !copies.iter().all(|copy| sound(copy) && known(copy)) {
@@ -287,7 +300,10 @@ mod tests {
         let best = config.optimum().expect("an answer");
         assert_eq!(config.prices[best.rungs[0]], 4.0);
         assert!((best.value - 1.2).abs() < 1e-12);
-        assert_eq!(ProbeEnv::new(config).expect("an environment").spec().constraints, 1);
+        assert_eq!(
+            ProbeEnv::new(config).expect("an environment").spec().constraints,
+            1
+        );
     }
 
     #[test]
