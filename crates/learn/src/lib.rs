@@ -1,1 +1,34 @@
-//! haggle-learn
+//! What makes policies: multi-agent actor-critic on libtorch, offline tuning on logged offers, and the run folders,
+//! checkpoints and TensorBoard files that go with them. The result is a bundle; nothing else crosses to serving.
+
+mod adam;
+mod advantage;
+mod checkpoint;
+mod config;
+mod device;
+mod distribution;
+mod error;
+mod events;
+mod export;
+mod loss;
+mod mappo;
+mod multiplier;
+mod network;
+mod normaliser;
+mod progress;
+mod rollout;
+mod run;
+mod train;
+
+pub use advantage::{Track, advantages, standardise};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use config::{ConfigError, Critic, DeviceChoice, MultiplierConfig, Schedule, TrainConfig};
+pub use device::{choose_device, load_cuda};
+pub use error::LearnError;
+pub use events::{EventWriter, Setting};
+pub(crate) use export::network_of;
+pub use loss::{clipped_policy_loss, clipped_value_loss};
+pub use mappo::Mappo;
+pub use progress::{Iteration, Metrics, Phases, Progress, Silent};
+pub use run::{Run, RunFacts, RunStatus, RunSubject, latest_checkpoint, list_runs, read_facts};
+pub use train::{Ended, Finish, train};

@@ -1,0 +1,367 @@
+use haggle_env::EnvSpec;
+use serde::{Deserialize, Serialize};
+
+/// Everything that decides how a policy is learnt. A field left out takes the value of [`TrainConfig::default`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Root of every random number.
+    pub seed: u64,
+    /// Environment steps (one step of one copy counts one); rounded up to whole roll-outs. At least 1.
+    pub steps: u64,
+    /// Copies of the environment that step together. At least 1.
+    pub copies: usize,
+    /// Steps of each copy in one roll-out. At least 1.
+    pub horizon: usize,
+    /// Passes over a roll-out, 1 to 100.
+    pub epochs: usize,
+    /// Active agent rows of one gradient step. At least 1; a larger number than a roll-out has rows means all of them.
+    pub minibatch_rows: usize,
+    /// Worth of the next step's reward beside this one's, in [0, 1].
+    pub gamma: f64,
+    /// Weight of longer returns in the advantage (GAE), in [0, 1].
+    pub lambda: f64,
+    /// How far the ratio of new to old probability may leave 1 before the gradient stops, in (0, 1).
+    pub clip_ratio: f64,
+    /// How far a value may move from its old one, in standard deviations of the returns; 0: no limit.
+    pub value_clip: f64,
+    /// Weight of the policy's entropy, from the first step to the last.
+    pub entropy: Schedule,
+    /// Adam's learning rate, from the first step to the last.
+    pub learning_rate: Schedule,
+    /// Units of each hidden layer, of the policy as of the critic: 1 to 4 layers of 1 to 1024 units.
+    pub hidden: Vec<usize>,
+    /// Largest norm of one gradient, above 0.
+    pub grad_norm_max: f64,
+    /// Where the value loss turns from square to linear, in standard deviations of the returns; above 0.
+    pub huber: f64,
+    /// Whether the critic learns returns of mean 0 and deviation 1 (undone before advantages are taken).
+    pub normalise_values: bool,
+    /// Ends the passes over a roll-out once the policy has moved further than 1.5 times this divergence (nats); 0: never.
+    pub target_kl: f64,
+    /// Share of pure exploration in every distribution over prices, in [0, 1): in training and when serving.
+    pub exploration: f64,
+    /// The Lagrange multipliers of the environment's constraints.
+    pub multiplier: MultiplierConfig,
+    /// Where the gradient steps run.
+    pub device: DeviceChoice,
+    /// Threads of libtorch; 0: one per processor.
+    pub threads: usize,
+    /// Environment steps between two checkpoints; 0: only the last one.
+    pub checkpoint_every: u64,
+    /// How many checkpoints stay on disk. At least 1.
+    pub checkpoints_keep: usize,
+    /// Environment steps between two evaluations; 0: only the last one.
+    pub eval_every: u64,
+    /// What the critic sees.
+    pub critic: Critic,
+}
+
+/// A value that moves on a straight line over the run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// At the first step; not negative.
+    pub start: f64,
+    /// At the last step; not negative.
+    pub end: f64,
+}
+
+/// How fast constraints find their price.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MultiplierConfig {
+    /// Where each multiplier begins, in [0, max].
+    pub start: f64,
+    /// Learning rate of the multipliers' own Adam: about the largest change per roll-out. 0: they stay at `start`.
+    pub learning_rate: f64,
+    /// Largest value, not negative.
+    pub max: f64,
+}
+
+/// Where the gradient steps run. Roll-outs always run on the processor, beside the environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceChoice {
+    /// The GPU where there is one, else the processor.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The GPU, or an error.
+    Cuda,
+}
+
+/// What the critic sees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Critic {
+    /// The agent's observation and the global state (MAPPO).
+    #[default]
+    Central,
+    /// The agent's observation alone (IPPO).
+    Local,
+}
+
+/// Why a configuration cannot work.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// One value out of its range.
+    #[error("{field} = {value}: {allowed} expected")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// Two values that disagree.
+    #[error("{first} and {second} disagree: {why}")]
+    Disagree {
+        /// One field with its value.
+        first: String,
+        /// The other.
+        second: String,
+        /// Why they do.
+        why: &'static str,
+    },
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            steps: 1_000_000,
+            copies: 64,
+            horizon: 128,
+            epochs: 4,
+            minibatch_rows: 1024,
+            gamma: 0.99,
+            lambda: 0.95,
+            clip_ratio: 0.2,
+            value_clip: 0.2,
+            entropy: Schedule {
+                start: 0.01,
+                end: 0.0,
+            },
+            learning_rate: Schedule {
+                start: 1e-3,
+                end: 0.0,
+            },
+            hidden: vec![64, 64],
+            grad_norm_max: 0.5,
+            huber: 10.0,
+            normalise_values: true,
+            target_kl: 0.02,
+            exploration: 0.03,
+            multiplier: MultiplierConfig::default(),
+            device: DeviceChoice::Auto,
+            threads: 0,
+            checkpoint_every: 0,
+            checkpoints_keep: 3,
+            eval_every: 0,
+            critic: Critic::Central,
+        }
+    }
+}
+
+impl Default for MultiplierConfig {
+    fn default() -> Self {
+        Self {
+            start: 0.0,
+            learning_rate: 0.02,
+            max: 10.0,
+        }
+    }
+}
+
+impl Schedule {
+    /// One value from the first step to the last.
+    #[must_use]
+    pub fn constant(value: f64) -> Self {
+        Self {
+            start: value,
+            end: value,
+        }
+    }
+
+    /// The value after `done` of the run, in [0, 1].
+    #[must_use]
+    pub fn at(&self, done: f64) -> f64 {
+        self.start + (self.end - self.start) * done.clamp(0.0, 1.0)
+    }
+}
+
+impl TrainConfig {
+    /// Checks every range, and the pairs of values that could disagree.
+    ///
+    /// # Errors
+    /// The first value out of range, or the first two that disagree.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        in_range("steps", self.steps, self.steps >= 1, "at least 1")?;
+        in_range("copies", self.copies, self.copies >= 1, "at least 1")?;
+        in_range("horizon", self.horizon, self.horizon >= 1, "at least 1")?;
+        in_range(
+            "epochs",
+            self.epochs,
+            (1..=100).contains(&self.epochs),
+            "1 to 100",
+        )?;
+        let rows = self.minibatch_rows;
+        in_range("minibatch_rows", rows, rows >= 1, "at least 1")?;
+        unit("gamma", self.gamma)?;
+        unit("lambda", self.lambda)?;
+        let clip = self.clip_ratio;
+        in_range(
+            "clip_ratio",
+            clip,
+            clip > 0.0 && clip < 1.0,
+            "above 0 and below 1",
+        )?;
+        not_negative("value_clip", self.value_clip)?;
+        not_negative("entropy.start", self.entropy.start)?;
+        not_negative("entropy.end", self.entropy.end)?;
+        positive("learning_rate.start", self.learning_rate.start)?;
+        not_negative("learning_rate.end", self.learning_rate.end)?;
+        self.validate_hidden()?;
+        positive("grad_norm_max", self.grad_norm_max)?;
+        positive("huber", self.huber)?;
+        not_negative("target_kl", self.target_kl)?;
+        let floor = self.exploration;
+        in_range("exploration", floor, (0.0..1.0).contains(&floor), "0 to below 1")?;
+        in_range("threads", self.threads, self.threads <= 1024, "0 to 1024")?;
+        let kept = self.checkpoints_keep;
+        in_range("checkpoints_keep", kept, kept >= 1, "at least 1")?;
+        self.multiplier.validate()
+    }
+
+    fn validate_hidden(&self) -> Result<(), ConfigError> {
+        let sound =
+            (1..=4).contains(&self.hidden.len()) && self.hidden.iter().all(|n| (1..=1024).contains(n));
+        in_range(
+            "hidden",
+            format!("{:?}", self.hidden),
+            sound,
+            "1 to 4 layers of 1 to 1024 units",
+        )
+    }
+
+    /// Checks that an environment is the one this configuration speaks of.
+    ///
+    /// # Errors
+    /// When the number of copies differs, or a central critic has no global state to look at.
+    pub fn validate_for(&self, spec: &EnvSpec) -> Result<(), ConfigError> {
+        if spec.copies != self.copies {
+            return Err(ConfigError::Disagree {
+                first: format!("copies = {}", self.copies),
+                second: format!("the environment's {} copies", spec.copies),
+                why: "a roll-out steps every copy once per step",
+            });
+        }
+        let shape = [spec.agents, spec.obs_width, spec.rungs];
+        let sound = shape.iter().all(|n| *n >= 1) && spec.rungs <= haggle_core::LADDER_RUNGS_MAX;
+        in_range(
+            "environment agents, obs_width, rungs",
+            format!("{shape:?}"),
+            sound,
+            "at least 1 each, at most 64 rungs",
+        )
+    }
+
+    /// Roll-outs of the whole run.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        self.steps.div_ceil(self.rollout_steps())
+    }
+
+    /// Environment steps of one roll-out.
+    #[must_use]
+    pub fn rollout_steps(&self) -> u64 {
+        (self.copies * self.horizon) as u64
+    }
+}
+
+impl MultiplierConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        not_negative("multiplier.max", self.max)?;
+        not_negative("multiplier.start", self.start)?;
+        not_negative("multiplier.learning_rate", self.learning_rate)?;
+        if self.start > self.max {
+            return Err(ConfigError::Disagree {
+                first: format!("multiplier.start = {}", self.start),
+                second: format!("multiplier.max = {}", self.max),
+                why: "a multiplier begins inside its limits",
+            });
+        }
+        Ok(())
+    }
+}
+
+fn in_range<T: ToString>(
+    field: &'static str,
+    value: T,
+    sound: bool,
+    allowed: &'static str,
+) -> Result<(), ConfigError> {
+    if sound {
+        return Ok(());
+    }
+    Err(ConfigError::Range {
+        field,
+        value: value.to_string(),
+        allowed,
+    })
+}
+
+fn unit(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    in_range(field, value, (0.0..=1.0).contains(&value), "0 to 1")
+}
+
+fn not_negative(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    in_range(
+        field,
+        value,
+        value >= 0.0 && value.is_finite(),
+        "a finite number, not negative",
+    )
+}
+
+fn positive(field: &'static str, value: f64) -> Result<(), ConfigError> {
+    in_range(
+        field,
+        value,
+        value > 0.0 && value.is_finite(),
+        "a finite number above 0",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_sound_and_an_unknown_key_is_not() {
+        TrainConfig::default().validate().expect("sound");
+        let error = serde_json::from_str::<TrainConfig>(r#"{"gama": 0.9}"#).expect_err("misspelt");
+        assert!(error.to_string().contains("gama"));
+    }
+
+    #[test]
+    fn a_disagreement_names_both_values() {
+        let mut config = TrainConfig::default();
+        config.multiplier.start = 3.0;
+        config.multiplier.max = 2.0;
+        let text = config.validate().expect_err("disagree").to_string();
+        assert!(text.contains("multiplier.start = 3") && text.contains("multiplier.max = 2"));
+    }
+
+    #[test]
+    fn a_schedule_is_a_straight_line() {
+        let schedule = Schedule { start: 4.0, end: 2.0 };
+        assert_eq!(
+            [schedule.at(0.0), schedule.at(0.5), schedule.at(1.0)],
+            [4.0, 3.0, 2.0]
+        );
+    }
+}

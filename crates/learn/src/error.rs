@@ -1,0 +1,76 @@
+use crate::{CheckpointError, ConfigError};
+use std::path::PathBuf;
+
+/// Why learning stopped without what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum LearnError {
+    /// A setting out of range, or two that disagree.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The environment is not what the configuration was written for.
+    #[error("the environment has {name} = {got}, the configuration expects {expected}")]
+    Environment {
+        /// The quantity.
+        name: &'static str,
+        /// What the environment says.
+        got: usize,
+        /// What the configuration says.
+        expected: usize,
+    },
+    /// A copy of the environment in which nobody may set a price.
+    #[error(
+        "environment copy {copy} at step {step} of the roll-out: the masks of all its agents are empty, so nobody may set a price"
+    )]
+    NobodyActs {
+        /// The copy.
+        copy: usize,
+        /// The step of the roll-out.
+        step: usize,
+    },
+    /// The asked device is not there.
+    #[error("device `{asked}` is not available: {reason}")]
+    Device {
+        /// What the configuration asked for.
+        asked: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// Something stopped being a number.
+    #[error("learning diverged at {steps} environment steps: {what} is not finite{kept}")]
+    Diverged {
+        /// Environment steps so far.
+        steps: u64,
+        /// The quantity.
+        what: String,
+        /// Where the last good checkpoint is, as a clause; empty without one.
+        kept: String,
+    },
+    /// A checkpoint that cannot be used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The evaluation that the caller hung in failed.
+    #[error("evaluation failed: {0}")]
+    Evaluation(String),
+    /// A bundle that cannot be made or read.
+    #[error(transparent)]
+    Bundle(#[from] haggle_policy::BundleError),
+    /// Logged offers that cannot be tuned on.
+    #[error("cannot tune: {0}")]
+    Log(String),
+    /// A file or folder.
+    #[error("cannot {doing} {path}", path = path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Wraps an input/output error with what was being done to which path.
+pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> LearnError {
+    let path = path.into();
+    move |source| LearnError::Io { doing, path, source }
+}

@@ -1,0 +1,259 @@
+use haggle_core::Seeds;
+use rand::RngExt;
+use std::f64::consts::TAU;
+use tch::{Device, Kind, Tensor, no_grad};
+
+/// How far the last layer of the policy is scaled down, so that it begins near the uniform distribution.
+const POLICY_GAIN: f64 = 0.01;
+
+/// Widths of policy and critic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) obs: usize,
+    pub(crate) critic: usize,
+    pub(crate) hidden: Vec<usize>,
+    pub(crate) rungs: usize,
+}
+
+/// Policy and critic on one flat parameter tensor; the layers are views of it. One optimiser step, one norm, one copy
+/// is then one operation. Order: policy, then critic; layer by layer, weight `[out, in]` before bias.
+#[derive(Debug)]
+pub(crate) struct ActorCritic {
+    pub(crate) flat: Tensor,
+    shape: Shape,
+    leaves: Vec<Tensor>,
+}
+
+impl Shape {
+    fn policy_widths(&self) -> Vec<usize> {
+        self.widths(self.obs, self.rungs)
+    }
+
+    fn critic_widths(&self) -> Vec<usize> {
+        self.widths(self.critic, 1)
+    }
+
+    fn widths(&self, input: usize, output: usize) -> Vec<usize> {
+        [&[input], &self.hidden[..], &[output]].concat()
+    }
+
+    /// Dense layers of each of the two networks.
+    fn layers(&self) -> usize {
+        self.hidden.len() + 1
+    }
+
+    /// `(out, in)` of every layer, policy first.
+    fn all_layers(&self) -> Vec<(usize, usize)> {
+        [self.policy_widths(), self.critic_widths()]
+            .iter()
+            .flat_map(|widths| widths.windows(2).map(|pair| (pair[1], pair[0])))
+            .collect()
+    }
+
+    /// Numbers in the flat tensor.
+    pub(crate) fn parameters(&self) -> usize {
+        self.all_layers()
+            .iter()
+            .map(|(out, input)| out * input + out)
+            .sum()
+    }
+
+    /// Numbers of the policy alone; they come first.
+    pub(crate) fn policy_parameters(&self) -> usize {
+        let layers = self.all_layers();
+        layers[..self.layers()]
+            .iter()
+            .map(|(out, input)| out * input + out)
+            .sum()
+    }
+
+    /// Orthogonal weights (Saxe et al. 2014), gain sqrt 2, the policy's last layer almost 0; biases 0.
+    pub(crate) fn initial(&self, seeds: &Seeds) -> Vec<f32> {
+        let layers = self.all_layers();
+        let mut flat = Vec::with_capacity(self.parameters());
+        for (number, (out, input)) in layers.iter().enumerate() {
+            let gain = match (number + 1) as isize - self.layers() as isize {
+                0 => POLICY_GAIN,
+                _ if number + 1 == layers.len() => 1.0,
+                _ => 2f64.sqrt(),
+            };
+            let matrix = orthogonal(*out, *input, &seeds.indexed(number as u64));
+            flat.extend(matrix.iter().map(|x| (x * gain) as f32));
+            flat.resize(flat.len() + out, 0.0);
+        }
+        flat
+    }
+}
+
+impl ActorCritic {
+    pub(crate) fn new(shape: Shape, parameters: &[f32], device: Device) -> Self {
+        let flat = Tensor::from_slice(parameters).to_device(device);
+        let mut leaves = Vec::new();
+        let mut at = 0;
+        for (out, input) in shape.all_layers() {
+            let mut view = |rows: usize, size: &[i64]| {
+                let leaf = flat.narrow(0, at as i64, rows as i64).view(size).detach();
+                at += rows;
+                leaves.push(leaf.set_requires_grad(true));
+            };
+            view(out * input, &[out as i64, input as i64]);
+            view(out, &[out as i64]);
+        }
+        Self { flat, shape, leaves }
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// One score per rung: rows x rungs.
+    pub(crate) fn logits(&self, obs: &Tensor) -> Tensor {
+        forward(&self.leaves[..2 * self.shape.layers()], obs)
+    }
+
+    /// One value per row, in the critic's units.
+    pub(crate) fn values(&self, seen: &Tensor) -> Tensor {
+        forward(&self.leaves[2 * self.shape.layers()..], seen).squeeze_dim(-1)
+    }
+
+    /// The gradient of a loss, as one flat tensor. A loss that does not reach a network leaves zeros there.
+    pub(crate) fn gradient(&self, loss: &Tensor) -> Tensor {
+        let parts = Tensor::run_backward(&[loss], &self.leaves, false, false);
+        let parts: Vec<Tensor> = parts.iter().map(|part| part.flatten(0, -1)).collect();
+        Tensor::cat(&parts, 0)
+    }
+
+    /// The gradient of a loss of the policy alone; zeros for the critic.
+    pub(crate) fn policy_gradient(&self, loss: &Tensor) -> Tensor {
+        let leaves = &self.leaves[..2 * self.shape.layers()];
+        let parts = Tensor::run_backward(&[loss], leaves, false, false);
+        let mut parts: Vec<Tensor> = parts.iter().map(|part| part.flatten(0, -1)).collect();
+        let rest = self.shape.parameters() - self.shape.policy_parameters();
+        parts.push(Tensor::zeros([rest as i64], (Kind::Float, self.flat.device())));
+        Tensor::cat(&parts, 0)
+    }
+
+    /// Replaces all parameters.
+    pub(crate) fn set(&mut self, parameters: &[f32]) {
+        self.flat.copy_(&Tensor::from_slice(parameters));
+    }
+
+    /// Rescales the critic's last layer so that it says the same in new units (van Hasselt et al. 2016, Pop-Art):
+    /// `value x old.1 + old.0` before equals `value x new.1 + new.0` after; each pair is mean and deviation.
+    pub(crate) fn rescale_values(&mut self, old: (f64, f64), new: (f64, f64)) {
+        let last = self.leaves.len() - 2;
+        no_grad(|| {
+            let _ = self.leaves[last].g_mul_scalar_(old.1 / new.1);
+            let _ = self.leaves[last + 1].g_mul_scalar_(old.1 / new.1);
+            let _ = self.leaves[last + 1].g_add_scalar_((old.0 - new.0) / new.1);
+        });
+    }
+}
+
+fn forward(leaves: &[Tensor], x: &Tensor) -> Tensor {
+    let mut layers = leaves.chunks_exact(2);
+    let first = layers
+        .next()
+        .map_or_else(|| x.shallow_clone(), |layer| x.linear(&layer[0], Some(&layer[1])));
+    layers.fold(first, |x, layer| x.tanh().linear(&layer[0], Some(&layer[1])))
+}
+
+/// A matrix of orthonormal rows (or columns, whichever are fewer): Gram-Schmidt on Gaussian vectors.
+fn orthogonal(rows: usize, columns: usize, seeds: &Seeds) -> Vec<f64> {
+    let (vectors, length) = (rows.min(columns), rows.max(columns));
+    let mut rng = seeds.rng();
+    let mut gaussian =
+        || (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt() * (TAU * rng.random::<f64>()).cos();
+    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(vectors);
+    for _ in 0..vectors {
+        let mut vector: Vec<f64> = (0..length).map(|_| gaussian()).collect();
+        for other in &basis {
+            let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+            vector.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+        }
+        let norm = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        vector.iter_mut().for_each(|x| *x /= norm);
+        basis.push(vector);
+    }
+    let at = |row: usize, column: usize| {
+        if rows <= columns {
+            basis[row][column]
+        } else {
+            basis[column][row]
+        }
+    };
+    (0..rows * columns)
+        .map(|n| at(n / columns, n % columns))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adam::to_host;
+
+    fn shape() -> Shape {
+        Shape {
+            obs: 3,
+            critic: 5,
+            hidden: vec![4],
+            rungs: 2,
+        }
+    }
+
+    #[test]
+    fn rows_or_columns_are_orthonormal() {
+        for (rows, columns) in [(3, 7), (7, 3)] {
+            let matrix = orthogonal(rows, columns, &Seeds::new(1));
+            let at = |vector: usize, n: usize| {
+                if rows <= columns {
+                    matrix[vector * columns + n]
+                } else {
+                    matrix[n * columns + vector]
+                }
+            };
+            for (a, b) in [(0, 0), (0, 1), (1, 2), (2, 2)] {
+                let dot: f64 = (0..7).map(|n| at(a, n) * at(b, n)).sum();
+                assert!(
+                    (dot - f64::from(a == b)).abs() < 1e-12,
+                    "{rows}x{columns}: {a}.{b} = {dot}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_flat_gradient_is_the_slope_of_the_loss() {
+        let parameters = shape().initial(&Seeds::new(3));
+        let loss_of = |parameters: &[f32]| {
+            let net = ActorCritic::new(shape(), parameters, Device::Cpu);
+            let obs = Tensor::from_slice(&[0.1f32, -0.4, 0.7]).view([1, 3]);
+            let seen = Tensor::from_slice(&[0.1f32, -0.4, 0.7, 1.0, 0.2]).view([1, 5]);
+            let loss = net.logits(&obs).square().sum(Kind::Float) * 1e3
+                + net.values(&seen).square().sum(Kind::Float);
+            (to_host(&net.gradient(&loss)), loss.double_value(&[]))
+        };
+        let (gradient, _) = loss_of(&parameters);
+        for n in 0..parameters.len() {
+            let (mut up, mut down) = (parameters.clone(), parameters.clone());
+            up[n] += 1e-2;
+            down[n] -= 1e-2;
+            let slope = (loss_of(&up).1 - loss_of(&down).1) / 2e-2;
+            assert!(
+                (slope - f64::from(gradient[n])).abs() < 2e-2 * (1.0 + slope.abs()),
+                "parameter {n}"
+            );
+        }
+    }
+
+    #[test]
+    fn new_units_leave_the_critic_saying_the_same() {
+        let mut net = ActorCritic::new(shape(), &shape().initial(&Seeds::new(3)), Device::Cpu);
+        let seen = Tensor::from_slice(&[0.1f32, -0.4, 0.7, 1.0, 0.2]).view([1, 5]);
+        let money =
+            |net: &ActorCritic, mean: f64, std: f64| net.values(&seen).double_value(&[0]) * std + mean;
+        let before = money(&net, 2.0, 3.0);
+        net.rescale_values((2.0, 3.0), (-1.0, 0.5));
+        assert!((money(&net, -1.0, 0.5) - before).abs() < 1e-5);
+    }
+}

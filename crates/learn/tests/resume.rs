@@ -1,0 +1,119 @@
+//! A run that was interrupted and resumed is the run that was not.
+
+use haggle_env::{ProbeConfig, ProbeEnv};
+use haggle_learn::{
+    Checkpoint, CheckpointError, DeviceChoice, Ended, Iteration, LearnError, Mappo, Progress, Run, RunStatus,
+    RunSubject, Silent, TrainConfig, latest_checkpoint, train,
+};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn learner(change: impl FnOnce(&mut TrainConfig)) -> Mappo {
+    let mut probe: ProbeConfig =
+        toml::from_str(include_str!("../../../envs/probe/late-sale.toml")).expect("a probe config");
+    probe.copies = 16;
+    let mut config = TrainConfig {
+        steps: 16 * 10 * 8,
+        copies: 16,
+        horizon: 10, // not a multiple of the episode's four steps: episodes are cut by the checkpoint
+        minibatch_rows: 50,
+        device: DeviceChoice::Cpu,
+        threads: 1,
+        ..TrainConfig::default()
+    };
+    change(&mut config);
+    Mappo::new(config, Box::new(ProbeEnv::new(probe).expect("an environment"))).expect("a learner")
+}
+
+/// Presses the button at the fourth iteration.
+struct Button<'a>(&'a AtomicBool);
+
+impl Progress for Button<'_> {
+    fn iteration(&mut self, iteration: &Iteration) {
+        self.0.store(iteration.iteration == 4, Ordering::Relaxed);
+    }
+}
+
+fn interrupted_run(parent: &Path) -> Run {
+    let subject = RunSubject {
+        env: "late-sale".into(),
+        algorithm: "mappo".into(),
+        seed: 1,
+        data: Vec::new(),
+    };
+    let mut run = Run::create(parent, subject, "", &[]).expect("a run");
+    let stop = AtomicBool::new(false);
+    let finish = train(&mut learner(|_| ()), Some(&mut run), &mut Button(&stop), &stop).expect("a run");
+    assert_eq!((finish.how, finish.steps), (Ended::Interrupted, 16 * 10 * 4));
+    run
+}
+
+#[test]
+fn twice_n_steps_equal_n_and_n_resumed_bit_for_bit() {
+    let mut straight = learner(|_| ());
+    train(&mut straight, None, &mut Silent, &AtomicBool::new(false)).expect("a run");
+
+    let parent = tempfile::tempdir().expect("a folder");
+    let run = interrupted_run(parent.path());
+    let folder = run.folder().to_owned();
+    run.finish(RunStatus::Interrupted).expect("finished");
+    let checkpoint = Checkpoint::read(&latest_checkpoint(&folder).expect("a checkpoint")).expect("sound");
+    let mut resumed = learner(|_| ());
+    resumed.restore(&checkpoint).expect("restored");
+    let mut run = Run::resume(&folder, resumed.steps()).expect("resumed");
+    train(&mut resumed, Some(&mut run), &mut Silent, &AtomicBool::new(false)).expect("a run");
+    assert!(
+        straight.checkpoint() == resumed.checkpoint(),
+        "the two learners differ"
+    );
+    assert_ne!(straight.checkpoint(), checkpoint);
+}
+
+#[test]
+fn a_checkpoint_that_does_not_fit_says_so() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let run = interrupted_run(parent.path());
+    let path = latest_checkpoint(run.folder()).expect("a checkpoint");
+    let checkpoint = Checkpoint::read(&path).expect("sound");
+    let error = learner(|config| config.gamma = 0.5)
+        .restore(&checkpoint)
+        .expect_err("another gamma");
+    assert_eq!(
+        error.to_string(),
+        "the checkpoint was made with gamma = 0.99, the configuration says 0.5"
+    );
+
+    let sound = std::fs::read(&path).expect("bytes");
+    for at in [40, 61, sound.len() / 2, sound.len() - 1] {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).expect("written");
+        let error = Checkpoint::read(&path).expect_err("damaged");
+        assert!(
+            matches!(error, LearnError::Checkpoint(CheckpointError::Damaged(_))),
+            "{error}"
+        );
+    }
+    std::fs::write(&path, &sound[..30]).expect("written");
+    assert!(Checkpoint::read(&path).is_err());
+}
+
+#[test]
+fn only_the_newest_checkpoints_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut learner = learner(|_| ());
+    for _ in 0..4 {
+        learner.iterate().expect("an iteration");
+        learner.checkpoint().write(folder.path(), 2).expect("written");
+    }
+    let names: Vec<_> = Checkpoint::list(folder.path()).expect("a list");
+    assert_eq!(names.len(), 2);
+    assert_eq!(Checkpoint::read(&names[1]).expect("sound").steps(), 640);
+}
+
+#[test]
+fn divergence_is_an_error_and_not_a_policy() {
+    let mut learner = learner(|config| config.learning_rate = haggle_learn::Schedule::constant(1e38));
+    let error = (0..8).find_map(|_| learner.iterate().err()).expect("it diverges");
+    assert!(matches!(error, LearnError::Diverged { .. }), "{error}");
+}
