@@ -11,10 +11,10 @@ pub(crate) struct Past {
     rates: MemoryRates,
     /// `[category][session / STRIDE]`.
     checkpoints: Vec<Vec<CategoryState>>,
-    /// `[user][category]` -> range of `choices`, as offsets.
-    choices_from: Vec<usize>,
-    /// Session and agent of each choice, in time order.
-    choices: Vec<(u32, u8)>,
+    /// `[user][category]` -> range of `buyers`, as offsets.
+    buyers_from: Vec<usize>,
+    /// The sessions in which a user bought something of a category, in order.
+    buyers: Vec<u32>,
 }
 
 impl Past {
@@ -33,12 +33,12 @@ impl Past {
                 kept
             })
             .collect();
-        let (choices_from, choices) = choices(replay, categories);
+        let (buyers_from, buyers) = buyers(replay, categories);
         Self {
             rates,
             checkpoints,
-            choices_from,
-            choices,
+            buyers_from,
+            buyers,
         }
     }
 
@@ -61,7 +61,7 @@ impl Past {
     /// What a user had chosen in a category when `session` began.
     pub(crate) fn loyalty(
         &self,
-        catalog: &Catalog,
+        replay: &Replay,
         category: usize,
         user: u32,
         session: usize,
@@ -69,11 +69,10 @@ impl Past {
     ) {
         out.counts.clear();
         out.last = None;
-        let agents = catalog.categories()[category].items.len();
-        let at = user as usize * catalog.categories().len() + category;
-        let own = &self.choices[self.choices_from[at]..self.choices_from[at + 1]];
-        for (_, agent) in own.iter().take_while(|(when, _)| (*when as usize) < session) {
-            out.on_chosen(usize::from(*agent), agents, &self.rates);
+        let at = user as usize * replay.agents.len() + category;
+        let own = &self.buyers[self.buyers_from[at]..self.buyers_from[at + 1]];
+        for earlier in own.iter().take_while(|earlier| (**earlier as usize) < session) {
+            replay.remember(*earlier as usize, category, &self.rates, out);
         }
     }
 }
@@ -97,24 +96,18 @@ fn roll(
     }
 }
 
-fn choices(replay: &Replay, categories: usize) -> (Vec<usize>, Vec<(u32, u8)>) {
-    let mut all: Vec<(usize, u32, u8)> = Vec::new();
-    for (number, session) in replay.sessions.iter().enumerate() {
-        let Some(user) = session.user else { continue };
-        for category in 0..categories {
-            let at = user as usize * categories + category;
-            let bought = replay.bought(number, category);
-            all.extend(bought.iter().map(|bought| (at, number as u32, bought.agent)));
+fn buyers(replay: &Replay, categories: usize) -> (Vec<usize>, Vec<u32>) {
+    let mut all: Vec<(usize, u32)> = Vec::new();
+    for category in 0..categories {
+        for session in replay.buyers(category) {
+            if let Some(user) = replay.sessions[*session as usize].user {
+                all.push((user as usize * categories + category, *session));
+            }
         }
     }
-    all.sort_by_key(|(at, session, _)| (*at, *session));
+    all.sort_unstable();
     let from = (0..=replay.users * categories)
-        .map(|at| all.partition_point(|choice| choice.0 < at))
+        .map(|at| all.partition_point(|buyer| buyer.0 < at))
         .collect();
-    (
-        from,
-        all.into_iter()
-            .map(|(_, session, agent)| (session, agent))
-            .collect(),
-    )
+    (from, all.into_iter().map(|(_, session)| session).collect())
 }

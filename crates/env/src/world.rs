@@ -115,7 +115,7 @@ impl World {
 
     /// What a user had chosen in a category, by the log, when a session began.
     pub fn logged_loyalty(&self, category: usize, user: u32, session: usize, loyalty: &mut Loyalty) {
-        self.past.loyalty(&self.catalog, category, user, session, loyalty);
+        self.past.loyalty(&self.replay, category, user, session, loyalty);
     }
 
     /// The allowed rungs of every item under standing rules.
