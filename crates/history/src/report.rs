@@ -142,7 +142,8 @@ impl ImportReport {
     }
 
     /// The reasons with their counts, on one line.
-    pub(crate) fn dropped_text(&self) -> String {
+    #[must_use]
+    pub fn dropped_text(&self) -> String {
         if self.dropped.is_empty() {
             return "nothing".to_owned();
         }

@@ -3,6 +3,7 @@ use crate::report::weeks_sold;
 use crate::stats::{median, percentile};
 use haggle_core::PriceMinor;
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -55,7 +56,8 @@ pub struct SelectedItem {
 }
 
 impl Selection {
-    /// Chooses categories and items on the training weeks alone. Equal sellers are ordered by name.
+    /// Chooses categories and items on the training weeks alone. Equal sellers are ordered by name, shorter names first,
+    /// so that numbers count upwards.
     #[must_use]
     pub fn choose(history: &History, train_weeks: Range<u32>) -> Self {
         let lines = lines_per_item(history, &train_weeks);
@@ -66,7 +68,10 @@ impl Selection {
             }
         }
         by_category.retain(|_, items| {
-            items.sort_by_key(|item| std::cmp::Reverse(lines[*item])); // stable: ties stay in order of name
+            items.sort_by_key(|item| {
+                let id = &history.items[*item].id;
+                (Reverse(lines[*item]), id.len(), id)
+            });
             items.truncate(AGENTS_MAX);
             items.len() >= AGENTS_MIN
         });
