@@ -21,7 +21,7 @@ pub struct Offer {
     pub time_s: i64,
     /// The price shown.
     pub price_minor: PriceMinor,
-    /// The price that the shop would have posted without haggle; equal to `price_minor` in history.
+    /// The price that the shop would have posted without haggle; in imported history its usual price of the week.
     pub posted_minor: PriceMinor,
     /// Units bought; 0 is an outcome too.
     pub units: u32,

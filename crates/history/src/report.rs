@@ -150,7 +150,7 @@ impl ImportReport {
         let texts: Vec<String> = self
             .dropped
             .iter()
-            .map(|(reason, rows)| format!("{rows} {reason}"))
+            .map(|(reason, rows)| format!("{reason} ({rows})"))
             .collect();
         texts.join(", ")
     }
