@@ -174,7 +174,11 @@ impl Training {
                 "weeks {first}-{last} hold {choices} choices of selected items, at least {CHOICES_MIN} are needed"
             )));
         }
-        let scale = Scale::of(sessions.iter().map(|session| &session.context));
+        let scale = Scale::of(
+            sessions.iter().map(|session| &session.context),
+            replay.sessions[0].context.time_s,
+            rates,
+        );
         let kinds = kinds_of(selection, &log, sessions.len())?;
         let catalog = crate::catalogue::plain(&kinds)?;
         let rows = rows::collect(&catalog, &kinds, &scale, rates, replay, &window);

@@ -1,6 +1,6 @@
 //! From a visit to the numbers of the demand model. The fit and the simulator both come through here: no skew.
 
-use haggle_core::{SessionContext, Visit};
+use haggle_core::{MemoryRates, SessionContext, Visit};
 use serde::{Deserialize, Serialize};
 
 /// The most items that a category may have.
@@ -22,6 +22,10 @@ const TASTE_LIMIT: f64 = 2.5;
 const LOYALTY_PRIOR: f64 = 0.5;
 /// Prior weight, in visits to the shop, of the category's usual visit rate in a user's habit.
 const HABIT_PRIOR: f64 = 8.0;
+/// Nobody's habit is told apart beyond as many choices.
+const CHOICES_MAX: f64 = 80.0;
+const RECENT_DAYS: f64 = 56.0;
+const DAY_S: i64 = 86_400;
 
 /// What a category's model knows of its items.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,11 +68,19 @@ impl KindItem {
 pub(crate) struct Scale {
     pub mean: [f64; TASTES],
     pub deviation: [f64; TASTES],
+    /// When the log began: nobody's choices are known from before.
+    pub epoch_s: i64,
+    /// What remains of a user's earlier choices after one more.
+    pub loyalty_decay: f64,
 }
 
 impl Scale {
     /// The scale of many sessions; features that never vary get deviation 1.
-    pub fn of<'a>(sessions: impl Iterator<Item = &'a SessionContext>) -> Self {
+    pub fn of<'a>(
+        sessions: impl Iterator<Item = &'a SessionContext>,
+        epoch_s: i64,
+        rates: &MemoryRates,
+    ) -> Self {
         let (mut count, mut sum, mut square) = ([0.0; TASTES], [0.0; TASTES], [0.0; TASTES]);
         for session in sessions {
             let raw = raw_tastes(session);
@@ -81,6 +93,8 @@ impl Scale {
         let mut scale = Self {
             mean: [0.0; TASTES],
             deviation: [1.0; TASTES],
+            epoch_s,
+            loyalty_decay: f64::from(rates.loyalty_decay),
         };
         for k in 0..TASTES {
             if count[k] > 0.0 {
@@ -92,6 +106,26 @@ impl Scale {
             }
         }
         scale
+    }
+
+    /// The user's visits to the shop since the log began, guessed from those of the last 56 days.
+    fn visits(&self, session: &SessionContext) -> f64 {
+        let days = ((session.time_s - self.epoch_s) as f64 / DAY_S as f64).max(1.0);
+        f64::from(session.visits_56d).max(0.0) * days / days.min(RECENT_DAYS)
+    }
+
+    /// How many choices leave a fading count of `total`: the inverse of a geometric sum.
+    fn choices(&self, total: f64) -> f64 {
+        let decay = self.loyalty_decay;
+        if decay == 0.0 || total <= 1.0 {
+            return total;
+        }
+        let left = 1.0 - (1.0 - decay) * total;
+        if left <= 0.0 {
+            CHOICES_MAX
+        } else {
+            (left.ln() / decay.ln()).min(CHOICES_MAX)
+        }
     }
 
     /// The standardised features of a session, each within +-2.5.
@@ -111,7 +145,6 @@ fn first_taste(session: &SessionContext) -> usize {
 }
 
 fn raw_tastes(session: &SessionContext) -> [f64; TASTES] {
-    const DAY_S: i64 = 86_400;
     let (lines, spend) = (
         f64::from(session.basket_lines_mean),
         f64::from(session.spend_mean_minor),
@@ -139,6 +172,8 @@ pub(crate) struct Look {
     pub tastes: [f64; TASTES],
     /// The user's fading number of choices in the category.
     pub total: f64,
+    /// Log of how often the user buys of the category per visit to the shop, against the usual rate.
+    pub habit: f64,
     /// One entry per item; those past the category's end are unused.
     pub items: [ItemLook; AGENTS_MAX],
 }
@@ -163,9 +198,13 @@ impl Look {
     /// When the visit's shelf or state lacks an item of the category.
     pub fn of(kind: &Kind, scale: &Scale, visit: &Visit<'_>) -> Self {
         let agents = kind.items.len();
+        let total = f64::from(visit.loyalty.total());
+        let bought = scale.choices(total) + HABIT_PRIOR * kind.visit_rate;
+        let visited = scale.visits(visit.session) + HABIT_PRIOR;
         let mut look = Self {
             tastes: scale.tastes(visit.session),
-            total: f64::from(visit.loyalty.total()),
+            total,
+            habit: (bought / (visited * kind.visit_rate)).ln(),
             items: [ItemLook::default(); AGENTS_MAX],
         };
         let last = visit.loyalty.last.map(usize::from);
@@ -182,11 +221,6 @@ impl Look {
             };
         }
         look
-    }
-
-    /// How often the user bought of the category, against the usual rate: 0 without any choice.
-    pub fn habit(&self, kind: &Kind) -> f64 {
-        (self.total / (HABIT_PRIOR * kind.visit_rate)).ln_1p()
     }
 }
 

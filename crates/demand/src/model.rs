@@ -84,7 +84,7 @@ impl Member {
             *rate = quantity.rate(look, j, x[j]);
         }
         Outlook {
-            visits: visit::probability(&self.visit, category, kind, look, &appeal),
+            visits: visit::probability(&self.visit, category, look, &appeal),
             shares,
             extra,
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub(crate) struct CategoryRows {
     agents: usize,
     total: Vec<f32>,
+    habit: Vec<f32>,
     /// `[row][agent]`.
     items: Vec<ItemRow>,
     tastes: Arc<Vec<[f64; TASTES]>>,
@@ -32,6 +33,7 @@ impl CategoryRows {
         let mut look = Look {
             tastes: self.tastes[row],
             total: f64::from(self.total[row]),
+            habit: f64::from(self.habit[row]),
             items: [ItemLook::default(); AGENTS_MAX],
         };
         let mut posted = [0.0; AGENTS_MAX];
@@ -49,6 +51,13 @@ impl CategoryRows {
             };
         }
         (look, posted)
+    }
+}
+
+impl CategoryRows {
+    /// The part of a visit that the visit model looks at, promotions and prices apart.
+    pub fn habit(&self, row: usize) -> (&[f64; TASTES], f64) {
+        (&self.tastes[row], f64::from(self.habit[row]))
     }
 }
 
@@ -74,6 +83,7 @@ pub(crate) fn collect(
             let mut rows = CategoryRows {
                 agents: kinds[category].items.len(),
                 total: Vec::with_capacity(window.len()),
+                habit: Vec::with_capacity(window.len()),
                 items: Vec::with_capacity(window.len() * kinds[category].items.len()),
                 tastes: Arc::clone(&tastes),
             };
@@ -96,6 +106,7 @@ impl CategoryRows {
         }
         let posted = relative_prices(kind, &prices);
         self.total.push(look.total as f32);
+        self.habit.push(look.habit as f32);
         for (item, posted) in look.items.iter().zip(posted).take(self.agents) {
             self.items.push(ItemRow {
                 loyalty: item.loyalty as f32,

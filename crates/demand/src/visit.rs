@@ -15,11 +15,10 @@ const OUTSIDE: usize = 2;
 const LOCAL: usize = 3;
 const SHARED_HABIT: usize = 0;
 const SHARED_OUTSIDE: usize = 1;
-const NEVER: usize = 2;
-const MAILER: usize = 3;
-const DISPLAY: usize = 4;
-const HABIT_VISITS: usize = 5;
-const TASTE: usize = 6;
+const MAILER: usize = 2;
+const DISPLAY: usize = 3;
+const HABIT_VISITS: usize = 4;
+const TASTE: usize = 5;
 const SHARED: usize = TASTE + TASTES;
 
 const EFFECT_RIDGE: f64 = 0.01;
@@ -64,15 +63,9 @@ impl Appeal {
 }
 
 /// The probability that a visit buys of the category.
-pub(crate) fn probability(
-    parameters: &Parameters,
-    category: usize,
-    kind: &Kind,
-    look: &Look,
-    appeal: &Appeal,
-) -> f64 {
+pub(crate) fn probability(parameters: &Parameters, category: usize, look: &Look, appeal: &Appeal) -> f64 {
     let mut design = [0.0; LOCAL + SHARED];
-    fill(kind, look, appeal, &mut design);
+    fill(&look.tastes, look.habit, appeal, &mut design);
     sigmoid(index(&parameters.local[category], &parameters.shared, &design))
 }
 
@@ -90,21 +83,19 @@ fn index(local: &[f64], shared: &[f64], design: &[f64; LOCAL + SHARED]) -> f64 {
         .sum()
 }
 
-fn sigmoid(index: f64) -> f64 {
+pub(crate) fn sigmoid(index: f64) -> f64 {
     1.0 / (1.0 + (-index).exp())
 }
 
-fn fill(kind: &Kind, look: &Look, appeal: &Appeal, out: &mut [f64; LOCAL + SHARED]) {
-    let habit = look.habit(kind);
+fn fill(tastes: &[f64; TASTES], habit: f64, appeal: &Appeal, out: &mut [f64; LOCAL + SHARED]) {
     out[EFFECT] = 1.0;
     out[HABIT] = habit;
     out[OUTSIDE] = appeal.value;
     let shared = &mut out[LOCAL..];
-    shared[NEVER] = if look.total > 0.0 { 0.0 } else { 1.0 };
     shared[MAILER] = appeal.mailer;
     shared[DISPLAY] = appeal.display;
-    shared[HABIT_VISITS] = habit * look.tastes[TASTE_VISITS];
-    shared[TASTE..].copy_from_slice(&look.tastes);
+    shared[HABIT_VISITS] = habit * tastes[TASTE_VISITS];
+    shared[TASTE..].copy_from_slice(tastes);
 }
 
 /// The likelihood of all visits of the training sessions.
@@ -184,7 +175,7 @@ impl Likelihood for VisitFit<'_> {
     }
 
     fn evaluate(&self, group: usize, local: &[f64], shared: &[f64], block: &mut Block) -> f64 {
-        let (kind, rows) = (&self.kinds[group], &self.rows[group]);
+        let rows = &self.rows[group];
         let mut design = [0.0; LOCAL + SHARED];
         let mut loss = 0.0;
         for (at, row) in self.train.clone().enumerate() {
@@ -192,18 +183,14 @@ impl Likelihood for VisitFit<'_> {
             if weight == 0.0 {
                 continue;
             }
-            let (look, _) = rows.look(row);
             let [value, mailer, display] = self.appeal[group][at].map(f64::from);
-            fill(
-                kind,
-                &look,
-                &Appeal {
-                    value,
-                    mailer,
-                    display,
-                },
-                &mut design,
-            );
+            let appeal = Appeal {
+                value,
+                mailer,
+                display,
+            };
+            let (tastes, habit) = rows.habit(row);
+            fill(tastes, habit, &appeal, &mut design);
             let eta = index(local, shared, &design);
             let p = sigmoid(eta);
             let y = if self.bought[group][row] { 1.0 } else { 0.0 };
@@ -215,7 +202,7 @@ impl Likelihood for VisitFit<'_> {
     }
 }
 
-fn softplus(x: f64) -> f64 {
+pub(crate) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 

@@ -1,28 +1,32 @@
-use haggle_demand::*;
-use haggle_history::*;
+//! The bundled sessions against the published bars.
+
+use haggle_demand::{FitConfig, FitReport, fit};
+use haggle_history::{Replay, Selection, import_complete_journey};
 use std::path::Path;
 use std::time::Instant;
 
 #[test]
-fn timing() {
+fn the_bundled_sessions_reach_the_bars() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envs/sessions/complete-journey");
-    let t = Instant::now();
     let (history, _) = import_complete_journey(&folder).unwrap();
-    println!("import {:?}", t.elapsed());
     let selection = Selection::choose(&history, 1..31);
     let replay = Replay::new(&history, &selection);
-    println!("replay {:?}", t.elapsed());
-    let t = Instant::now();
-    let model = fit(
-        &history,
-        &selection,
-        &replay,
-        &FitConfig {
-            members: 3,
-            ..FitConfig::default()
-        },
-    )
-    .unwrap();
-    println!("fit {:?} {}", t.elapsed(), model.digest());
-    model.save(Path::new("/tmp/proto/model.json")).unwrap();
+    let begun = Instant::now();
+    let config = FitConfig {
+        members: 2,
+        ..FitConfig::default()
+    };
+    let model = fit(&history, &selection, &replay, &config).unwrap();
+    eprintln!("fit {:?}", begun.elapsed());
+    let report = FitReport::measure(&model, &history, &selection, &replay, &(31..41)).unwrap();
+    eprintln!("report {:?}\n{report}", begun.elapsed());
+    assert!(report.choice_nats <= 0.975, "choice {}", report.choice_nats);
+    assert!(
+        report.incidence_nats <= 5.592,
+        "incidence {}",
+        report.incidence_nats
+    );
+    assert_eq!(report.chain_week.items, 382);
+    assert_eq!(report.chain_week.purchases, 17_166);
+    assert_eq!(report.occasions, [29_235, 9_416]);
 }
