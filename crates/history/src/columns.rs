@@ -127,6 +127,9 @@ fn shape(schema: &SchemaDescriptor) -> Vec<(&str, Type, i16, i16)> {
         .collect()
 }
 
+/// Values, definition levels, repetition levels of a column.
+type Levelled<T> = (Vec<T>, Vec<i16>, Vec<i16>);
+
 /// A Parquet file of the expected schema.
 pub(crate) struct Columns {
     file: SerializedFileReader<Bytes>,
@@ -222,8 +225,8 @@ impl Columns {
         Ok(lists)
     }
 
-    /// Values, definition levels, repetition levels of a column, over all row groups.
-    fn read<T: DataType>(&self, name: &str) -> Result<(Vec<T::T>, Vec<i16>, Vec<i16>)> {
+    /// A column over all row groups.
+    fn read<T: DataType>(&self, name: &str) -> Result<Levelled<T::T>> {
         let (mut values, mut defined, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
         let schema = self.file.metadata().file_metadata().schema_descr();
         let place = schema.columns().iter().position(|column| column.name() == name);

@@ -48,9 +48,8 @@ impl Table {
     ) -> Result<Option<Self>, HistoryError> {
         let plain = folder.join(format!("{name}.csv"));
         let packed = folder.join(format!("{name}.csv.gz"));
-        let file = match [plain, packed].into_iter().find(|file| file.exists()) {
-            Some(file) => file,
-            None => return Ok(None),
+        let Some(file) = [plain, packed].into_iter().find(|file| file.exists()) else {
+            return Ok(None);
         };
         let bytes = fs::read(&file).map_err(HistoryError::io("read", &file))?;
         let digest = Digest::of(&bytes);
