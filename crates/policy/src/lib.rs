@@ -11,6 +11,7 @@ mod manifest;
 mod mlp;
 mod network;
 mod tensors;
+mod verdict;
 
 pub use bundle::{Bundle, MANIFEST_FILE, PolicyKind, TENSORS_FILE};
 pub use error::BundleError;
@@ -18,3 +19,4 @@ pub use fixed::FixedPolicy;
 pub use manifest::{Activation, DataSource, FORMAT, Manifest, Model, Probe, Provenance, Terms};
 pub use mlp::MlpPolicy;
 pub use network::{Layer, Network, NetworkError};
+pub use verdict::{GATE_FILE, VERDICT_FORMAT, Verdict};

@@ -1,1 +1,165 @@
-fn main() {}
+//! `haggled`, the price daemon.
+
+mod args;
+
+use anyhow::Context;
+use args::{Cli, Command, Ctl, Serve};
+use clap::Parser;
+use haggle_serve::{
+    AdminRequest, Client, ClientError, Code, Engine, EngineConfig, Journal, Record, ServeError, Sockets,
+    StoreError, admin_path, export, run,
+};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+const USAGE: u8 = 2;
+const DATA: u8 = 3;
+const REFUSED: u8 = 6;
+
+fn main() -> ExitCode {
+    // A panic becomes one line of the log; the store's library panics on damage, which is caught and reported there.
+    std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| "info,sled=off".into()))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => start(serve),
+        Command::Export { store, out, json } => export_store(&store, &out, json),
+        Command::Check { store, json } => check(&store, json),
+        Command::Ctl { socket, command } => ctl(&socket, command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("haggled: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(error) = error.downcast_ref::<ServeError>() {
+        return error.exit_code();
+    }
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Refused(refusal)) if refusal.code == Code::GateRefused => REFUSED,
+        Some(_) => DATA,
+        None if error.is::<StoreError>() => DATA,
+        None => USAGE,
+    }
+}
+
+fn start(serve: Serve) -> anyhow::Result<()> {
+    let sockets = Sockets::open(&serve.socket)?;
+    let engine = Arc::new(Engine::open(&EngineConfig {
+        store: serve.store,
+        bundle: serve.bundle,
+        history: serve.history,
+        seed: serve.seed,
+    })?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("no threads to serve with")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("no signal handler")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("no signal handler")?;
+        tracing::info!("serving on {}", serve.socket.display());
+        let stop = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        run(engine, sockets, stop).await?;
+        tracing::info!("stopped; everything is on disk");
+        Ok(())
+    })
+}
+
+fn existing(store: &Path) -> anyhow::Result<Journal> {
+    anyhow::ensure!(
+        store.join("journal").is_dir(),
+        "store {}: there is none",
+        store.display()
+    );
+    Ok(Journal::open(store, None)?)
+}
+
+fn export_store(store: &Path, out: &Path, json: bool) -> anyhow::Result<()> {
+    let exported = export(&existing(store)?.reader(), out)?;
+    print(&exported, json, || {
+        let (segments, offers) = (exported.segments.len(), exported.offers);
+        format!(
+            "{segments} segments with {offers} offers, {} rewards joined",
+            exported.rewards
+        )
+    })
+}
+
+#[derive(Default, Serialize)]
+struct Checked {
+    records: u64,
+    decisions: u64,
+    rewards: u64,
+    swaps: u64,
+}
+
+fn check(store: &Path, json: bool) -> anyhow::Result<()> {
+    let mut found = Checked::default();
+    let mut count = |record: Record| -> Result<(), StoreError> {
+        match record {
+            Record::Decision(_) => found.decisions += 1,
+            Record::Reward(_) => found.rewards += 1,
+            Record::Swap(_) => found.swaps += 1,
+            Record::Frozen(_) | Record::Void => {}
+        }
+        Ok(())
+    };
+    let records = existing(store)?.recover(&mut count)?;
+    found.records = records;
+    print(&found, json, || {
+        let Checked {
+            decisions, rewards, ..
+        } = &found;
+        format!("{records} records are sound: {decisions} decisions, {rewards} rewards")
+    })
+}
+
+fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {
+    // The daemon has another working folder.
+    let absolute = |path: PathBuf| std::path::absolute(&path).with_context(|| path.display().to_string());
+    let request = match command {
+        Ctl::Status => AdminRequest::Status,
+        Ctl::Swap { bundle, force } => AdminRequest::Swap {
+            bundle: absolute(bundle)?,
+            force,
+        },
+        Ctl::Rollback => AdminRequest::Rollback,
+        Ctl::Freeze => AdminRequest::Freeze,
+        Ctl::Unfreeze => AdminRequest::Unfreeze,
+        Ctl::Export { out } => AdminRequest::Export { out: absolute(out)? },
+        Ctl::Drain => AdminRequest::Drain,
+    };
+    let admin = admin_path(socket);
+    let mut client =
+        Client::connect(&admin).with_context(|| format!("socket {}: no daemon answers", admin.display()))?;
+    let reply: serde_json::Map<String, serde_json::Value> = client.admin(&request)?;
+    print(&reply, true, String::new)
+}
+
+fn print<T: Serialize>(value: &T, json: bool, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(value)?);
+    } else {
+        println!("{}", text());
+    }
+    Ok(())
+}

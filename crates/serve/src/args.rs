@@ -1,0 +1,93 @@
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The price daemon of haggle: answers price requests over a Unix socket, takes rewards, journals both.
+#[derive(Debug, Parser)]
+#[command(name = "haggled", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve prices until SIGTERM.
+    Serve(Serve),
+    /// Join the decisions and rewards of a store that no daemon holds into segments.
+    Export {
+        /// Folder of the store.
+        #[arg(long)]
+        store: PathBuf,
+        /// Folder for the segments.
+        #[arg(long)]
+        out: PathBuf,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read every record of a store that no daemon holds.
+    Check {
+        /// Folder of the store.
+        #[arg(long)]
+        store: PathBuf,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Talk to a running daemon on its admin socket (`<socket>.admin`).
+    Ctl {
+        /// The daemon's socket.
+        #[arg(long)]
+        socket: PathBuf,
+        #[command(subcommand)]
+        command: Ctl,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Path of the socket; the admin socket is `<socket>.admin`.
+    #[arg(long)]
+    pub socket: PathBuf,
+    /// Folder of the store; made when it is not there.
+    #[arg(long)]
+    pub store: PathBuf,
+    /// Folder of the bundle that a new store begins with; a store goes on with the bundle that it served last.
+    #[arg(long)]
+    pub bundle: Option<PathBuf>,
+    /// Folder of segments that warm the memories of the market; name the same one at every start.
+    #[arg(long)]
+    pub history: Option<PathBuf>,
+    /// Key of the draws of a new store, for repeatable runs [default: a secret from the system].
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ctl {
+    /// How is it doing?
+    Status,
+    /// Serve another bundle: it needs a passing gate.json that quotes it and the bundle that is served.
+    Swap {
+        /// Folder of the bundle.
+        #[arg(long)]
+        bundle: PathBuf,
+        /// Without a verdict of the gate; the journal says so.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Serve the bundle before this one.
+    Rollback,
+    /// Stop exploration: the most probable price, always.
+    Freeze,
+    /// Explore again.
+    Unfreeze,
+    /// Join decisions and rewards into segments.
+    Export {
+        /// Folder for the segments.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Answer what is in flight, write what waits, stop.
+    Drain,
+}

@@ -1,0 +1,250 @@
+use crate::journal::Journal;
+use crate::protocol::{Code, Refusal};
+use crate::record::Record;
+use crate::store_error::StoreError;
+use haggle_core::Reward;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Records that may wait for the disk.
+const QUEUE_MAX: usize = 65_536;
+/// Records of one commit.
+const BATCH_MAX: usize = 4_096;
+/// How long a full disk is left alone before the next try.
+const FULL_PAUSE: Duration = Duration::from_millis(200);
+
+/// Told when a record is on disk, or why it is not.
+pub type Ticket = oneshot::Receiver<Result<(), Refusal>>;
+
+type Waiting = oneshot::Sender<Result<(), Refusal>>;
+
+/// How the store is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It takes records in.
+    Ok,
+    /// The disk is full; it is tried again.
+    Full,
+    /// It takes nothing in until a restart.
+    Failed,
+}
+
+/// The one thread that writes the journal. Group commit without a timer: it takes what waits, commits, repeats.
+#[derive(Debug)]
+pub struct Committer {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct Queue {
+    waiting: VecDeque<Queued>,
+    health: Health,
+    closed: bool,
+}
+
+/// A record with whoever waits for it; without a record it only waits for those before it.
+#[derive(Debug)]
+struct Queued {
+    record: Option<Record>,
+    ticket: Option<Waiting>,
+}
+
+impl Committer {
+    /// Starts the thread; `refused` is called with each reward that the disk refused.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        journal: Journal,
+        refused: impl Fn(&Reward) + Send + 'static,
+    ) -> Result<Self, std::io::Error> {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(Queue {
+                waiting: VecDeque::new(),
+                health: Health::Ok,
+                closed: false,
+            }),
+            wake: Condvar::new(),
+        });
+        let mut writer = Writer {
+            shared: Arc::clone(&shared),
+            journal,
+            refused: Box::new(refused),
+        };
+        let thread = std::thread::Builder::new()
+            .name("haggle-journal".to_owned())
+            .spawn(move || writer.run())?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Whether a decision can be taken in now.
+    ///
+    /// # Errors
+    /// The health of the store when it cannot; [`Health::Ok`] means that too many records wait.
+    pub fn room(&self) -> Result<(), Health> {
+        let queue = self.shared.lock();
+        if queue.health != Health::Failed && queue.waiting.len() < QUEUE_MAX {
+            Ok(())
+        } else {
+            Err(queue.health)
+        }
+    }
+
+    /// Hands a record over without waiting for the disk.
+    pub fn push(&self, record: Record) {
+        self.enqueue(Some(record), None);
+    }
+
+    /// Hands a record over (or nothing), with a ticket that tells when it and all before it are on disk.
+    #[must_use]
+    pub fn push_with_ticket(&self, record: Option<Record>) -> Ticket {
+        let (sender, ticket) = oneshot::channel();
+        self.enqueue(record, Some(sender));
+        ticket
+    }
+
+    /// How the store is doing, and how many records wait.
+    #[must_use]
+    pub fn health(&self) -> (Health, usize) {
+        let queue = self.shared.lock();
+        (queue.health, queue.waiting.len())
+    }
+
+    /// Writes what waits and ends the thread. A second call does nothing.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub fn close(&self) -> Result<(), StoreError> {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        thread.map_or(Ok(()), |thread| thread.join().unwrap_or(Ok(())))
+    }
+
+    fn enqueue(&self, record: Option<Record>, ticket: Option<Waiting>) {
+        self.shared.lock().waiting.push_back(Queued { record, ticket });
+        self.shared.wake.notify_one();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    journal: Journal,
+    refused: Box<dyn Fn(&Reward) + Send>,
+}
+
+impl Writer {
+    fn run(&mut self) -> Result<(), StoreError> {
+        while let Some((mut records, tickets)) = self.take() {
+            match self.journal.append(&records) {
+                Ok(()) => {
+                    self.shared.lock().health = Health::Ok;
+                    answer(tickets, &Ok(()));
+                }
+                Err(error @ StoreError::Full { .. }) => {
+                    tracing::error!("{error}");
+                    self.refuse(&mut records);
+                    let closed = self.put_back(records);
+                    answer(tickets, &Err(Refusal::new(Code::StoreFull, error.to_string())));
+                    if closed {
+                        return Err(error);
+                    }
+                    std::thread::sleep(FULL_PAUSE);
+                }
+                Err(error) => {
+                    tracing::error!("{error}: {:?}", std::error::Error::source(&error));
+                    self.refuse(&mut records);
+                    answer(tickets, &Err(Refusal::new(Code::StoreFailed, error.to_string())));
+                    self.fail_all();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next batch, as soon as there is one; none when everything is written and nothing more will come.
+    fn take(&self) -> Option<(Vec<Record>, Vec<Waiting>)> {
+        let mut queue = self.shared.lock();
+        while queue.waiting.is_empty() {
+            if queue.closed {
+                return None;
+            }
+            queue = self
+                .shared
+                .wake
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = queue.waiting.len().min(BATCH_MAX);
+        let (mut records, mut tickets) = (Vec::with_capacity(count), Vec::new());
+        for queued in queue.waiting.drain(..count) {
+            records.extend(queued.record);
+            tickets.extend(queued.ticket);
+        }
+        Some((records, tickets))
+    }
+
+    /// Rewards, swaps and freezes that were refused leave an empty place; decisions stay and are tried again.
+    fn refuse(&self, records: &mut [Record]) {
+        for record in records {
+            if let Record::Reward(reward) = record {
+                (self.refused)(reward);
+            }
+            if !matches!(record, Record::Decision(_)) {
+                *record = Record::Void;
+            }
+        }
+    }
+
+    fn put_back(&self, records: Vec<Record>) -> bool {
+        let mut queue = self.shared.lock();
+        queue.health = Health::Full;
+        for record in records.into_iter().rev() {
+            queue.waiting.push_front(Queued {
+                record: Some(record),
+                ticket: None,
+            });
+        }
+        queue.closed
+    }
+
+    /// Answers everyone who waits, until the daemon stops.
+    fn fail_all(&self) {
+        let refusal = Refusal::new(Code::StoreFailed, "an earlier write failed; restart to go on");
+        loop {
+            self.shared.lock().health = Health::Failed;
+            let Some((mut records, tickets)) = self.take() else {
+                return;
+            };
+            self.refuse(&mut records);
+            answer(tickets, &Err(refusal.clone()));
+        }
+    }
+}
+
+fn answer(tickets: Vec<Waiting>, result: &Result<(), Refusal>) {
+    for ticket in tickets {
+        // Whoever asked may have hung up.
+        let _ = ticket.send(result.clone());
+    }
+}

@@ -1,0 +1,58 @@
+use crate::store_error::StoreError;
+use haggle_core::SegmentError;
+use haggle_policy::BundleError;
+use std::path::PathBuf;
+
+/// Why the daemon cannot start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The bundle cannot be served.
+    #[error("{}", folder.display())]
+    Bundle {
+        /// Its folder.
+        folder: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
+    /// A new store needs a bundle.
+    #[error("store {}: it is new; name the bundle to serve with --bundle", .0.display())]
+    NoBundle(PathBuf),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file of the history is no segment.
+    #[error("history {}: it cannot be understood", path.display())]
+    History {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SegmentError,
+    },
+    /// A socket cannot be opened.
+    #[error("socket {}: {what}", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A file or folder cannot be read or written.
+    #[error("{}: it cannot be read or written", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl ServeError {
+    /// The program's exit code: 2 for what the caller has to change on the command line, 3 for data.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoBundle(_) | Self::Socket { .. } => 2,
+            Self::Bundle { .. } | Self::Store(_) | Self::History { .. } | Self::Io { .. } => 3,
+        }
+    }
+}

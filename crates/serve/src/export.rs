@@ -1,0 +1,105 @@
+use crate::error::ServeError;
+use crate::journal::JournalReader;
+use crate::record::Record;
+use crate::store_error::StoreError;
+use haggle_core::{Offer, Reward, SEGMENT_EXTENSION, write_segment};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Offers of one segment.
+const SEGMENT_OFFERS: usize = 50_000;
+
+/// What an export wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exported {
+    /// The segments, oldest first.
+    pub segments: Vec<PathBuf>,
+    /// Decisions, each with its rewards joined.
+    pub offers: usize,
+    /// Rewards joined.
+    pub rewards: usize,
+}
+
+/// Joins the decisions and rewards of a journal into segments in a folder, in the order of the decisions. A segment is
+/// named by the number of its first record and appears whole; a later export replaces it by one with later rewards.
+///
+/// # Errors
+/// When a record is damaged, or a file cannot be written.
+pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeError> {
+    let mut exported = Exported::default();
+    let mut earned: HashMap<String, (i64, u32)> = HashMap::new();
+    for record in journal.scan(0) {
+        if let (
+            _,
+            Record::Reward(Reward {
+                decision,
+                value_minor,
+                units,
+                ..
+            }),
+        ) = record?
+        {
+            let sum = earned.entry(decision.0).or_default();
+            *sum = (sum.0.saturating_add(value_minor), sum.1.saturating_add(units));
+            exported.rewards += 1;
+        }
+    }
+    fs::create_dir_all(out).map_err(|source| ServeError::Io {
+        path: out.to_owned(),
+        source,
+    })?;
+    let mut offers: Vec<Offer> = Vec::new();
+    let mut first = 0;
+    for record in journal.scan(0) {
+        let (number, Record::Decision(record)) = record? else {
+            continue;
+        };
+        let mut offer = record.offer;
+        let id = offer.logged.as_ref().map(|logged| logged.decision.0.as_str());
+        (offer.value_minor, offer.units) = id.and_then(|id| earned.get(id)).copied().unwrap_or_default();
+        if offers.is_empty() {
+            first = number;
+        }
+        offers.push(offer);
+        if offers.len() == SEGMENT_OFFERS {
+            seal(out, first, &mut offers, &mut exported)?;
+        }
+    }
+    if !offers.is_empty() {
+        seal(out, first, &mut offers, &mut exported)?;
+    }
+    Ok(exported)
+}
+
+fn seal(out: &Path, first: u64, offers: &mut Vec<Offer>, exported: &mut Exported) -> Result<(), ServeError> {
+    let path = out.join(format!("{first:012}.{SEGMENT_EXTENSION}"));
+    let draft = out.join(format!(".{first:012}.{}", std::process::id()));
+    let write = || {
+        let mut file = File::create(&draft)?;
+        file.write_all(&write_segment(offers))?;
+        file.sync_all()?;
+        fs::rename(&draft, &path)?;
+        File::open(out)?.sync_all()
+    };
+    write().map_err(|source: std::io::Error| {
+        // Best effort: the write has failed already, and its own error is the one to tell.
+        let _ = fs::remove_file(&draft);
+        if source.kind() == std::io::ErrorKind::StorageFull {
+            return StoreError::Full {
+                store: out.to_owned(),
+            }
+            .into();
+        }
+        ServeError::Io {
+            path: path.clone(),
+            source,
+        }
+    })?;
+    exported.offers += offers.len();
+    exported.segments.push(path);
+    offers.clear();
+    Ok(())
+}

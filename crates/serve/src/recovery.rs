@@ -1,0 +1,225 @@
+use crate::committer::Committer;
+use crate::decide::Mode;
+use crate::engine::{Core, Engine};
+use crate::error::ServeError;
+use crate::journal::Journal;
+use crate::ledger::{Entry, Ledger};
+use crate::market::{Ask, Market};
+use crate::record::{DecisionRecord, Record, SwapReason, SwapRecord};
+use haggle_core::{Digest, Policy, SEGMENT_EXTENSION, Seeds, read_segment};
+use haggle_policy::Bundle;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a daemon starts from.
+#[derive(Clone, Debug, Default)]
+pub struct EngineConfig {
+    /// Folder of the store; made when it is not there.
+    pub store: PathBuf,
+    /// Folder of the bundle that a new store begins with. A store remembers what it served last: that comes first.
+    pub bundle: Option<PathBuf>,
+    /// Folder of segments that warm the market's memories before the journal is read; the same at every start.
+    pub history: Option<PathBuf>,
+    /// Keys the draws of a new store, for repeatable runs; else a secret is taken from the system.
+    pub seed: Option<u64>,
+}
+
+impl Engine {
+    /// Opens the store and rebuilds everything that it remembers, record by record.
+    ///
+    /// # Errors
+    /// When store, bundle or history cannot be used.
+    pub fn open(config: &EngineConfig) -> Result<Self, ServeError> {
+        let given = config.bundle.as_deref().map(load).transpose()?;
+        let mut journal = Journal::open(&config.store, config.seed)?;
+        let bundles = config.store.join("bundles");
+        let mut core = None;
+        let mut records = journal.recover(|record| replay(&mut core, record, &bundles, config))?;
+        let core = match core {
+            Some(core) => core,
+            None => {
+                let bundle = given
+                    .clone()
+                    .ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
+                keep(&bundle, &bundles)?;
+                let start = SwapRecord {
+                    to: bundle.digest(),
+                    from: bundle.digest(),
+                    reason: SwapReason::Start,
+                    time_s: now_s(),
+                };
+                journal.append(&[Record::Swap(start)])?;
+                records += 1;
+                begin(bundle, config)?
+            }
+        };
+        if given.is_some_and(|given| given.digest() != core.bundle.digest()) {
+            tracing::warn!(
+                "the store serves bundle {:?}, as it did last; --bundle names another one and is not used",
+                core.bundle.digest()
+            );
+        }
+        tracing::info!(
+            records,
+            decisions = core.ledger.decisions(),
+            rewards = core.ledger.rewards,
+            "store is open"
+        );
+        let draws = Seeds::new(journal.secret()).named("draws");
+        let reader = journal.reader();
+        let core = Arc::new(Mutex::new(core));
+        let ledger = Arc::clone(&core);
+        let refused = move |reward: &_| {
+            let mut core = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            core.ledger.refuse(reward);
+        };
+        let committer = Committer::start(journal, refused).map_err(|source| ServeError::Io {
+            path: config.store.clone(),
+            source,
+        })?;
+        Ok(Self {
+            core,
+            committer,
+            reader,
+            bundles,
+            draws,
+        })
+    }
+
+    /// Writes what waits for the disk. From then on nothing is taken in; the store is let go of when the engine is dropped.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub fn close(&self) -> Result<(), ServeError> {
+        Ok(self.committer.close()?)
+    }
+}
+
+/// One record of the journal, again.
+fn replay(
+    core: &mut Option<Core>,
+    record: Record,
+    bundles: &Path,
+    config: &EngineConfig,
+) -> Result<(), ServeError> {
+    let Some(core) = core else {
+        if let Record::Swap(start) = record {
+            *core = Some(begin(kept(bundles, start.to)?, config)?);
+        }
+        return Ok(());
+    };
+    match record {
+        Record::Decision(record) => {
+            // A bundle with other items is refused at a swap, so every item is known.
+            if let Some(item) = core.market.catalog().find(&record.offer.item) {
+                let ask = ask_again(core, &record, item);
+                core.market.take_in(&ask, record.context.time_s);
+                core.decided(&record, item);
+            }
+        }
+        Record::Reward(reward) => {
+            if core.ledger.reward(&reward) == Entry::New {
+                core.rewarded(&reward);
+            }
+        }
+        Record::Swap(swap) => {
+            let bundle = Arc::new(kept(bundles, swap.to)?);
+            core.market.adopt(bundle.terms());
+            core.previous = Some(std::mem::replace(&mut core.bundle, bundle));
+        }
+        Record::Frozen(frozen) => core.mode = if frozen { Mode::Frozen } else { Mode::Live },
+        Record::Void => {}
+    }
+    Ok(())
+}
+
+fn ask_again(core: &Core, record: &DecisionRecord, item: usize) -> Ask {
+    let catalog = core.market.catalog();
+    let known = |(id, entry): &(String, _)| Some((catalog.find(id)?, *entry));
+    Ask {
+        session: record.offer.session.clone(),
+        user: record.offer.user.clone(),
+        item,
+        context: Some(record.context),
+        shelf: record.shelf.iter().filter_map(known).collect(),
+    }
+}
+
+/// A market as it is before the first decision.
+fn begin(bundle: Bundle, config: &EngineConfig) -> Result<Core, ServeError> {
+    let mut market = Market::new(bundle.terms());
+    if let Some(folder) = &config.history {
+        prime(&mut market, folder)?;
+    }
+    Ok(Core {
+        bundle: Arc::new(bundle),
+        previous: None,
+        market,
+        ledger: Ledger::default(),
+        mode: Mode::Live,
+        duplicates: 0,
+        unlogged: 0,
+    })
+}
+
+/// Warms a market with every segment of a folder, in the order of their names.
+fn prime(market: &mut Market, folder: &Path) -> Result<(), ServeError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ServeError::Io { path, source }
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let path = entry.map_err(io(folder))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == SEGMENT_EXTENSION)
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    for path in paths {
+        let bytes = fs::read(&path).map_err(io(&path))?;
+        let offers = read_segment(&bytes).map_err(|source| ServeError::History {
+            path: path.clone(),
+            source,
+        })?;
+        let primed = market.prime(&offers);
+        tracing::info!(
+            used = primed.used,
+            skipped = primed.skipped,
+            "history {}",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// The bundle in a folder.
+pub(crate) fn load(folder: &Path) -> Result<Bundle, ServeError> {
+    Bundle::load(folder).map_err(|source| ServeError::Bundle {
+        folder: folder.to_owned(),
+        source,
+    })
+}
+
+/// Keeps a copy of a bundle that is served: a restart must not depend on somebody else's folder.
+pub(crate) fn keep(bundle: &Bundle, bundles: &Path) -> Result<(), ServeError> {
+    let kept = bundle.write(bundles);
+    kept.map(|_| ()).map_err(|source| ServeError::Bundle {
+        folder: bundles.to_owned(),
+        source,
+    })
+}
+
+fn kept(bundles: &Path, digest: Digest) -> Result<Bundle, ServeError> {
+    load(&bundles.join(digest.short()))
+}
+
+/// Seconds since 1970.
+pub(crate) fn now_s() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs() as i64)
+}

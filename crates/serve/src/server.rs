@@ -1,0 +1,108 @@
+use crate::admin;
+use crate::connection::Connection;
+use crate::engine::Engine;
+use crate::error::ServeError;
+use crate::protocol::{Code, Refusal, write_reply};
+use crate::socket::Sockets;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Clients served at a time; one more is told `busy`.
+const CONNECTIONS_MAX: usize = 256;
+/// How long clients have to take their last replies after a stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+/// Pause after the system gave no connection (too many open files, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves an engine on its sockets until `stop` comes true or the operator asks for a drain: then no more connections,
+/// what has arrived is answered, what waits is written, and the sockets go away.
+///
+/// # Errors
+/// When the sockets cannot be used, or the last records could not be written.
+pub async fn run(
+    engine: Arc<Engine>,
+    sockets: Sockets,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let adopt = |listener: &std::os::unix::net::UnixListener| {
+        let adopted = listener.try_clone().and_then(UnixListener::from_std);
+        adopted.map_err(|source| ServeError::Io {
+            path: "the socket".into(),
+            source,
+        })
+    };
+    let (shop, operators) = (adopt(&sockets.shop)?, adopt(&sockets.admin)?);
+    let (stopping, mut stopped) = watch::channel(false);
+    let stopping = Arc::new(stopping);
+    let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut clients = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            accepted = shop.accept() => match accepted {
+                Ok((stream, _)) => greet(&mut clients, &engine, &seats, stream, stopping.subscribe()),
+                Err(error) => rest(&error).await,
+            },
+            accepted = operators.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let served = admin::serve(Arc::clone(&engine), stream, Arc::clone(&stopping));
+                    clients.spawn(async move { tell(served.await) });
+                }
+                Err(error) => rest(&error).await,
+            },
+            Some(_) = clients.join_next(), if !clients.is_empty() => {}
+            () = &mut stop => break,
+            _ = stopped.changed() => break,
+        }
+    }
+    tracing::info!("draining: {} connections are open", clients.len());
+    drop((shop, operators));
+    stopping.send_replace(true);
+    let finished = async { while clients.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN_TIMEOUT, finished).await.is_err() {
+        tracing::warn!("{} clients did not take their replies in time", clients.len());
+        clients.shutdown().await;
+    }
+    let written = tokio::task::spawn_blocking(move || engine.close()).await;
+    drop(sockets);
+    written.unwrap_or(Ok(()))
+}
+
+fn greet(
+    clients: &mut JoinSet<()>,
+    engine: &Arc<Engine>,
+    seats: &Arc<Semaphore>,
+    mut stream: UnixStream,
+    stop: watch::Receiver<bool>,
+) {
+    let seat = Arc::clone(seats).try_acquire_owned();
+    let engine = Arc::clone(engine);
+    clients.spawn(async move {
+        if seat.is_ok() {
+            tell(Connection::new(&engine).run(stream, stop).await);
+        } else {
+            let mut out = Vec::new();
+            let message = format!("{CONNECTIONS_MAX} connections are open already");
+            write_reply::<()>(&mut out, &None, &Err(Refusal::new(Code::Busy, message)));
+            tell(stream.write_all(&out).await);
+        }
+        drop(seat);
+    });
+}
+
+fn tell(served: io::Result<()>) {
+    if let Err(error) = served {
+        tracing::debug!("a connection ended: {error}");
+    }
+}
+
+async fn rest(error: &io::Error) {
+    tracing::warn!("no connection: {error}");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}

@@ -1,0 +1,174 @@
+use crate::error::ServeError;
+use std::fs::{self, File, Permissions, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// Longest path that a Unix socket can have on Linux.
+const PATH_BYTES_MAX: usize = 107;
+/// A socket is made under this name, gets its mode, and is then moved into place: nobody can connect before.
+const DRAFT: &str = ".new";
+const ADMIN: &str = ".admin";
+
+/// The two sockets of a daemon, mode 0600, held by a lock; both go away with it.
+#[derive(Debug)]
+pub struct Sockets {
+    /// Prices and rewards.
+    pub shop: UnixListener,
+    /// Swaps and the like.
+    pub admin: UnixListener,
+    paths: [PathBuf; 2],
+    _lock: File,
+}
+
+/// Where the admin socket of a daemon is: `<socket>.admin`.
+#[must_use]
+pub fn admin_path(socket: &Path) -> PathBuf {
+    with_suffix(socket, ADMIN)
+}
+
+impl Sockets {
+    /// Opens `path` and [`admin_path`] of it. A socket that a dead daemon left behind is replaced.
+    ///
+    /// # Errors
+    /// When the path is too long, its folder is missing or not writable, something else is at that place, or another
+    /// program listens there.
+    pub fn open(path: &Path) -> Result<Self, ServeError> {
+        let admin = admin_path(path);
+        let longest = with_suffix(&admin, DRAFT).as_os_str().len();
+        if longest > PATH_BYTES_MAX {
+            let room = PATH_BYTES_MAX - (longest - path.as_os_str().len());
+            let what = format!(
+                "its path has {} bytes, the most is {room}",
+                path.as_os_str().len()
+            );
+            return Err(refuse(path, what));
+        }
+        let lock = lock(path)?;
+        Ok(Self {
+            shop: listen(path)?,
+            admin: listen(&admin)?,
+            paths: [path.to_owned(), admin],
+            _lock: lock,
+        })
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        for path in &self.paths {
+            // Best effort: a socket left behind is replaced at the next start.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn lock(path: &Path) -> Result<File, ServeError> {
+    let mut options = File::options();
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(with_suffix(path, ".lock"));
+    let file = file.map_err(|error| {
+        let folder = path.parent().unwrap_or(path).display();
+        let what = match error.kind() {
+            ErrorKind::NotFound => format!("the folder {folder} does not exist"),
+            _ => format!("the folder {folder} cannot be written: {error}"),
+        };
+        refuse(path, what)
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(in_use(path)),
+        Err(TryLockError::Error(error)) => Err(refuse(path, format!("it cannot be locked: {error}"))),
+    }
+}
+
+fn listen(path: &Path) -> Result<UnixListener, ServeError> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => {
+            return Err(refuse(
+                path,
+                "there is a file of that name, and it is no socket".to_owned(),
+            ));
+        }
+        Ok(_) if UnixStream::connect(path).is_ok() => return Err(in_use(path)),
+        _ => {}
+    }
+    let draft = with_suffix(path, DRAFT);
+    let open = || {
+        if draft.exists() {
+            fs::remove_file(&draft)?;
+        }
+        let listener = UnixListener::bind(&draft)?;
+        fs::set_permissions(&draft, Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        fs::rename(&draft, path)?;
+        Ok(listener)
+    };
+    open().map_err(|error: std::io::Error| refuse(path, format!("it cannot be opened: {error}")))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn refuse(path: &Path, what: String) -> ServeError {
+    ServeError::Socket {
+        path: path.to_owned(),
+        what,
+    }
+}
+
+fn in_use(path: &Path) -> ServeError {
+    refuse(
+        path,
+        "another program listens there (a running haggled?)".to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(path: &Path) -> String {
+        Sockets::open(path).expect_err("a refusal").to_string()
+    }
+
+    #[test]
+    fn each_obstacle_has_its_sentence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let long = folder.path().join("s".repeat(100));
+        assert!(refusal(&long).contains("the most is 97"), "{}", refusal(&long));
+        let lost = folder.path().join("none/s");
+        assert!(
+            refusal(&lost).contains("none does not exist"),
+            "{}",
+            refusal(&lost)
+        );
+        let file = folder.path().join("file");
+        fs::write(&file, "").expect("a file");
+        assert!(refusal(&file).contains("no socket"));
+        let other = folder.path().join("other");
+        let _listener = UnixListener::bind(&other).expect("a socket");
+        assert!(refusal(&other).contains("another program listens there"));
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        drop(UnixListener::bind(&path).expect("a socket"));
+        assert!(path.exists(), "it is left behind");
+        let sockets = Sockets::open(&path).expect("it is replaced");
+        let mode = |path: &Path| fs::metadata(path).expect("a socket").permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(&admin_path(&path))), (0o600, 0o600));
+        assert!(refusal(&path).contains("another program listens there"));
+        drop(sockets);
+        assert!(!path.exists() && !admin_path(&path).exists());
+    }
+}

@@ -1,0 +1,199 @@
+use crate::decide::Mode;
+use crate::engine::{Core, Engine};
+use crate::protocol::{Code, Refusal};
+use crate::record::{Record, SwapReason, SwapRecord};
+use crate::recovery::{keep, load, now_s};
+use haggle_core::{Catalog, Digest, Policy};
+use haggle_policy::Bundle;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::oneshot::error::RecvError;
+
+/// Name of the gate's verdict beside a candidate.
+pub const GATE_FILE: &str = "gate.json";
+
+/// What a swap has to know of `gate.json`; the gate writes more.
+#[derive(Clone, Debug, Deserialize)]
+struct Verdict {
+    passed: bool,
+    candidate: Digest,
+    incumbent: Digest,
+}
+
+/// The answer to a swap or a rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swapped {
+    /// Served from now on.
+    pub policy: Digest,
+    /// Served before.
+    pub previous: Digest,
+}
+
+impl Engine {
+    /// Serves the bundle in a folder from the next request on; the one before is kept for a rollback. Blocks until the
+    /// swap is on disk.
+    ///
+    /// # Errors
+    /// When the bundle is unsound, prices other items, has no passing verdict against what is served (unless `force`),
+    /// prices are frozen, or the swap cannot be journalled: then the old bundle is served on.
+    pub fn swap(&self, folder: &Path, force: bool) -> Result<Swapped, Refusal> {
+        let refuse = |error: &dyn Error| Refusal::new(Code::BundleRefused, chain(error));
+        let bundle = load(folder).map_err(|error| refuse(&error))?;
+        let incumbent = self.lock().bundle.clone();
+        check_catalog(&incumbent.terms().catalog, &bundle.terms().catalog)?;
+        if !force {
+            check_verdict(folder, bundle.digest(), incumbent.digest())?;
+        }
+        keep(&bundle, &self.bundles).map_err(|error| refuse(&error))?;
+        let reason = if force {
+            SwapReason::Forced
+        } else {
+            SwapReason::Gate
+        };
+        self.serve(Arc::new(bundle), &incumbent, reason)
+    }
+
+    /// Serves the bundle before this one again. Blocks until that is on disk.
+    ///
+    /// # Errors
+    /// When there is none, prices are frozen, or it cannot be journalled.
+    pub fn rollback(&self) -> Result<Swapped, Refusal> {
+        let (previous, incumbent) = {
+            let core = self.lock();
+            (core.previous.clone(), core.bundle.clone())
+        };
+        let none = || Refusal::new(Code::NoPrevious, "no bundle was served before this one");
+        self.serve(previous.ok_or_else(none)?, &incumbent, SwapReason::Rollback)
+    }
+
+    /// Stops exploration (each price is the most probable one, swaps are refused) or allows it again. Blocks until that
+    /// is on disk.
+    ///
+    /// # Errors
+    /// When it cannot be journalled.
+    pub fn freeze(&self, frozen: bool) -> Result<(), Refusal> {
+        let (before, ticket) = {
+            let mut core = self.lock();
+            let mode = if frozen { Mode::Frozen } else { Mode::Live };
+            let before = std::mem::replace(&mut core.mode, mode);
+            (
+                before,
+                self.committer.push_with_ticket(Some(Record::Frozen(frozen))),
+            )
+        };
+        let done = settled(ticket.blocking_recv());
+        if done.is_err() {
+            self.lock().mode = before;
+        }
+        done
+    }
+
+    fn serve(&self, bundle: Arc<Bundle>, incumbent: &Bundle, reason: SwapReason) -> Result<Swapped, Refusal> {
+        let (to, from) = (bundle.digest(), incumbent.digest());
+        let (before, ticket) = {
+            let mut core = self.lock();
+            if core.mode == Mode::Frozen {
+                return Err(Refusal::new(
+                    Code::Frozen,
+                    "prices are frozen; unfreeze before a swap",
+                ));
+            }
+            if core.bundle.digest() != from {
+                let message = "another swap came first; look at the status and try again";
+                return Err(Refusal::new(Code::Conflict, message));
+            }
+            let record = SwapRecord {
+                to,
+                from,
+                reason,
+                time_s: now_s(),
+            };
+            let before = core.change(Some(bundle));
+            (
+                before,
+                self.committer.push_with_ticket(Some(Record::Swap(record))),
+            )
+        };
+        if let Err(refusal) = settled(ticket.blocking_recv()) {
+            let mut core = self.lock();
+            let back = core.previous.clone();
+            core.change(back);
+            core.previous = before;
+            return Err(refusal);
+        }
+        tracing::info!("bundle {to:?} is served now, {from:?} before ({reason:?})");
+        Ok(Swapped {
+            policy: to,
+            previous: from,
+        })
+    }
+}
+
+impl Core {
+    /// Serves another bundle; the one before becomes the previous one. Returns what was previous until now.
+    fn change(&mut self, bundle: Option<Arc<Bundle>>) -> Option<Arc<Bundle>> {
+        let bundle = bundle?;
+        self.market.adopt(bundle.terms());
+        let served = std::mem::replace(&mut self.bundle, bundle);
+        self.previous.replace(served)
+    }
+}
+
+fn settled(answer: Result<Result<(), Refusal>, RecvError>) -> Result<(), Refusal> {
+    answer.unwrap_or_else(|_| Err(Refusal::new(Code::StoreFailed, "the store is closed")))
+}
+
+/// Memories and rewards refer to items and rungs: they must mean the same after a swap.
+fn check_catalog(ours: &Catalog, theirs: &Catalog) -> Result<(), Refusal> {
+    let same_groups = ours.categories() == theirs.categories();
+    let pairs = ours.items().iter().zip(theirs.items());
+    let other = pairs
+        .filter(|(a, b)| a.id != b.id || a.ladder != b.ladder)
+        .map(|(_, item)| item.id.as_str())
+        .next();
+    let message = match other {
+        Some(item) => format!("the bundle has another item or ladder than what is served: item `{item}`"),
+        None if !same_groups => "the bundle groups its items otherwise than what is served".to_owned(),
+        None => return Ok(()),
+    };
+    Err(Refusal::new(Code::BundleRefused, message))
+}
+
+fn check_verdict(folder: &Path, candidate: Digest, incumbent: Digest) -> Result<(), Refusal> {
+    let path = folder.join(GATE_FILE);
+    let refuse = |message: String| Refusal::new(Code::GateRefused, message);
+    let bytes = std::fs::read(&path)
+        .map_err(|error| refuse(format!("{}: no verdict of the gate: {error}", path.display())))?;
+    let verdict: Verdict = serde_json::from_slice(&bytes)
+        .map_err(|error| refuse(format!("{}: this is no verdict: {error}", path.display())))?;
+    let wrong = if verdict.candidate != candidate {
+        format!(
+            "is about bundle {:?}, not about this one ({candidate:?})",
+            verdict.candidate
+        )
+    } else if verdict.incumbent != incumbent {
+        format!(
+            "compares with bundle {:?}, but {incumbent:?} is served",
+            verdict.incumbent
+        )
+    } else if !verdict.passed {
+        "says that the gate has not passed this bundle".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(refuse(format!("{}: the verdict {wrong}", path.display())))
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}

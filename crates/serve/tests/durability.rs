@@ -1,0 +1,246 @@
+//! What survives a killed daemon, and what a damaged, foreign or full store is answered.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{House, ask, earn, fixed_bundle, mlp_bundle, outcome};
+use haggle_serve::{Client, Code, RewardStatus};
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// Prices and rewards until the connection breaks; every acknowledged reward goes to `acknowledged`.
+fn shop(mut client: Client, name: &str, acknowledged: &mpsc::Sender<(String, i64)>) {
+    for n in 0i64.. {
+        let Ok(reply) = client.price(&ask(&format!("{name}-{n}"), "milk-0")) else {
+            return;
+        };
+        let value = n + 1;
+        match client.reward(&earn(&reply.decision, "r", value)) {
+            Ok(RewardStatus::Durable) => acknowledged.send((reply.decision, value)).unwrap(),
+            Ok(RewardStatus::Duplicate) => panic!("nobody sent it before"),
+            Err(_) => return,
+        }
+    }
+}
+
+#[test]
+fn every_acknowledged_reward_survives_kill_9() {
+    let house = House::new(&mlp_bundle());
+    let mut acknowledged = BTreeMap::new();
+    for round in 0..4 {
+        let daemon = house.start();
+        let (sender, receiver) = mpsc::channel();
+        let shops: Vec<_> = (0..8)
+            .map(|n| {
+                let (client, sender) = (daemon.client(), sender.clone());
+                std::thread::spawn(move || shop(client, &format!("r{round}s{n}"), &sender))
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(300 + 170 * round));
+        daemon.kill();
+        shops.into_iter().for_each(|shop| shop.join().unwrap());
+        drop(sender);
+        let before = acknowledged.len();
+        acknowledged.extend(receiver);
+        assert!(
+            acknowledged.len() > before + 20,
+            "there was load: {}",
+            acknowledged.len() - before
+        );
+        let daemon = house.start();
+        let mut client = daemon.client();
+        for (decision, value) in &acknowledged {
+            let there = client.get(decision).unwrap();
+            assert_eq!((there.value_minor, there.units), (*value, 1), "{decision}");
+        }
+        assert!(client.status().unwrap().rewards >= acknowledged.len() as u64);
+        daemon.kill();
+    }
+    let store = house.store();
+    let checked = house.haggled(&["check", "--json", "--store", store.to_str().unwrap()]);
+    let found: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert!(
+        found["rewards"].as_u64().unwrap() >= acknowledged.len() as u64,
+        "{found}"
+    );
+}
+
+#[test]
+fn sigterm_answers_what_is_in_flight_and_writes_it() {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let daemon = house.start();
+    let mut client = daemon.client();
+    let asks: Vec<_> = (0..500).map(|n| ask(&format!("s{n}"), "milk-0")).collect();
+    let decisions: Vec<String> = client
+        .prices(&asks)
+        .unwrap()
+        .into_iter()
+        .map(|reply| reply.unwrap().decision)
+        .collect();
+    let mut late = daemon.client();
+    let rewards: Vec<_> = decisions.iter().map(|decision| earn(decision, "r", 7)).collect();
+    late.status().unwrap();
+    // The requests lie in the socket when the signal comes: they are answered all the same.
+    let sent = std::thread::spawn(move || late.rewards(&rewards[..60]));
+    std::thread::sleep(Duration::from_millis(5));
+    let (code, took) = daemon.terminate();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let answers = sent.join().unwrap().unwrap();
+    assert!(answers.iter().all(|answer| *answer == Ok(RewardStatus::Durable)));
+    assert!(!house.socket().exists(), "the socket is gone");
+    let daemon = house.start();
+    let status = daemon.client().status().unwrap();
+    assert_eq!((status.decisions, status.rewards), (500, 60));
+}
+
+/// Makes a store with some records and stops the daemon.
+fn filled() -> House {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let daemon = house.start();
+    let mut client = daemon.client();
+    for n in 0..200 {
+        let reply = client.price(&ask(&format!("s{n}"), "milk-0")).unwrap();
+        client.reward(&earn(&reply.decision, "r", 7)).unwrap();
+    }
+    daemon.terminate();
+    house
+}
+
+#[test]
+fn a_damaged_store_is_a_sentence_and_never_a_wrong_value() {
+    let house = filled();
+    let file = house.store().join("journal/db");
+    let sound = fs::read(&file).unwrap();
+    let used = sound.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut refused = 0;
+    let flips = (0..10).map(|n| (used * (2 * n + 1) / 20, "flip"));
+    for (at, how) in flips.chain([(used / 2, "zero"), (used / 2, "cut"), (used / 4, "cut")]) {
+        let mut bytes = sound.clone();
+        match how {
+            "flip" => bytes[at] ^= 0x10,
+            "zero" => bytes[at..(at + 4096).min(used)].fill(0),
+            _ => bytes.truncate(at),
+        }
+        fs::write(&file, bytes).unwrap();
+        let checked = house.haggled(&["check", "--json", "--store", house.store().to_str().unwrap()]);
+        if checked.status.success() {
+            let found: serde_json::Value = serde_json::from_slice(&checked.stdout).unwrap();
+            assert_eq!(found["records"], 401, "{how} at {at}: nothing is missing");
+        } else {
+            let (code, message) = outcome(checked);
+            assert_eq!(code, 3, "{message}");
+            assert!(
+                message.starts_with("haggled: store ") && message.contains("it is damaged"),
+                "{message}"
+            );
+            refused += 1;
+        }
+    }
+    assert!(refused >= 3, "the cuts and the zeroed page at least: {refused}");
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_named() {
+    let house = filled();
+    let daemon = house.start();
+    let (code, message) = house.refusal();
+    assert_eq!(code, 2, "{message}");
+    assert!(message.contains("another program listens there"), "{message}");
+    let store = house.store();
+    let store = store.to_str().unwrap();
+    let elsewhere = house.dir.path().join("other");
+    let elsewhere = elsewhere.to_str().unwrap();
+    let (code, message) = outcome(house.haggled(&["serve", "--socket", elsewhere, "--store", store]));
+    assert_eq!(code, 3);
+    assert!(
+        message.ends_with("another process is using it (a running haggled?)"),
+        "{message}"
+    );
+    let (code, message) = outcome(house.haggled(&["export", "--out", elsewhere, "--store", store]));
+    assert_eq!(code, 3);
+    assert!(
+        message.ends_with("another process is using it (a running haggled?)"),
+        "{message}"
+    );
+    daemon.terminate();
+    let (code, message) =
+        outcome(house.haggled(&["serve", "--socket", elsewhere, "--store", store, "--seed", "6"]));
+    assert_eq!(code, 3);
+    assert!(message.contains("made with another seed"), "{message}");
+    let (code, message) = outcome(house.haggled(&["serve", "--socket", elsewhere, "--store", elsewhere]));
+    assert_eq!(code, 2);
+    assert!(
+        message.contains("name the bundle to serve with --bundle"),
+        "{message}"
+    );
+    let db = sled::open(house.store().join("journal")).unwrap();
+    db.open_tree("meta")
+        .unwrap()
+        .insert("version", "haggle store 9")
+        .unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let (code, message) = house.refusal();
+    assert_eq!(code, 3);
+    assert!(message.contains("its version is `haggle store 9`"), "{message}");
+}
+
+/// A small file system of its own, where the system lets us mount one.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &std::path::Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(at);
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        mounted.then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+    }
+}
+
+#[test]
+fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let Some(_disk) = SmallDisk::mount(&house.store()) else {
+        println!("skipped: this system lets nobody mount a small disk");
+        return;
+    };
+    let daemon = house.start();
+    let mut client = daemon.client();
+    let before = client.price(&ask("before", "milk-0")).unwrap();
+    client.reward(&earn(&before.decision, "r", 1)).unwrap();
+    let ballast = house.store().join("ballast");
+    let written = fs::write(&ballast, vec![1; 32 << 20]);
+    assert!(written.is_err(), "the disk is full now");
+    let refusal = client.reward(&earn(&before.decision, "r2", 2)).unwrap_err();
+    assert_eq!(refusal.refusal().unwrap().code, Code::StoreFull);
+    for n in 0..100 {
+        client.price(&ask(&format!("s{n}"), "milk-0")).unwrap();
+    }
+    assert_eq!(client.status().unwrap().store, "full");
+    fs::remove_file(&ballast).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(
+        client.reward(&earn(&before.decision, "r2", 2)).unwrap(),
+        RewardStatus::Durable
+    );
+    assert_eq!(client.status().unwrap().store, "ok");
+    daemon.kill();
+    let daemon = house.start();
+    let status = daemon.client().status().unwrap();
+    assert_eq!(
+        (status.decisions, status.rewards),
+        (101, 2),
+        "what was decided while it was full is there"
+    );
+}

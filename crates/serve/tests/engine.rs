@@ -1,0 +1,263 @@
+//! The daemon without sockets: what sessions see, what is remembered, how prices are drawn.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{ask, earn, fixed_bundle, mlp_bundle, terms};
+use haggle_core::{FEATURE_NAMES, FEATURE_WIDTH, Policy, PriceMinor, ShelfEntry};
+use haggle_serve::{Ask, Code, Engine, EngineConfig, Market, PriceRequest, RewardStatus, export};
+use std::path::Path;
+
+const NOW: i64 = 1_600_000_000;
+
+fn engine(dir: &Path, bundle: &haggle_policy::Bundle) -> Engine {
+    let (_, folder) = bundle.write(&dir.join("bundles")).unwrap();
+    Engine::open(&EngineConfig {
+        store: dir.join("store"),
+        bundle: Some(folder),
+        history: None,
+        seed: Some(5),
+    })
+    .unwrap()
+}
+
+fn named(id: &str, session: &str, item: &str) -> PriceRequest {
+    PriceRequest {
+        decision: Some(id.to_owned()),
+        ..ask(session, item)
+    }
+}
+
+fn feature(features: &[f32], name: &str) -> f32 {
+    features[FEATURE_NAMES.iter().position(|other| *other == name).unwrap()]
+}
+
+#[test]
+fn all_items_of_a_session_are_priced_on_what_its_first_request_saw() {
+    let mut market = Market::new(&terms(0.0));
+    let see = |market: &mut Market, session: &str, item: usize| {
+        let ask = Ask {
+            session: session.to_owned(),
+            user: Some("u".to_owned()),
+            item,
+            ..Ask::default()
+        };
+        let mut features = [0.0; FEATURE_WIDTH];
+        market.observe(&ask, NOW, &mut features);
+        features
+    };
+    let first = see(&mut market, "a", 0);
+    assert_eq!(feature(&first, "state.last_price_log"), 0.0);
+    market.on_decision(0, PriceMinor(120));
+    market.on_reward("a", Some("u"), 0, 2);
+    market.on_reward("a", Some("u"), 0, 1);
+    let later = see(&mut market, "a", 0);
+    assert_eq!(later, first, "the session still sees what it saw first");
+    let other = see(&mut market, "b", 0);
+    assert_eq!(feature(&other, "state.last_price_log"), 1.2f32.ln());
+    assert_eq!(feature(&other, "loyalty.last_choice"), 1.0);
+    assert_eq!(
+        feature(&other, "loyalty.choices_log"),
+        2f32.ln(),
+        "two rewards of one session are one choice"
+    );
+    let tea = see(&mut market, "a", 3);
+    assert_eq!(
+        feature(&tea, "loyalty.choices_log"),
+        0.0,
+        "another category is another memory"
+    );
+}
+
+#[test]
+fn shelf_news_are_remembered_across_sessions_but_not_into_open_ones() {
+    let mut market = Market::new(&terms(0.0));
+    let mut mailer = |session: &str, news: Option<f32>| {
+        let entry = |mailer| ShelfEntry {
+            posted_minor: PriceMinor(90),
+            mailer,
+            display: 0.0,
+        };
+        let ask = Ask {
+            session: session.to_owned(),
+            item: 1,
+            shelf: news.map(|mailer| (1, entry(mailer))).into_iter().collect(),
+            ..Ask::default()
+        };
+        let mut features = [0.0; FEATURE_WIDTH];
+        market.observe(&ask, NOW, &mut features);
+        feature(&features, "shelf.mailer")
+    };
+    assert_eq!(mailer("early", None), 0.0);
+    assert_eq!(mailer("a", Some(0.2)), 0.2);
+    assert_eq!(mailer("b", None), 0.2);
+    assert_eq!(mailer("early", None), 0.0);
+    assert_eq!(
+        mailer("early", Some(0.7)),
+        0.7,
+        "but a session hears its own news"
+    );
+}
+
+#[test]
+fn a_restart_rebuilds_the_market_and_the_rewards() {
+    let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let items = ["milk-0", "milk-1", "milk-2", "tea-0", "tea-2"];
+    let steps = 400;
+    let drive = |engine: &Engine, steps: std::ops::Range<usize>| -> Vec<(u32, f64)> {
+        let step = |n: usize| {
+            let session = format!("s{}", n / 3);
+            let mut request = named(&format!("d{n}"), &session, items[n % 5]);
+            request.user = Some(format!("u{}", n % 7));
+            let reply = engine.price(request, NOW).unwrap();
+            if n.is_multiple_of(3) {
+                let (_, ticket) = engine.reward(earn(&reply.decision, "r", n as i64), NOW).unwrap();
+                ticket.blocking_recv().unwrap().unwrap();
+            }
+            (reply.price_minor.0, reply.propensity)
+        };
+        steps.map(step).collect()
+    };
+    let bundle = mlp_bundle();
+    let expected = drive(&engine(whole.path(), &bundle), 0..steps);
+    let mut got = Vec::new();
+    for part in [0..100, 100..101, 101..333, 333..steps] {
+        let engine = engine(broken.path(), &bundle);
+        got.extend(drive(&engine, part));
+        engine.close().unwrap();
+    }
+    assert_eq!(
+        got, expected,
+        "prices and propensities do not tell that the daemon was restarted"
+    );
+    let engine = engine(broken.path(), &bundle);
+    assert_eq!((engine.status().decisions, engine.status().rewards), (400, 134));
+    let (status, _) = engine.reward(earn("d3", "r", 3), NOW).unwrap();
+    assert_eq!(status, RewardStatus::Duplicate);
+    assert_eq!(
+        engine.reward(earn("d3", "r", 4), NOW).unwrap_err().code,
+        Code::Conflict
+    );
+}
+
+#[test]
+fn the_same_decision_id_is_the_same_decision_or_a_conflict() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), &mlp_bundle());
+    let first = engine.price(named("d", "s", "milk-0"), NOW).unwrap();
+    for n in 0..50 {
+        engine.price(ask(&format!("t{n}"), "milk-0"), NOW).unwrap();
+    }
+    assert_eq!(engine.price(named("d", "s", "milk-0"), NOW).unwrap(), first);
+    assert_eq!(
+        engine.price(named("d", "s", "milk-1"), NOW).unwrap_err().code,
+        Code::Conflict
+    );
+    assert_eq!(engine.status().decisions, 51);
+}
+
+/// Chi-square of drawn rungs against the logged pmfs, over many draws of varying distributions.
+#[test]
+fn prices_are_drawn_with_the_probabilities_that_are_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), &mlp_bundle());
+    let draws = 26_000;
+    let mut explored = 0;
+    for n in 0..draws {
+        let reply = engine
+            .price(
+                ask(&format!("s{}", n / 3), ["milk-0", "milk-1", "tea-2"][n % 3]),
+                NOW,
+            )
+            .unwrap();
+        explored += usize::from(reply.explored);
+    }
+    engine.close().unwrap();
+    drop(engine);
+    let journal = haggle_serve::Journal::open(&dir.path().join("store"), None).unwrap();
+    let out = dir.path().join("out");
+    let exported = export(&journal.reader(), &out).unwrap();
+    assert_eq!(exported.offers, draws);
+    let (mut expected, mut got) = ([0.0; 13], [0.0; 13]);
+    let mut unexplored = 0.0;
+    for path in exported.segments {
+        for offer in haggle_core::read_segment(&std::fs::read(path).unwrap()).unwrap() {
+            let logged = offer.logged.unwrap();
+            let pmf = logged.pmf.probabilities();
+            got[usize::from(logged.rung)] += 1.0;
+            unexplored += pmf[logged.pmf.mode()];
+            pmf.iter().zip(&mut expected).for_each(|(p, sum)| *sum += p);
+        }
+    }
+    let terms = got.iter().zip(&expected);
+    let chi_square: f64 = terms
+        .map(|(got, expected): (&f64, &f64)| (got - expected).powi(2) / expected)
+        .sum();
+    assert!(
+        chi_square < 32.9,
+        "12 degrees of freedom, p = 0.001: {chi_square}"
+    );
+    let explored_expected = draws as f64 - unexplored;
+    assert!((explored as f64 - explored_expected).abs() < 4.0 * explored_expected.sqrt());
+}
+
+#[test]
+fn frozen_prices_are_the_most_probable_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = mlp_bundle();
+    let prices = |engine: &Engine, tag: &str| -> Vec<(bool, f64)> {
+        let one = |n| engine.price(ask(&format!("{tag}{n}"), "milk-0"), NOW).unwrap();
+        (0..100)
+            .map(one)
+            .map(|reply| (reply.explored, reply.propensity))
+            .collect()
+    };
+    let first = engine(dir.path(), &bundle);
+    assert!(prices(&first, "a").iter().any(|(explored, _)| *explored));
+    first.freeze(true).unwrap();
+    assert!(prices(&first, "b").iter().all(|answer| *answer == (false, 1.0)));
+    first.close().unwrap();
+    drop(first);
+    let again = engine(dir.path(), &bundle);
+    assert!(
+        prices(&again, "c").iter().all(|answer| *answer == (false, 1.0)),
+        "a restart does not thaw"
+    );
+    let refusal = again.swap(&dir.path().join("bundles").join(bundle.digest().short()), true);
+    assert_eq!(refusal.unwrap_err().code, Code::Frozen);
+}
+
+#[test]
+fn history_warms_the_market() {
+    let dir = tempfile::tempdir().unwrap();
+    let past = engine(dir.path(), &fixed_bundle(9, 0.0));
+    for n in 0..20 {
+        let mut request = named(&format!("d{n}"), &format!("s{n}"), "milk-1");
+        request.user = Some("regular".to_owned());
+        past.price(request, NOW).unwrap();
+        let (_, ticket) = past.reward(earn(&format!("d{n}"), "r", 172), NOW).unwrap();
+        ticket.blocking_recv().unwrap().unwrap();
+    }
+    let out = dir.path().join("out");
+    past.close().unwrap();
+    drop(past);
+    let journal = haggle_serve::Journal::open(&dir.path().join("store"), None).unwrap();
+    let exported = export(&journal.reader(), &out).unwrap();
+    let offers = haggle_core::read_segment(&std::fs::read(&exported.segments[0]).unwrap()).unwrap();
+    let mut market = Market::new(&terms(0.0));
+    let primed = market.prime(&offers);
+    assert_eq!((primed.used, primed.skipped), (20, 0));
+    let ask = Ask {
+        session: "new".to_owned(),
+        user: Some("regular".to_owned()),
+        item: 1,
+        ..Ask::default()
+    };
+    let mut features = [0.0; FEATURE_WIDTH];
+    market.observe(&ask, NOW, &mut features);
+    assert_eq!(feature(&features, "loyalty.last_choice"), 1.0);
+    assert_eq!(
+        feature(&features, "state.last_price_log"),
+        (173.0f32 / 150.0).ln()
+    );
+}
