@@ -261,3 +261,26 @@ impl Choice<'_> {
 pub(crate) fn shape(agents: &[usize]) -> (usize, Vec<usize>) {
     (SHARED, agents.iter().map(|count| count + SLOPES).collect())
 }
+
+/// Parameters of a known truth: item effects fall by .3 from item to item, tastes play no role.
+#[cfg(test)]
+pub(crate) fn known(kinds: &[Kind], price: &[f64], loyalty: f64, mailer: f64, news: f64) -> Parameters {
+    let mut shared = vec![0.0; SHARED];
+    (shared[LOYALTY], shared[MAILER], shared[NEWS]) = (loyalty, mailer, news);
+    let local = |(kind, price): (&Kind, &f64)| {
+        let mut local: Vec<f64> = (0..kind.items.len()).map(|j| -0.3 * j as f64).collect();
+        local.extend([loyalty, mailer, 0.5, *price]);
+        local
+    };
+    Parameters {
+        shared,
+        local: kinds.iter().zip(price).map(local).collect(),
+    }
+}
+
+/// The estimates that [`known`] fixes: loyalty, mailer, and the price slope of a category.
+#[cfg(test)]
+pub(crate) fn estimates(parameters: &Parameters, category: usize) -> [f64; 3] {
+    let slopes = &parameters.local[category][parameters.local[category].len() - SLOPES..];
+    [slopes[LOYALTY], slopes[MAILER], slopes[PRICE]]
+}

@@ -70,7 +70,7 @@ impl DemandModel {
             let interval = |which: usize| {
                 Interval::of(
                     values[0][which],
-                    values.iter().skip(1).map(|value| value[which]).collect(),
+                    values.iter().map(|value| value[which]).collect(),
                 )
             };
             CategoryElasticity {

@@ -31,13 +31,15 @@ pub struct FitConfig {
 pub const MEMBERS_MAX: usize = 64;
 
 impl Default for FitConfig {
-    /// Weeks 1 to 30, a point estimate and eight bootstrap members.
+    /// Weeks 1 to 30, a point estimate and eight bootstrap members; prices are remembered for some 2,000 visits to the
+    /// shop (two weeks of the bundled data).
     fn default() -> Self {
         Self {
             train_weeks: 1..31,
             members: 9,
             seed: 1,
             rates: MemoryRates {
+                reference: 0.0005,
                 loyalty_decay: 0.95,
                 ..MemoryRates::default()
             },

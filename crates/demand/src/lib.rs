@@ -15,6 +15,8 @@ mod quantity;
 mod report;
 mod rows;
 mod solver;
+#[cfg(test)]
+mod truth;
 mod visit;
 
 pub use calibration::{Calibration, Ratio};

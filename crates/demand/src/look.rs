@@ -237,7 +237,7 @@ impl KindItem {
     /// The item as the catalogue of a visit would say it; `None` for prices out of order.
     pub fn of(id: &str, base: u32, low: u32, high: u32) -> Option<Self> {
         let ordered = 0 < low && low <= base && base <= high;
-        let log = |minor: u32| (f64::from(minor) / f64::from(base)).ln();
+        let log = |minor: u32| f64::from(minor).ln() - f64::from(base).ln();
         ordered.then(|| Self {
             id: id.to_owned(),
             base_minor: base,

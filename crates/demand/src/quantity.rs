@@ -174,3 +174,19 @@ impl Likelihood for QuantityFit<'_> {
 pub(crate) fn shape(agents: &[usize]) -> (usize, Vec<usize>) {
     (SHARED, agents.iter().map(|count| count + LOCAL).collect())
 }
+
+/// Parameters of a known truth: one level and one kappa for all items.
+#[cfg(test)]
+pub(crate) fn known(kinds: &[Kind], level: f64, kappa: f64) -> Parameters {
+    let mut shared = vec![0.0; SHARED];
+    shared[SHARED_KAPPA] = kappa;
+    let local = |kind: &Kind| {
+        let mut local = vec![0.0; kind.items.len()];
+        local.extend([level, kappa]);
+        local
+    };
+    Parameters {
+        shared,
+        local: kinds.iter().map(local).collect(),
+    }
+}

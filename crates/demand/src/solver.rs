@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 const STEPS_MAX: usize = 60;
 const HALVINGS_MAX: usize = 30;
-/// A step that improves the loss by a smaller share of it is the last one.
-const LOSS_TOLERANCE: f64 = 1e-9;
+/// A step that improves the loss by a smaller share of it is the last one; Newton then errs by about the square of it.
+const LOSS_TOLERANCE: f64 = 1e-7;
 
 /// A parameter's prior and bounds: penalty `ridge / 2 (value - centre)^2`, value in [low, high].
 #[derive(Clone, Copy, Debug)]

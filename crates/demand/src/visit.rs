@@ -210,3 +210,14 @@ pub(crate) fn softplus(x: f64) -> f64 {
 pub(crate) fn shape(agents: &[usize]) -> (usize, Vec<usize>) {
     (SHARED, vec![LOCAL; agents.len()])
 }
+
+/// Parameters of a known truth: the same effect and outside slope everywhere, promotions bring visitors.
+#[cfg(test)]
+pub(crate) fn known(categories: usize, effect: f64, outside: f64) -> Parameters {
+    let mut shared = vec![0.0; SHARED];
+    (shared[SHARED_OUTSIDE], shared[MAILER]) = (outside, 0.3);
+    Parameters {
+        shared,
+        local: vec![vec![effect, 0.0, outside]; categories],
+    }
+}

@@ -12,10 +12,7 @@ fn the_bundled_sessions_reach_the_bars() {
     let selection = Selection::choose(&history, 1..31);
     let replay = Replay::new(&history, &selection);
     let begun = Instant::now();
-    let config = FitConfig {
-        members: 2,
-        ..FitConfig::default()
-    };
+    let config = FitConfig::default();
     let model = fit(&history, &selection, &replay, &config).unwrap();
     eprintln!("fit {:?}", begun.elapsed());
     let report = FitReport::measure(&model, &history, &selection, &replay, &(31..41)).unwrap();
