@@ -203,12 +203,12 @@ fn edits_of_the_manifest_are_refused_by_name() {
 #[test]
 fn bad_tensor_files_are_refused_by_name() {
     use safetensors::{Dtype, tensor::TensorView};
-    type Edit = dyn Fn(&str, &TensorView<'_>) -> Option<(Dtype, Vec<u8>)>;
+    type Edit<'e> = dyn Fn(&str, &TensorView<'_>) -> Option<(Dtype, Vec<u8>)> + 'e;
     let bundle = Bundle::mlp(terms(), &network(1.0)).unwrap();
     let (_parent, _, folder) = written();
     let manifest = serde_json::to_vec(bundle.manifest()).unwrap();
     let file = fs::read(folder.join(TENSORS_FILE)).unwrap();
-    let refusal = |edit: &Edit, extra: Option<&str>| {
+    let refusal = |edit: &Edit<'_>, extra: Option<&str>| {
         let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
         let mut parts = Vec::new();
         for (name, view) in tensors.tensors() {

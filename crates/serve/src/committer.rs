@@ -9,8 +9,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Records that may wait for the disk.
+/// Records that may wait for the disk; more are refused.
 const QUEUE_MAX: usize = 65_536;
+/// From here on clients are slowed down, so that a reward or a swap never waits behind much more than this.
+const BEHIND: usize = 4_096;
 /// Records of one commit.
 const BATCH_MAX: usize = 4_096;
 /// How long a full disk is left alone before the next try.
@@ -101,6 +103,13 @@ impl Committer {
         } else {
             Err(queue.health)
         }
+    }
+
+    /// Whether clients should slow down: the disk is behind, though it takes records in.
+    #[must_use]
+    pub fn behind(&self) -> bool {
+        let queue = self.shared.lock();
+        queue.health == Health::Ok && queue.waiting.len() > BEHIND
     }
 
     /// Hands a record over without waiting for the disk.

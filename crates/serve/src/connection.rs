@@ -20,6 +20,8 @@ const LINES_PER_TURN: usize = 32;
 const WAITING_MAX: usize = 1024;
 /// A client that takes no bytes for this long is left.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a client is not read when more is decided than the disk can take; nobody is refused for it.
+const BEHIND_PAUSE: Duration = Duration::from_millis(1);
 
 /// One client: its lines in, its replies out. Prices are answered at once; a reward when it is on disk.
 pub(crate) struct Connection<'a> {
@@ -57,6 +59,9 @@ impl<'a> Connection<'a> {
             self.answer_lines();
             self.collect();
             self.send(&mut stream).await?;
+            while self.engine.committer.behind() {
+                tokio::time::sleep(BEHIND_PAUSE).await;
+            }
             if self.lines.ready() && self.waiting.len() < WAITING_MAX {
                 tokio::task::yield_now().await;
                 continue;

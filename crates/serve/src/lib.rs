@@ -41,4 +41,4 @@ pub use recovery::EngineConfig;
 pub use server::run;
 pub use socket::{Sockets, admin_path};
 pub use store_error::StoreError;
-pub use swap::{GATE_FILE, Swapped};
+pub use swap::Swapped;

@@ -4,23 +4,12 @@ use crate::protocol::{Code, Refusal};
 use crate::record::{Record, SwapReason, SwapRecord};
 use crate::recovery::{keep, load, now_s};
 use haggle_core::{Catalog, Digest, Policy};
-use haggle_policy::Bundle;
+use haggle_policy::{Bundle, GATE_FILE, VERDICT_FORMAT, Verdict};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::oneshot::error::RecvError;
-
-/// Name of the gate's verdict beside a candidate.
-pub const GATE_FILE: &str = "gate.json";
-
-/// What a swap has to know of `gate.json`; the gate writes more.
-#[derive(Clone, Debug, Deserialize)]
-struct Verdict {
-    passed: bool,
-    candidate: Digest,
-    incumbent: Digest,
-}
 
 /// The answer to a swap or a rollback.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,7 +157,12 @@ fn check_verdict(folder: &Path, candidate: Digest, incumbent: Digest) -> Result<
         .map_err(|error| refuse(format!("{}: no verdict of the gate: {error}", path.display())))?;
     let verdict: Verdict = serde_json::from_slice(&bytes)
         .map_err(|error| refuse(format!("{}: this is no verdict: {error}", path.display())))?;
-    let wrong = if verdict.candidate != candidate {
+    let wrong = if verdict.format != VERDICT_FORMAT {
+        format!(
+            "has format {}; this program reads format {VERDICT_FORMAT}",
+            verdict.format
+        )
+    } else if verdict.candidate != candidate {
         format!(
             "is about bundle {:?}, not about this one ({candidate:?})",
             verdict.candidate

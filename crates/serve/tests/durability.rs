@@ -171,7 +171,13 @@ fn a_store_that_cannot_be_used_is_named() {
         outcome(house.haggled(&["serve", "--socket", elsewhere, "--store", store, "--seed", "6"]));
     assert_eq!(code, 3);
     assert!(message.contains("made with another seed"), "{message}");
-    let (code, message) = outcome(house.haggled(&["serve", "--socket", elsewhere, "--store", elsewhere]));
+    let (code, message) = outcome(house.haggled(&[
+        "serve",
+        "--socket",
+        elsewhere,
+        "--store",
+        &format!("{elsewhere}-store"),
+    ]));
     assert_eq!(code, 2);
     assert!(
         message.contains("name the bundle to serve with --bundle"),

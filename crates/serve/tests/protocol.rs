@@ -116,7 +116,7 @@ fn refusals_have_a_code_and_a_sentence_and_the_connection_lives() {
         (
             r#"{"id":1,"op":"price","session":"s","item":"milk-0","context":{"visits_56d":1e40}}"#,
             "1",
-            "bad_request",
+            "bad_json",
         ),
         (
             r#"{"id":1,"op":"price","session":"","item":"milk-0"}"#,

@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 fn verdict(folder: &Path, candidate: &str, incumbent: &str, passed: bool) {
     let gate = serde_json::json!({
-        "passed": passed, "candidate": candidate, "incumbent": incumbent, "gain_minor": 12.5,
+        "format": 1, "passed": passed, "candidate": candidate, "incumbent": incumbent, "gain_minor": 12.5,
     });
-    fs::write(folder.join("gate.json"), gate.to_string()).unwrap();
+    fs::write(folder.join(haggle_policy::GATE_FILE), gate.to_string()).unwrap();
 }
 
 fn swap(bundle: &Path, force: bool) -> AdminRequest {
