@@ -302,7 +302,6 @@ fn proto_value(setting: &Setting) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protobuf::parse_from_bytes;
 
     fn events(path: &Path) -> Vec<Event> {
         let bytes = fs::read(path).expect("the file");
@@ -310,7 +309,7 @@ mod tests {
         let mut events = Vec::new();
         while at < bytes.len() {
             let length = u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes")) as usize;
-            events.push(parse_from_bytes(&bytes[at + 12..at + 12 + length]).expect("an event"));
+            events.push(Event::parse_from_bytes(&bytes[at + 12..at + 12 + length]).expect("an event"));
             at += 12 + length + 4;
         }
         events

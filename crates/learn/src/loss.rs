@@ -1,5 +1,6 @@
-use crate::distribution::{entropy, logs, probabilities};
-use tch::{Kind, Reduction, Tensor};
+//! What is minimised, as definitions; `gradient.rs` holds the same in closed form and is tested against these.
+
+use tch::{Reduction, Tensor};
 
 /// Clipped surrogate of PPO (Schulman et al. 2017, eq. 7), as a loss per row:
 /// `-min(ratio A, clamp(ratio, 1 - clip, 1 + clip) A)`.
@@ -19,47 +20,11 @@ pub fn clipped_value_loss(value: &Tensor, old: &Tensor, target: &Tensor, clip: f
     free.maximum(&held.huber_loss(target, Reduction::None, huber))
 }
 
-/// The columns of a minibatch that the policy's loss needs.
-pub(crate) struct PolicyRows<'a> {
-    pub(crate) logits: &'a Tensor,
-    pub(crate) uniform: &'a Tensor,
-    /// Rows x 1, int64.
-    pub(crate) rung: &'a Tensor,
-    pub(crate) old_log_prob: &'a Tensor,
-    pub(crate) advantage: &'a Tensor,
-}
-
-/// What one minibatch says of the policy: means over its rows.
-pub(crate) struct PolicyLoss {
-    pub(crate) surrogate: Tensor,
-    pub(crate) entropy: Tensor,
-    /// Schulman's estimate of the divergence from the old policy, `mean(ratio - 1 - ln ratio)`.
-    pub(crate) divergence: Tensor,
-    pub(crate) clipped: Tensor,
-}
-
-pub(crate) fn policy_loss(rows: &PolicyRows<'_>, clip: f64, floor: f64) -> PolicyLoss {
-    let p = probabilities(rows.logits, rows.uniform, floor);
-    let logs = logs(&p);
-    let log_ratio = logs.gather(1, rows.rung, false).squeeze_dim(1) - rows.old_log_prob;
-    let ratio = log_ratio.exp();
-    let seen = ratio.detach();
-    PolicyLoss {
-        surrogate: clipped_policy_loss(&ratio, rows.advantage, clip).mean(Kind::Float),
-        entropy: entropy(&p, &logs).mean(Kind::Float),
-        divergence: (&seen - 1.0 - log_ratio.detach()).mean(Kind::Float),
-        clipped: (&seen - 1.0)
-            .abs()
-            .gt(clip)
-            .to_kind(Kind::Float)
-            .mean(Kind::Float),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::adam::to_host;
+    use tch::Kind;
 
     fn surrogate(ratio: f32, advantage: f32) -> (f32, f32) {
         let ratio = Tensor::from_slice(&[ratio]).set_requires_grad(true);
@@ -86,26 +51,5 @@ mod tests {
         assert_eq!(loss(1.0, 0.0, 10.0), 0.5); // (1 - 2)^2 / 2
         assert_eq!(loss(1.0, 0.5, 10.0), 1.125); // held at 0.5: (0.5 - 2)^2 / 2
         assert_eq!(loss(-1.0, 0.0, 1.0), 2.5); // beyond the Huber limit: 1 (3 - 1/2)
-    }
-
-    #[test]
-    fn at_the_old_policy_the_ratio_is_one() {
-        let logits = Tensor::from_slice(&[0.0f32, 0.0, 9.0]).view([1, 3]);
-        let uniform = Tensor::from_slice(&[0.5f32, 0.5, 0.0]).view([1, 3]);
-        let loss = policy_loss(
-            &PolicyRows {
-                logits: &logits,
-                uniform: &uniform,
-                rung: &Tensor::from_slice(&[1i64]).view([1, 1]),
-                old_log_prob: &Tensor::from_slice(&[0.5f32.ln()]),
-                advantage: &Tensor::from_slice(&[3.0f32]),
-            },
-            0.2,
-            0.1,
-        );
-        let value = |tensor: &Tensor| tensor.double_value(&[]);
-        assert!((value(&loss.surrogate) + 3.0).abs() < 1e-6);
-        assert!((value(&loss.entropy) - 2f64.ln()).abs() < 1e-6);
-        assert!(value(&loss.divergence).abs() < 1e-6 && value(&loss.clipped) == 0.0);
     }
 }

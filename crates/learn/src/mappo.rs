@@ -1,7 +1,7 @@
 use crate::adam::{Adam, clip_norm, to_host};
 use crate::advantage::standardise;
 use crate::checkpoint::Checkpoint;
-use crate::loss::{PolicyRows, clipped_value_loss, policy_loss};
+use crate::gradient;
 use crate::multiplier::Multipliers;
 use crate::network::{ActorCritic, Shape};
 use crate::normaliser::{RowNormaliser, ValueNormaliser};
@@ -15,8 +15,6 @@ use rand::seq::SliceRandom;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor, no_grad, no_grad_guard};
 
-/// Weight of the value loss beside the policy's; the networks share no weights, so it only divides the gradient norm.
-const VALUE_WEIGHT: f64 = 0.5;
 /// An update ends early once the divergence passes this multiple of its target.
 const KL_SLACK: f64 = 1.5;
 /// Seconds below which a rate is not computed.
@@ -376,45 +374,27 @@ impl Mappo {
     }
 
     fn gradient_step(&mut self, block: &Tensor, (learning_rate, entropy_weight): (f64, f64)) -> Tensor {
-        let config = &self.config;
-        let columns = Columns::of(block, self.rollout.width() as i64, self.spec.rungs as i64);
-        let logits = self
-            .net
-            .logits(&columns.seen.narrow(1, 0, self.spec.obs_width as i64));
-        let policy = policy_loss(
-            &PolicyRows {
-                logits: &logits,
-                uniform: &columns.uniform,
-                rung: &columns.rung,
-                old_log_prob: &columns.old_log_prob,
-                advantage: &columns.advantage,
-            },
-            config.clip_ratio,
-            config.exploration,
-        );
-        let values = self.net.values(&columns.seen);
-        let value_loss = clipped_value_loss(
-            &values,
-            &columns.old_value,
-            &columns.target,
-            config.value_clip,
-            config.huber,
-        )
-        .mean(Kind::Float);
-        let loss = &policy.surrogate - &policy.entropy * entropy_weight + &value_loss * VALUE_WEIGHT;
-        let mut gradient = self.net.gradient(&loss);
         let _guard = no_grad_guard();
-        let norm = clip_norm(&mut gradient, config.grad_norm_max);
+        let columns = Columns::of(block, self.rollout.width() as i64, self.spec.rungs as i64);
+        let step = gradient::step(
+            &self.net,
+            &columns,
+            self.spec.obs_width as i64,
+            &self.config,
+            entropy_weight,
+        );
+        let mut gradient = step.gradient;
+        let norm = clip_norm(&mut gradient, self.config.grad_norm_max);
         self.adam.step(&mut self.net.flat, &gradient, learning_rate);
         let parts = [
-            policy.surrogate,
-            value_loss,
-            -policy.entropy,
-            policy.divergence,
-            policy.clipped,
+            step.surrogate,
+            step.value_loss,
+            -step.entropy,
+            step.divergence,
+            step.clipped,
             norm,
         ];
-        Tensor::stack(&parts.map(|part| part.detach()), 0)
+        Tensor::stack(&parts, 0)
     }
 
     fn refresh_acting(&mut self) {

@@ -10,6 +10,7 @@ const POLICY_GAIN: f64 = 0.01;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) obs: usize,
+    /// What the critic sees; 0: there is no critic (a policy that is tuned offline).
     pub(crate) critic: usize,
     pub(crate) hidden: Vec<usize>,
     pub(crate) rungs: usize,
@@ -44,7 +45,8 @@ impl Shape {
 
     /// `(out, in)` of every layer, policy first.
     fn all_layers(&self) -> Vec<(usize, usize)> {
-        [self.policy_widths(), self.critic_widths()]
+        let networks = if self.critic > 0 { 2 } else { 1 };
+        [self.policy_widths(), self.critic_widths()][..networks]
             .iter()
             .flat_map(|widths| widths.windows(2).map(|pair| (pair[1], pair[0])))
             .collect()
@@ -53,15 +55,6 @@ impl Shape {
     /// Numbers in the flat tensor.
     pub(crate) fn parameters(&self) -> usize {
         self.all_layers()
-            .iter()
-            .map(|(out, input)| out * input + out)
-            .sum()
-    }
-
-    /// Numbers of the policy alone; they come first.
-    pub(crate) fn policy_parameters(&self) -> usize {
-        let layers = self.all_layers();
-        layers[..self.layers()]
             .iter()
             .map(|(out, input)| out * input + out)
             .sum()
@@ -116,20 +109,30 @@ impl ActorCritic {
         forward(&self.leaves[2 * self.shape.layers()..], seen).squeeze_dim(-1)
     }
 
-    /// The gradient of a loss, as one flat tensor. A loss that does not reach a network leaves zeros there.
+    /// As [`ActorCritic::logits`], keeping what a backward pass needs.
+    pub(crate) fn policy_pass(&self, obs: &Tensor) -> Pass {
+        pass(&self.leaves[..2 * self.shape.layers()], obs)
+    }
+
+    /// As [`ActorCritic::values`], keeping what a backward pass needs.
+    pub(crate) fn critic_pass(&self, seen: &Tensor) -> Pass {
+        pass(&self.leaves[2 * self.shape.layers()..], seen)
+    }
+
+    /// The policy's part of the flat gradient, in pieces, from the slope of a loss in the scores.
+    pub(crate) fn policy_backward(&self, pass: &Pass, slope: &Tensor) -> Vec<Tensor> {
+        backward(&self.leaves[..2 * self.shape.layers()], pass, slope)
+    }
+
+    /// The critic's part of the flat gradient, in pieces, from the slope of a loss in the values (rows x 1).
+    pub(crate) fn critic_backward(&self, pass: &Pass, slope: &Tensor) -> Vec<Tensor> {
+        backward(&self.leaves[2 * self.shape.layers()..], pass, slope)
+    }
+
+    /// The gradient of a loss that reaches every layer, as one flat tensor.
     pub(crate) fn gradient(&self, loss: &Tensor) -> Tensor {
         let parts = Tensor::run_backward(&[loss], &self.leaves, false, false);
         let parts: Vec<Tensor> = parts.iter().map(|part| part.flatten(0, -1)).collect();
-        Tensor::cat(&parts, 0)
-    }
-
-    /// The gradient of a loss of the policy alone; zeros for the critic.
-    pub(crate) fn policy_gradient(&self, loss: &Tensor) -> Tensor {
-        let leaves = &self.leaves[..2 * self.shape.layers()];
-        let parts = Tensor::run_backward(&[loss], leaves, false, false);
-        let mut parts: Vec<Tensor> = parts.iter().map(|part| part.flatten(0, -1)).collect();
-        let rest = self.shape.parameters() - self.shape.policy_parameters();
-        parts.push(Tensor::zeros([rest as i64], (Kind::Float, self.flat.device())));
         Tensor::cat(&parts, 0)
     }
 
@@ -156,6 +159,38 @@ fn forward(leaves: &[Tensor], x: &Tensor) -> Tensor {
         .next()
         .map_or_else(|| x.shallow_clone(), |layer| x.linear(&layer[0], Some(&layer[1])));
     layers.fold(first, |x, layer| x.tanh().linear(&layer[0], Some(&layer[1])))
+}
+
+/// A forward pass: what went into each layer, and what came out of the last.
+pub(crate) struct Pass {
+    inputs: Vec<Tensor>,
+    pub(crate) out: Tensor,
+}
+
+fn pass(leaves: &[Tensor], x: &Tensor) -> Pass {
+    let mut inputs = Vec::with_capacity(leaves.len() / 2);
+    let mut out = x.shallow_clone();
+    for (n, layer) in leaves.chunks_exact(2).enumerate() {
+        let input = if n == 0 { out } else { out.tanh_() };
+        out = input.linear(&layer[0], Some(&layer[1]));
+        inputs.push(input);
+    }
+    Pass { inputs, out }
+}
+
+/// Gradients of weight and bias of every layer, flattened, first layer first.
+fn backward(leaves: &[Tensor], pass: &Pass, slope: &Tensor) -> Vec<Tensor> {
+    let mut slope = slope.shallow_clone();
+    let mut parts = Vec::with_capacity(leaves.len());
+    for (n, input) in pass.inputs.iter().enumerate().rev() {
+        parts.push(slope.sum_dim_intlist(0i64, false, Kind::Float));
+        parts.push(slope.tr().mm(input).flatten(0, -1));
+        if n > 0 {
+            slope = Tensor::tanh_backward(&slope.mm(&leaves[2 * n]), input);
+        }
+    }
+    parts.reverse();
+    parts
 }
 
 /// A matrix of orthonormal rows (or columns, whichever are fewer): Gram-Schmidt on Gaussian vectors.
