@@ -11,9 +11,9 @@
 use crate::record::Record;
 use crate::store_error::StoreError;
 use haggle_core::{Frames, decode_record, encode_record, write_frame};
-use std::fs::{self, File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,9 @@ impl Journal {
             store: store.to_owned(),
             source,
         };
-        fs::create_dir_all(store).map_err(io)?;
+        // The secret of the draws lies in it: nobody else may read it.
+        let mut folder = DirBuilder::new();
+        folder.recursive(true).mode(0o700).create(store).map_err(io)?;
         let lock = lock(store)?;
         let folder = store.join("journal");
         let db = guarded(store, || {

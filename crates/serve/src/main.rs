@@ -20,8 +20,7 @@ const DATA: u8 = 3;
 const REFUSED: u8 = 6;
 
 fn main() -> ExitCode {
-    // A panic becomes one line of the log; the store's library panics on damage, which is caught and reported there.
-    std::panic::set_hook(Box::new(|panic| tracing::debug!("{panic}")));
+    std::panic::set_hook(Box::new(log_panic));
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| "info,sled=off".into()))
@@ -40,6 +39,19 @@ fn main() -> ExitCode {
             eprintln!("haggled: {error:#}");
             ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+/// A panic becomes one line of the log. The store's library panics on damage: that is caught and reported where it is
+/// called, so its own words are only for those who look for them.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    if panic
+        .location()
+        .is_some_and(|location| location.file().contains("sled"))
+    {
+        tracing::debug!("{panic}");
+    } else {
+        tracing::error!("{panic}");
     }
 }
 
