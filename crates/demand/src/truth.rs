@@ -130,7 +130,7 @@ fn simulate(truth: &DemandModel, seed: u64) -> (History, Replay) {
         let week = (number / SESSIONS_A_WEEK) as u32 + 1;
         let user = rng.random_range(0..USERS);
         let start = lines.len();
-        for category in 0..CATEGORIES {
+        for (category, state) in states.iter_mut().enumerate() {
             let first = (week - 1) as usize * shelf.items + category * AGENTS;
             let row = &shelf.entries[first..first + AGENTS];
             let prices: Vec<f64> = row.iter().map(|entry| entry.posted_minor.as_f64()).collect();
@@ -142,7 +142,7 @@ fn simulate(truth: &DemandModel, seed: u64) -> (History, Replay) {
                     category,
                     session: &context,
                     shelf: row,
-                    state: &states[category],
+                    state,
                     loyalty: &loyalties[loyalty],
                 },
                 &prices,
@@ -151,7 +151,7 @@ fn simulate(truth: &DemandModel, seed: u64) -> (History, Replay) {
                 &mut units,
             );
             for agent in 0..AGENTS {
-                states[category].on_shown(agent, row[agent].posted_minor, &truth.rates());
+                state.on_shown(agent, row[agent].posted_minor, &truth.rates());
                 if units[agent] > 0 {
                     loyalties[loyalty].on_chosen(agent, AGENTS, &truth.rates());
                     let item = (category * AGENTS + agent) as u32;
