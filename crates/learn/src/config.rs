@@ -45,7 +45,8 @@ pub struct TrainConfig {
     pub multiplier: MultiplierConfig,
     /// Where the gradient steps run.
     pub device: DeviceChoice,
-    /// Threads of libtorch; 0: one per processor.
+    /// Threads of libtorch; 0: one per processor. A second thread gains little on small networks, and where it has to
+    /// share its processor with other programs, both stall.
     pub threads: usize,
     /// Environment steps between two checkpoints; 0: only the last one.
     pub checkpoint_every: u64,
@@ -157,7 +158,7 @@ impl Default for TrainConfig {
             exploration: 0.03,
             multiplier: MultiplierConfig::default(),
             device: DeviceChoice::Auto,
-            threads: 0,
+            threads: 1,
             checkpoint_every: 0,
             checkpoints_keep: 3,
             eval_every: 0,

@@ -61,3 +61,9 @@ pub fn choose_device(choice: DeviceChoice) -> Result<Device, LearnError> {
         reason: reason.to_owned(),
     })
 }
+
+/// Gives libtorch so many threads on this machine; 0: one per processor.
+pub(crate) fn set_threads(asked: usize) {
+    let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    tch::set_num_threads(i32::try_from(if asked == 0 { all() } else { asked }).unwrap_or(1));
+}

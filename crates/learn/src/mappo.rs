@@ -1,6 +1,7 @@
 use crate::adam::{Adam, clip_norm, to_host};
 use crate::advantage::standardise;
 use crate::checkpoint::Checkpoint;
+use crate::device::set_threads;
 use crate::gradient;
 use crate::multiplier::Multipliers;
 use crate::network::{ActorCritic, Shape};
@@ -71,7 +72,7 @@ impl Mappo {
         let spec = env.spec().clone();
         config.validate_for(&spec)?;
         let device = choose_device(config.device)?;
-        tch::set_num_threads(thread_count(config.threads));
+        set_threads(config.threads);
         let seeds = Seeds::new(config.seed);
         env.reset(&seeds.named("environment"));
         let state_width = if config.critic == Critic::Central {
@@ -476,11 +477,6 @@ impl Mappo {
             kept: String::new(),
         }
     }
-}
-
-fn thread_count(asked: usize) -> i32 {
-    let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    i32::try_from(if asked == 0 { all() } else { asked }).unwrap_or(1)
 }
 
 fn mean(numbers: &[f32]) -> f64 {

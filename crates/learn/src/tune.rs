@@ -1,5 +1,6 @@
 use crate::adam::{Adam, clip_norm, to_host};
 use crate::config::{DeviceChoice, MultiplierConfig};
+use crate::device::set_threads;
 use crate::distribution::{logs, probabilities};
 use crate::export::policy_parameters;
 use crate::multiplier::Multipliers;
@@ -41,6 +42,9 @@ pub struct TuneConfig {
     pub multiplier_rate: f64,
     /// Where it runs.
     pub device: DeviceChoice,
+    /// Threads of libtorch; 0: one per processor. A second thread gains little on small networks, and where it has to
+    /// share its processor with other programs, both stall.
+    pub threads: usize,
 }
 
 /// What tuning did.
@@ -76,6 +80,7 @@ impl Default for TuneConfig {
             weight_max: 10.0,
             multiplier_rate: 0.01,
             device: DeviceChoice::Auto,
+            threads: 1,
         }
     }
 }
@@ -223,6 +228,7 @@ impl Tuner {
         config: &TuneConfig,
     ) -> Result<Self, LearnError> {
         let device = choose_device(config.device)?;
+        set_threads(config.threads);
         let table = OfferTable::new(incumbent, offers, config.common_share)?.normalised(&eyes_of(network))?;
         let shape = Shape {
             obs: network.inputs(),

@@ -75,7 +75,7 @@ fn a_reward_that_comes_three_steps_later() {
     let Problem::LateSale { choke, cost } = probe.problem else {
         panic!("another problem")
     };
-    for seed in 1..=3 {
+    for seed in 1..=2 {
         let learner = learn(&probe, settings(seed, 250_000));
         let value = monopoly_value(&probe, &first_pmf(&learner, &probe, 0.0), choke, cost);
         let share = value / probe.optimum().expect("an optimum").value;
