@@ -9,7 +9,7 @@ use std::ops::Range;
 
 const SWEEPS_MAX: usize = 8;
 const DOUBLINGS_MAX: u32 = 24;
-const BISECTIONS: usize = 16;
+const BISECTIONS: usize = 10;
 
 /// What fixed prices are sought for.
 #[derive(Clone, Debug)]

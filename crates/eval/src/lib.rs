@@ -1,1 +1,20 @@
-//! haggle-eval
+//! Is it better? Simulated comparison with intervals, off-policy estimates on logged offers, and the gate.
+
+mod calibration;
+mod estimate;
+mod evaluation;
+mod gate;
+mod interval;
+mod occasion;
+mod off_policy;
+mod resimulation;
+mod reward_model;
+
+pub use calibration::Calibration;
+pub use estimate::{Estimate, Estimator, Row};
+pub use evaluation::{Contender, Evaluation, EvaluationRow, compare_on_replay};
+pub use gate::{GateConfig, GateConfigError, GateVerdict, judge};
+pub use interval::Interval;
+pub use occasion::{FaultyOffers, Occasion, OfferFault, faulty_offers, occasions};
+pub use off_policy::{OffPolicyError, OffPolicyReport, Overlap, PolicyReport, Values, compare};
+pub use resimulation::{ResimulatedRevenue, Resimulation, resimulate};
