@@ -170,7 +170,8 @@ pub fn judge(
     let price_index_max = config.price_index_max.or(candidate.terms().price_index_limit);
     let mut reasons = misfits(candidate, incumbent);
     reasons.extend(rule_breaks(candidate.terms(), offers));
-    let report = match compare(offers, &candidate.terms().catalog, candidate, incumbent) {
+    let features = candidate.manifest().obs_width;
+    let report = match compare(offers, &candidate.terms().catalog, features, candidate, incumbent) {
         Ok(report) => {
             reasons.extend(config.shortfalls(&report, price_index_max));
             Some(report)

@@ -105,18 +105,17 @@ pub struct Overlap {
     pub mass_unsupported: f64,
 }
 
-/// Values two policies on a faultless log. All randomness was in the log: the same log gives the same report.
+/// Values two policies on a faultless log; `features` is the width of an observation. All randomness was in the log: the same log gives the same report.
 ///
 /// # Errors
 /// When offers are unusable, there are fewer than two users, or a policy has no answer to a logged observation.
 pub fn compare(
     offers: &[Offer],
     catalog: &Catalog,
+    features: usize,
     candidate: &dyn Policy,
     incumbent: &dyn Policy,
 ) -> Result<OffPolicyReport, OffPolicyError> {
-    let logged = || offers.iter().filter_map(|offer| offer.logged.as_ref());
-    let features = logged().next().map_or(0, |logged| logged.features.len());
     let faulty = faulty_offers(offers, catalog, features);
     if !faulty.is_empty() {
         return Err(OffPolicyError::Faulty(faulty));
@@ -132,11 +131,15 @@ pub fn compare(
         .map(|occasion| weighing.weigh(occasion))
         .collect::<Result<Vec<_>, _>>()?;
     let log = WeighedLog::new(&grouped, weighed, features);
+    let draws = grouped
+        .iter()
+        .flat_map(Occasion::offers)
+        .filter_map(|offer| offer.logged.as_ref());
     log.report(
         offers.len(),
         candidate.digest(),
         incumbent.digest(),
-        Calibration::of(logged()),
+        Calibration::of(draws),
     )
 }
 

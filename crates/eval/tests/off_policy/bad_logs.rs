@@ -1,0 +1,401 @@
+//! The gate on a good log, and on logs and candidates that are bad in one way each.
+
+use crate::shop::{ITEMS, KINDS, RUNGS, Table, catalog, log};
+use haggle_core::{
+    Catalog, DecisionId, Digest, FEATURE_WIDTH, Guardrails, Mask, MemoryRates, Offer, Pmf, Policy,
+    PriceMinor, SavedCategory, Seeds,
+};
+use haggle_eval::{GateConfig, GateVerdict, judge};
+use haggle_policy::{Bundle, DataSource, GATE_FILE, Layer, Network, Provenance, Terms, Verdict};
+
+const SESSIONS: usize = 3_000;
+
+fn terms(floor: f64) -> Terms {
+    Terms {
+        catalog: catalog(),
+        floor,
+        memory: MemoryRates::default(),
+        guardrails: Guardrails::default(),
+        price_index_limit: Some(1.1),
+        multiplier: 0.0,
+        provenance: Provenance::default(),
+    }
+}
+
+/// A bundle of one linear layer: `tilt` rungs dearer for each kind of shopper, kinds being the first features.
+fn bundle(terms: Terms, tilt: [f32; KINDS]) -> Bundle {
+    let mut weight = vec![0.0; RUNGS * FEATURE_WIDTH];
+    for (rung, row) in weight.chunks_exact_mut(FEATURE_WIDTH).enumerate() {
+        for (weight, tilt) in row.iter_mut().zip(tilt) {
+            *weight = tilt * (rung as f32 - 2.0);
+        }
+    }
+    let layer = Layer {
+        inputs: FEATURE_WIDTH,
+        outputs: RUNGS,
+        weight,
+        bias: vec![0.0; RUNGS],
+    };
+    let network = Network::new(vec![0.0; FEATURE_WIDTH], vec![1.0; FEATURE_WIDTH], &[layer]).unwrap();
+    Bundle::mlp(terms, &network).unwrap()
+}
+
+const BETTER: [f32; KINDS] = [-0.2, 0.15, 0.1, 0.25];
+
+fn incumbent() -> Bundle {
+    bundle(terms(0.1), [-0.2; KINDS])
+}
+
+/// What the incumbent would log in the shop of three rivals.
+fn good_log() -> Vec<Offer> {
+    let mut offers = log(
+        &Table::tilted("incumbent", |_, _| -0.2),
+        SESSIONS,
+        &Seeds::new(23),
+    );
+    let policy = incumbent().digest();
+    for offer in &mut offers {
+        let logged = offer.logged.as_mut().unwrap();
+        logged.policy = policy;
+        logged.features.resize(FEATURE_WIDTH, 0.0);
+    }
+    offers
+}
+
+fn config() -> GateConfig {
+    GateConfig {
+        occasions_min: SESSIONS,
+        ..GateConfig::default()
+    }
+}
+
+fn verdict(candidate: &Bundle, offers: &[Offer]) -> GateVerdict {
+    judge(&config(), candidate, &incumbent(), offers, Vec::new()).unwrap()
+}
+
+type Spoil = fn(&mut Offer);
+
+/// The only reason of a refusal.
+fn reason(verdict: &GateVerdict) -> &str {
+    assert!(!verdict.verdict.passed);
+    assert_eq!(verdict.reasons.len(), 1, "{:#?}", verdict.reasons);
+    &verdict.reasons[0]
+}
+
+/// The good log with every `step`-th offer changed.
+fn spoilt(step: usize, spoil: impl Fn(&mut Offer)) -> Vec<Offer> {
+    let mut offers = good_log();
+    offers.iter_mut().step_by(step).for_each(spoil);
+    offers
+}
+
+#[test]
+fn a_better_candidate_passes_and_its_verdict_reads_back() {
+    let segments = vec![DataSource {
+        name: "0001.seg".to_owned(),
+        digest: Digest::of(b"segment"),
+    }];
+    let candidate = bundle(terms(0.1), BETTER);
+    let verdict = judge(&config(), &candidate, &incumbent(), &good_log(), segments).unwrap();
+    assert!(verdict.verdict.passed, "{:#?}", verdict.reasons);
+    let report = verdict.report.as_ref().unwrap();
+    assert_eq!((report.occasions, report.offers), (SESSIONS, SESSIONS * ITEMS));
+    assert_eq!(
+        (report.offers_of_incumbent, report.offers_not_reproduced),
+        (SESSIONS * ITEMS, 0)
+    );
+    assert!(
+        (report.incumbent.overlap.effective_share - 1.0).abs() < 1e-9,
+        "its own log fits the incumbent"
+    );
+    assert!((report.incumbent.value.ipw.value - report.logged.value).abs() < 1e-9);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = verdict.write(folder.path()).unwrap();
+    assert_eq!(path, folder.path().join(GATE_FILE));
+    let json = std::fs::read(&path).unwrap();
+    assert_eq!(serde_json::from_slice::<GateVerdict>(&json).unwrap(), verdict);
+    assert_eq!(serde_json::from_slice::<Verdict>(&json).unwrap(), verdict.verdict);
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "no draft is left"
+    );
+}
+
+#[test]
+fn the_order_of_the_log_does_not_matter() {
+    let candidate = bundle(terms(0.1), BETTER);
+    let mut offers = good_log();
+    let forwards = verdict(&candidate, &offers);
+    offers.reverse();
+    assert_eq!(verdict(&candidate, &offers), forwards);
+}
+
+#[test]
+fn unusable_offers_are_counted_by_fault() {
+    let candidate = bundle(terms(0.1), BETTER);
+    let refusal = |spoil: Spoil| reason(&verdict(&candidate, &spoilt(900, spoil))).to_owned();
+    let cases: [(Spoil, &str); 8] = [
+        (|offer| offer.logged = None, "no propensity was logged"),
+        (|offer| offer.item = "unknown".to_owned(), "no such item"),
+        (|offer| offer.category = "elsewhere".to_owned(), "no such item"),
+        (
+            |offer| offer.price_minor = PriceMinor(7),
+            "not the price of the drawn rung",
+        ),
+        (
+            |offer| offer.logged.as_mut().unwrap().mask = Mask(1),
+            "no distribution",
+        ),
+        (
+            |offer| offer.logged.as_mut().unwrap().pmf = Pmf::certain(RUNGS + 1, RUNGS),
+            "no distribution",
+        ),
+        (
+            |offer| offer.logged.as_mut().unwrap().features.truncate(3),
+            "another width",
+        ),
+        (
+            |offer| offer.logged.as_mut().unwrap().decision = DecisionId("again".to_owned()),
+            "twice",
+        ),
+    ];
+    for (spoil, expected) in cases {
+        let reason = refusal(spoil);
+        assert!(reason.contains(expected), "{reason}");
+        let count = if expected == "twice" { "9 of" } else { "10 of" };
+        assert!(reason.starts_with(count), "{reason}");
+    }
+    let impossible = |offer: &mut Offer| {
+        let logged = offer.logged.as_mut().unwrap();
+        logged.pmf = Pmf::certain(RUNGS, (usize::from(logged.rung) + 1) % RUNGS);
+    };
+    let refused = verdict(&candidate, &spoilt(900, impossible));
+    assert!(
+        reason(&refused).contains("had probability 0"),
+        "{:?}",
+        refused.reasons
+    );
+}
+
+#[test]
+fn an_empty_log_is_refused_in_words() {
+    let refused = verdict(&bundle(terms(0.1), BETTER), &[]);
+    assert!(
+        reason(&refused).contains("an interval needs 2"),
+        "{:?}",
+        refused.reasons
+    );
+    assert_eq!(refused.report, None);
+}
+
+#[test]
+fn a_misfit_between_the_bundles_is_named() {
+    let offers = good_log();
+    let changed = |change: fn(&mut Terms)| {
+        let mut terms = terms(0.1);
+        change(&mut terms);
+        reason(&verdict(&bundle(terms, BETTER), &offers)).to_owned()
+    };
+    let dearer = |terms: &mut Terms| {
+        let mut groups = Vec::<SavedCategory>::from(terms.catalog.clone());
+        groups[0].items[0].high_minor = PriceMinor(141);
+        terms.catalog = Catalog::new(groups).unwrap();
+    };
+    assert!(changed(dearer).contains("catalogue"));
+    assert!(changed(|terms| terms.guardrails.margin_min = 0.1).contains("guardrails"));
+    assert!(changed(|terms| terms.memory.sales = 0.1).contains("memory rates"));
+    let itself = verdict(&incumbent(), &offers);
+    assert!(
+        itself.reasons[0].contains("the same bundle"),
+        "{:?}",
+        itself.reasons
+    );
+}
+
+#[test]
+fn prices_that_the_guardrails_forbid_are_counted() {
+    let mut ruled = terms(0.1);
+    let mut groups = Vec::<SavedCategory>::from(ruled.catalog.clone());
+    groups[0].items[1].low_minor = PriceMinor(120); // its lowest rung, 0.90, loses its support
+    ruled.catalog = Catalog::new(groups).unwrap();
+    let old = bundle(ruled.clone(), [-0.2; KINDS]);
+    let mut offers = good_log();
+    offers
+        .iter_mut()
+        .for_each(|offer| offer.logged.as_mut().unwrap().policy = old.digest());
+    let refused = judge(&config(), &bundle(ruled, BETTER), &old, &offers, Vec::new()).unwrap();
+    assert!(
+        reason(&refused).starts_with("3000 of 9000 offers allowed prices"),
+        "{:?}",
+        refused.reasons
+    );
+}
+
+#[test]
+fn false_propensities_are_found() {
+    let candidate = bundle(terms(0.1), BETTER);
+    let other = Digest::of(b"another policy");
+    let flat = |offer: &mut Offer| {
+        let logged = offer.logged.as_mut().unwrap();
+        logged.policy = other;
+        logged.pmf = Pmf::from_logits(&[0.0; RUNGS], Mask::all(RUNGS), 0.0).unwrap();
+    };
+    let refused = verdict(&candidate, &spoilt(1, flat));
+    assert!(
+        refused.reasons[0].contains("not drawn with the logged probabilities"),
+        "{:?}",
+        refused.reasons
+    );
+}
+
+#[test]
+fn frozen_prices_are_no_evidence() {
+    let frozen = |offer: &mut Offer| {
+        let logged = offer.logged.as_mut().unwrap();
+        logged.pmf = Pmf::certain(RUNGS, usize::from(logged.rung));
+    };
+    let refused = verdict(&bundle(terms(0.1), BETTER), &spoilt(100, frozen));
+    assert!(
+        refused.reasons[0].contains("90 of 9000 offers priced by the incumbent"),
+        "{:?}",
+        refused.reasons
+    );
+    assert!(
+        refused.reasons[1].contains("could not occur in the log"),
+        "{:?}",
+        refused.reasons
+    );
+}
+
+#[test]
+fn a_candidate_far_from_the_log_is_refused() {
+    let refused = verdict(&bundle(terms(0.0), [6.0; KINDS]), &good_log());
+    let about = |text: &str| refused.reasons.iter().any(|reason| reason.contains(text));
+    assert!(about("the effective size is"), "{:#?}", refused.reasons);
+    assert!(about("the price index is"), "{:#?}", refused.reasons);
+}
+
+#[test]
+fn one_heavy_occasion_is_refused() {
+    // The dearest prices of all three items, once, in a log that hardly ever shows them.
+    let rare = Pmf::from_logits(&[0.0, 0.0, 0.0, 0.0, -6.0], Mask::all(RUNGS), 0.0).unwrap();
+    let mut offers = good_log();
+    for (n, offer) in offers.iter_mut().enumerate() {
+        let item = n % ITEMS;
+        let logged = offer.logged.as_mut().unwrap();
+        logged.policy = Digest::of(b"another policy");
+        logged.rung = if n < ITEMS {
+            4
+        } else {
+            rare.draw(f64::from(logged.rung) / 6.0 + 0.05).rung as u8
+        };
+        logged.pmf = rare.clone();
+        offer.price_minor = catalog().items()[item].ladder.price(usize::from(logged.rung));
+    }
+    let refused = verdict(&bundle(terms(0.1), BETTER), &offers);
+    let heavy = refused
+        .reasons
+        .iter()
+        .any(|reason| reason.contains("one occasion holds"));
+    assert!(heavy, "{:#?}", refused.reasons);
+    assert!(
+        refused
+            .reasons
+            .iter()
+            .any(|reason| reason.contains("the mean weight is")),
+        "{:#?}",
+        refused.reasons
+    );
+}
+
+#[test]
+fn too_small_a_log_says_what_was_planned() {
+    let planned = GateConfig {
+        occasions_min: SESSIONS + 1,
+        ..config()
+    };
+    let refused = judge(
+        &planned,
+        &bundle(terms(0.1), BETTER),
+        &incumbent(),
+        &good_log(),
+        Vec::new(),
+    )
+    .unwrap();
+    assert_eq!(reason(&refused), "3000 occasions in the log, 3001 were planned");
+}
+
+#[test]
+fn a_dear_candidate_is_refused_by_its_own_limit_or_the_gates() {
+    let mut cheap = terms(0.1);
+    cheap.price_index_limit = Some(0.9);
+    let candidate = bundle(cheap, BETTER);
+    let refused = verdict(&candidate, &good_log());
+    assert!(
+        reason(&refused).ends_with("at most 0.9 is allowed, tolerance 0.01"),
+        "{:?}",
+        refused.reasons
+    );
+    let generous = GateConfig {
+        price_index_max: Some(1.2),
+        ..config()
+    };
+    let passed = judge(&generous, &candidate, &incumbent(), &good_log(), Vec::new()).unwrap();
+    assert!(passed.verdict.passed, "{:?}", passed.reasons);
+    let unsold = verdict(&candidate, &spoilt(1, |offer| offer.units = 0));
+    assert!(
+        unsold.reasons[0].contains("nothing was bought"),
+        "{:?}",
+        unsold.reasons
+    );
+}
+
+#[test]
+fn a_gain_that_is_not_sure_says_how_much_log_it_needs() {
+    let offers = good_log();
+    let cautious = GateConfig {
+        confidence: 1.0 - 1e-14,
+        ..config()
+    };
+    let refused = judge(
+        &cautious,
+        &bundle(terms(0.1), BETTER),
+        &incumbent(),
+        &offers,
+        Vec::new(),
+    )
+    .unwrap();
+    let needed = refused.occasions_needed.unwrap();
+    assert!(needed > SESSIONS as u64, "{needed}");
+    assert!(
+        reason(&refused).ends_with(&format!("{needed} occasions would be needed")),
+        "{:?}",
+        refused.reasons
+    );
+    let worse = verdict(&bundle(terms(0.1), [0.3, -0.5, -0.5, -0.6]), &offers);
+    assert_eq!(worse.occasions_needed, None);
+    assert!(
+        worse
+            .reasons
+            .last()
+            .unwrap()
+            .ends_with("does not look better at all"),
+        "{:?}",
+        worse.reasons
+    );
+}
+
+#[test]
+fn the_price_index_of_a_known_basket() {
+    // The incumbent's mean price multiple of one item, for one kind of shopper, whatever was bought.
+    let pmf = Table::tilted("incumbent", |_, _| -0.2).at(0, 0);
+    let expected = pmf.mean(|rung| 0.6 + 0.2 * rung as f64);
+    let report = verdict(&bundle(terms(0.1), BETTER), &good_log()).report.unwrap();
+    let index = report.incumbent.price_index.unwrap();
+    assert!(
+        (index.value - expected).abs() < 1e-6,
+        "{index:?} instead of {expected}"
+    );
+}

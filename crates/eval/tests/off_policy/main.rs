@@ -1,0 +1,7 @@
+//! Estimators and gate where the truth is known exactly, on seeded logs.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_logs;
+mod odds;
+mod shop;
