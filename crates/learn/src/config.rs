@@ -299,6 +299,10 @@ impl MultiplierConfig {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "numbers are copied; a reference at every call would only be noise"
+)]
 fn in_range<T: ToString>(
     field: &'static str,
     value: T,
