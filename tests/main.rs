@@ -1,1 +1,3 @@
+//! Stories across crates: one test program, one story per file.
 
+mod floor_plan;

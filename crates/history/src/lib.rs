@@ -24,7 +24,7 @@ pub use history::{History, ItemInfo, Line, Session, Source};
 pub use offers::SEGMENTS;
 pub use replay::{Bought, Replay, ReplaySession};
 pub use report::{ImportReport, PriceVariation};
-pub use segments::{import_segments, purchases, write_segments};
+pub use segments::{import_segments, past_offers, write_segments};
 pub use selection::{SelectedCategory, SelectedItem, Selection};
 pub use shelf::Shelf;
 pub use store::STORE_VERSION;

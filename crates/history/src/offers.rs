@@ -1,7 +1,7 @@
 //! Between lines and [`Offer`] records: one record for history, simulated and live logs.
 
 use crate::assemble::{RawLine, RawSession, check_weeks, merge, number_users, order_items, order_sessions};
-use crate::{History, HistoryError, ItemInfo, Session, Shelf, Source, UNKNOWN_CATEGORY};
+use crate::{History, HistoryError, ItemInfo, Line, Session, Shelf, Source, UNKNOWN_CATEGORY};
 use haggle_core::{Digest, Offer, encode_record};
 use std::collections::HashMap;
 
@@ -62,25 +62,27 @@ impl History {
         let of_session = |session: &Session| {
             let session = session.clone();
             let lines = session.lines.clone();
-            lines.map(move |line| self.offer(&session, line))
+            lines.map(move |line| self.offer(&session, self.lines[line].item, Some(&self.lines[line])))
         };
         self.sessions.iter().flat_map(of_session).collect()
     }
 
-    /// One line as an offer without propensity.
-    pub(crate) fn offer(&self, session: &Session, line: usize) -> Offer {
-        let line = self.lines[line];
-        let item = &self.items[line.item as usize];
+    /// An item as a session saw it, as an offer without propensity: bought at its line, or left on the shelf at the posted
+    /// price of the week.
+    pub(crate) fn offer(&self, session: &Session, item: u32, line: Option<&Line>) -> Offer {
+        let posted_minor = self.shelf.entry(session.week, item as usize).posted_minor;
+        let (price_minor, units) = line.map_or((posted_minor, 0), |line| (line.price_minor, line.units));
+        let info = &self.items[item as usize];
         Offer {
             session: session.id.clone(),
             user: session.user.map(|user| self.users[user as usize].clone()),
-            category: item.category.clone(),
-            item: item.id.clone(),
+            category: info.category.clone(),
+            item: info.id.clone(),
             time_s: session.time_s,
-            price_minor: line.price_minor,
-            posted_minor: self.shelf.entry(session.week, line.item as usize).posted_minor,
-            units: line.units,
-            value_minor: i64::from(line.units) * i64::from(line.price_minor.0),
+            price_minor,
+            posted_minor,
+            units,
+            value_minor: i64::from(units) * i64::from(price_minor.0),
             censored: false,
             logged: None,
         }

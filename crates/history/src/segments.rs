@@ -2,13 +2,12 @@
 
 use crate::{History, HistoryError, Selection};
 use haggle_core::{Offer, SEGMENT_EXTENSION, read_segment, write_segment};
-use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// Writes the purchases of the selected items in some weeks as one segment, `history-<first>-<last>.seg`, in the order
-/// of sessions, without propensities: what a daemon reads before its first day. Returns the number of offers.
+/// Writes the past of some weeks ([`past_offers`]) as one segment, `history-<first>-<last>.seg`: what a daemon reads
+/// before its first day. Returns the number of offers.
 ///
 /// # Errors
 /// When the file exists or cannot be written; then nothing is left behind.
@@ -18,7 +17,7 @@ pub fn write_segments(
     weeks: &Range<u32>,
     folder: &Path,
 ) -> Result<usize, HistoryError> {
-    let offers = purchases(history, selection, weeks);
+    let offers = past_offers(history, selection, weeks);
     fs::create_dir_all(folder).map_err(HistoryError::io("create", folder))?;
     let last = weeks.end.saturating_sub(1);
     let path = folder.join(format!("history-{}-{last}.{SEGMENT_EXTENSION}", weeks.start));
@@ -35,17 +34,26 @@ pub fn write_segments(
     written.map(|()| offers.len())
 }
 
-/// The purchases of the selected items in some weeks, as offers in the order of sessions.
+/// What a daemon has to know of some weeks, as offers without propensity, session by session, items in the selection's
+/// order: every purchase of a selected item; in a week's first session also the items that it left on the shelf (units 0),
+/// for their posted prices; and one unsold offer of a session that bought nothing, for its having been there.
 #[must_use]
-pub fn purchases(history: &History, selection: &Selection, weeks: &Range<u32>) -> Vec<Offer> {
+pub fn past_offers(history: &History, selection: &Selection, weeks: &Range<u32>) -> Vec<Offer> {
     let items = selection.categories.iter().flat_map(|category| &category.items);
-    let chosen: BTreeSet<usize> = items.filter_map(|item| history.item_number(&item.id)).collect();
+    let items: Vec<u32> = items.filter_map(|item| history.item_number(&item.id)).map(|item| item as u32).collect();
     let mut offers = Vec::new();
+    let mut week = None;
     for session in &history.sessions[history.sessions_in(weeks)] {
-        for line in session.lines.clone() {
-            if chosen.contains(&(history.lines[line].item as usize)) {
-                offers.push(history.offer(session, line));
+        let opens_week = week.replace(session.week) != Some(session.week);
+        let before = offers.len();
+        for item in &items {
+            let line = history.lines[session.lines.clone()].iter().find(|line| line.item == *item);
+            if line.is_some() || opens_week {
+                offers.push(history.offer(session, *item, line));
             }
+        }
+        if let (true, Some(first)) = (offers.len() == before, items.first()) {
+            offers.push(history.offer(session, *first, None));
         }
     }
     offers

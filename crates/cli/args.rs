@@ -1,0 +1,201 @@
+use crate::weeks::Weeks;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Learn prices from session history, judge them, and improve them on evidence.
+///
+/// Exit codes: 0 ok, 2 command line or config, 3 data, 4 device, 5 diverged, 6 a criterion was not met, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "haggle", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print one JSON object as the last line of standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read a shop's history into a session store.
+    #[command(subcommand)]
+    Import(Import),
+    /// Fit a demand model on a session store and print how honest it is.
+    Fit(Fit),
+    /// Train a pricing policy in the replay environment of a config file.
+    Train(Train),
+    /// Value a trained policy on weeks it has not seen, beside the logged and the best fixed prices.
+    Evaluate(Evaluate),
+    /// Make a candidate bundle from a bundle and the segments that a daemon exported.
+    Tune(Tune),
+    /// Judge a candidate against the incumbent on logged evidence; exit code 6 when refused.
+    Gate(Gate),
+    /// Write the purchases of a store's weeks as segments, to prime a daemon.
+    Segments(Segments),
+    /// List the runs of a folder.
+    Runs(Runs),
+    /// Look at config files.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The whole way on the bundled sessions: import, fit, train, serve, tune, gate.
+    Demo(Demo),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What can be imported.
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// The Complete Journey: sessions, lines, catalog and promotions as CSV, plain or gzipped.
+    CompleteJourney(ImportFrom),
+    /// Segments that a daemon exported.
+    Segments(ImportFrom),
+}
+
+/// From where to where.
+#[derive(Debug, Args)]
+pub struct ImportFrom {
+    /// The folder with the files.
+    pub folder: PathBuf,
+    /// The session store to create: a folder.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Replace a session store that stands there already.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Arguments of `haggle fit`.
+#[derive(Debug, Args)]
+pub struct Fit {
+    /// The session store.
+    pub store: PathBuf,
+    /// The demand model to write: a file.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Weeks to fit on.
+    #[arg(long, default_value = "1-30")]
+    pub train_weeks: Weeks,
+    /// Weeks to judge on; later than the weeks to fit on.
+    #[arg(long, default_value = "31-40")]
+    pub test_weeks: Weeks,
+    /// Members of the ensemble besides the point estimate, 8 or more.
+    #[arg(long, default_value_t = 8)]
+    pub members: usize,
+    /// Root of every random number.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// Arguments of `haggle train`.
+#[derive(Debug, Args)]
+pub struct Train {
+    /// The config file, e.g. configs/train/replay-mappo.toml.
+    pub config: PathBuf,
+    /// Override one value, e.g. --set learner.steps=100000. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+    /// Go on from the last checkpoint of a run folder.
+    #[arg(long, value_name = "RUN")]
+    pub resume: Option<PathBuf>,
+}
+
+/// Arguments of `haggle evaluate`.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// A run folder, e.g. runs/latest.
+    pub run: PathBuf,
+}
+
+/// Arguments of `haggle tune`.
+#[derive(Debug, Args)]
+pub struct Tune {
+    /// The bundle to start from: a folder.
+    #[arg(long)]
+    pub bundle: PathBuf,
+    /// The folder with the segments.
+    #[arg(long)]
+    pub segments: PathBuf,
+    /// The folder in which the candidate's own folder is created.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// The config file.
+    #[arg(long, default_value = "configs/tune.toml")]
+    pub config: PathBuf,
+    /// Override one value. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+}
+
+/// Arguments of `haggle gate`.
+#[derive(Debug, Args)]
+pub struct Gate {
+    /// The bundle that wants to be served: a folder. `gate.json` is written into it.
+    #[arg(long)]
+    pub candidate: PathBuf,
+    /// The bundle that is served now: a folder.
+    #[arg(long)]
+    pub incumbent: PathBuf,
+    /// The folder with the segments.
+    #[arg(long)]
+    pub segments: PathBuf,
+    /// The config file.
+    #[arg(long, default_value = "configs/gate.toml")]
+    pub config: PathBuf,
+    /// Override one value. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+}
+
+/// Arguments of `haggle segments`.
+#[derive(Debug, Args)]
+pub struct Segments {
+    /// The session store.
+    pub store: PathBuf,
+    /// The weeks whose purchases to write.
+    #[arg(long, default_value = "1-30")]
+    pub weeks: Weeks,
+    /// The folder to create.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Arguments of `haggle runs`.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// The folder that holds the runs.
+    #[arg(default_value = "runs")]
+    pub folder: PathBuf,
+}
+
+/// What can be done with configs.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print each value of a training config and where it came from.
+    Show {
+        /// The config file.
+        config: PathBuf,
+        /// Override one value. Repeatable.
+        #[arg(long = "set", value_name = "A.B=VALUE")]
+        sets: Vec<String>,
+    },
+}
+
+/// Arguments of `haggle demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Where everything is written: a folder, replaced by each demo.
+    #[arg(long, default_value = "runs/demo")]
+    pub out: PathBuf,
+    /// The training config.
+    #[arg(long, default_value = "configs/train/replay-mappo.toml")]
+    pub config: PathBuf,
+    /// Override one value of the training config. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+}

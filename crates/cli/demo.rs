@@ -1,0 +1,235 @@
+//! The whole way, end to end, on real sessions: import, fit, train, serve, tune, gate, swap.
+
+use crate::args::Demo;
+use crate::config;
+use crate::daemon::Daemon;
+use crate::failure::{Failure, Kind, OrFail};
+use crate::gate;
+use crate::output::Output;
+use crate::plan::Plan;
+use crate::scene::Scene;
+use crate::shoppers::{Season, Shoppers};
+use crate::train::{Facts, failure, train_policy};
+use crate::tune;
+use crate::value;
+use crate::weeks::Weeks;
+use haggle_core::Digest;
+use haggle_eval::{GateConfig, GateVerdict, Resimulation, judge};
+use haggle_history::{History, Selection, import_complete_journey, write_segments};
+use haggle_learn::{TuneConfig, TuneReport};
+use haggle_policy::Bundle;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Held-out weeks that are served live; the rest value what came out of it.
+const LIVE_WEEKS: u32 = 5;
+const TUNE_CONFIG: &str = "configs/tune.toml";
+const GATE_CONFIG: &str = "configs/gate.toml";
+
+/// Everything that the demo tells programs.
+#[derive(Serialize)]
+struct Told<'a> {
+    training: &'a Facts,
+    season: &'a Season,
+    wait_p50_us: f64,
+    wait_p99_us: f64,
+    rewards_in_store: u64,
+    tuned: Digest,
+    tune: &'a TuneReport,
+    gate_passed: bool,
+    gate_reasons: &'a [String],
+    resimulation: &'a Resimulation,
+    value: &'a value::Report,
+    seconds: f64,
+}
+
+/// `haggle demo`.
+pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
+    let started = Instant::now();
+    let (mut plan, _) = Plan::read(&args.config, &args.sets)?;
+    plan.runs = args.out.join("runs");
+    let (live, last) = split(&plan.env.held_out_weeks)?;
+    clear(&args.out)?;
+
+    let history = import(&plan.env.sessions, &args.out.join("store"), output)?;
+    let scene = Scene::of_history(&history, &plan.env, &args.out.join("cache"), output)?;
+    let resimulation = value::resimulated(&plan, &scene, &plan.env.replay.week_range())?;
+    output.progress(format_args!("replay     {}", first_line(&resimulation.to_string())));
+
+    output.progress(format_args!("train      {} steps, seed {}", plan.learner.steps, plan.learner.seed));
+    let trained = train_policy(&plan, &scene, None, output)?;
+    output.progress(format_args!("trained    {:.0} steps/s, {}", trained.facts.steps_per_second, trained.facts.bundle.display()));
+
+    let primer = args.out.join("history");
+    let selection = Selection::choose(&history, plan.env.replay.week_range());
+    write_segments(&history, &selection, &plan.env.replay.week_range(), &primer).or_fail(Kind::Data)?;
+    let daemon = Daemon::start(&args.out.join("daemon"), &trained.facts.bundle, &primer, plan.learner.seed)?;
+    let season = serve(&daemon, &plan, &scene, &history.users, &live, output)?;
+    let log = args.out.join("segments");
+    let exported = daemon.export(&log)?;
+    output.progress(format_args!(
+        "rewards    {} acknowledged, {} in the store; {} offers exported",
+        season.rewards, exported.rewards, exported.offers
+    ));
+
+    let (candidate, report, folder) = improve(&trained.bundle, &log, &args.out.join("candidates"), output)?;
+    let verdict = decide(&candidate, &trained.bundle, &log, &folder, output)?;
+    if verdict.verdict.passed {
+        daemon.swap(&folder)?;
+        output.progress(format_args!("swap       the daemon serves {} now", candidate_name(&folder)));
+    } else {
+        output.progress("swap       none: the daemon goes on serving the trained policy");
+    }
+    daemon.stop()?;
+
+    let bundles = [("trained", &trained.bundle), ("tuned", &candidate)];
+    let table = value::of_bundles(&plan, &scene, &bundles, &last.range())?;
+    value::keep(&trained.facts.run, &table)?;
+    let told = Told {
+        training: &trained.facts,
+        wait_p50_us: season.wait_us(0.50),
+        wait_p99_us: season.wait_us(0.99),
+        season: &season,
+        rewards_in_store: exported.rewards as u64,
+        tuned: haggle_core::Policy::digest(&candidate),
+        tune: &report,
+        gate_passed: verdict.verdict.passed,
+        gate_reasons: &verdict.reasons,
+        resimulation: &resimulation,
+        value: &table,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    output.result(closing(&scene, &told, &verdict), &told);
+    if exported.rewards == season.rewards {
+        Ok(())
+    } else {
+        Err(Failure::say(Kind::Data, "rewards that were acknowledged are not in the store"))
+    }
+}
+
+fn split(held_out: &Weeks) -> Result<(Weeks, Weeks), Failure> {
+    let weeks = LIVE_WEEKS.min(held_out.count() / 2);
+    held_out.split_at(weeks).ok_or_else(|| {
+        Failure::say(Kind::Usage, format!("held_out_weeks {held_out}: the demo serves some and judges on the rest, so it needs 2"))
+    })
+}
+
+/// Removes what the last demo left; a folder that no demo made is left alone.
+fn clear(out: &Path) -> Result<(), Failure> {
+    const MARK: &str = "made-by-haggle-demo";
+    if out.exists() && !out.join(MARK).exists() {
+        let sentence = format!("{} exists and was not made by a demo; choose another --out", out.display());
+        return Err(Failure::say(Kind::Usage, sentence));
+    }
+    if out.exists() {
+        std::fs::remove_dir_all(out).or_fail(Kind::Data)?;
+    }
+    std::fs::create_dir_all(out).or_fail(Kind::Data)?;
+    std::fs::write(out.join(MARK), "").or_fail(Kind::Data)
+}
+
+fn import(sessions: &Path, store: &Path, output: Output) -> Result<History, Failure> {
+    let (history, report) = import_complete_journey(sessions).or_fail(Kind::Data)?;
+    history.save(store, false).or_fail(Kind::Data)?;
+    output.progress(format_args!(
+        "import     {} sessions, {} lines, {} items; dropped: {}",
+        history.sessions.len(),
+        history.lines.len(),
+        history.items.len(),
+        report.dropped_text()
+    ));
+    History::load(store).or_fail(Kind::Data)
+}
+
+fn serve(
+    daemon: &Daemon,
+    plan: &Plan,
+    scene: &Scene,
+    users: &[String],
+    live: &Weeks,
+    output: Output,
+) -> Result<Season, Failure> {
+    let sessions = scene.valuation.replay().sessions_in(&live.range());
+    output.progress(format_args!(
+        "serve      weeks {live}: {} sessions; the shoppers are simulated under demand model {}",
+        sessions.len(),
+        scene.judge.digest().short()
+    ));
+    let mut shoppers = Shoppers::new(&scene.valuation, users, sessions.start, plan.learner.seed);
+    let season = shoppers.visit(&mut daemon.client()?, sessions)?;
+    output.progress(format_args!(
+        "served     {} prices ({} refused), {:.0} a second; one at a time p50 {:.0} us, p99 {:.0} us",
+        season.decisions,
+        season.refused,
+        season.decisions_per_second,
+        season.wait_us(0.50),
+        season.wait_us(0.99)
+    ));
+    Ok(season)
+}
+
+fn improve(
+    incumbent: &Bundle,
+    log: &Path,
+    folder: &Path,
+    output: Output,
+) -> Result<(Bundle, TuneReport, PathBuf), Failure> {
+    let config = config::load::<TuneConfig>(Path::new(TUNE_CONFIG), &[])?.value;
+    let (offers, sources) = tune::read_log(log)?;
+    let (candidate, report) = haggle_learn::tune(incumbent, &offers, sources, &config).map_err(failure)?;
+    let (_, path) = candidate.write(folder).or_fail(Kind::Data)?;
+    output.progress(format_args!("tune       {}", tune::people(&path, &report).replace('\n', "\n           ")));
+    Ok((candidate, report, path))
+}
+
+fn decide(
+    candidate: &Bundle,
+    incumbent: &Bundle,
+    log: &Path,
+    folder: &Path,
+    output: Output,
+) -> Result<GateVerdict, Failure> {
+    let config = config::load::<GateConfig>(Path::new(GATE_CONFIG), &[])?.value;
+    let (offers, sources) = tune::read_log(log)?;
+    let verdict = judge(&config, candidate, incumbent, &offers, sources).or_fail(Kind::Usage)?;
+    verdict.write(folder).or_fail(Kind::Data)?;
+    output.progress(format_args!("gate       {}", gate::people(&verdict).replace('\n', "\n           ")));
+    Ok(verdict)
+}
+
+fn closing(scene: &Scene, told: &Told<'_>, verdict: &GateVerdict) -> String {
+    let gate = if verdict.verdict.passed {
+        "passed: the daemon was swapped to the tuned policy".to_owned()
+    } else {
+        format!("refused: {}", verdict.reasons.join("; "))
+    };
+    format!(
+        "\n{}\n\n\
+         identification  {}\n\
+         decisions       {} served, p50 {:.0} us, p99 {:.0} us (one request at a time)\n\
+         rewards         {} acknowledged = {} in the store\n\
+         gate            {gate}\n\
+         run             {}\n\
+         took            {:.0} s\n\
+         watch           tensorboard --logdir {}",
+        told.value,
+        scene.teacher.rung(),
+        told.season.decisions,
+        told.wait_p50_us,
+        told.wait_p99_us,
+        told.season.rewards,
+        told.rewards_in_store,
+        told.training.run.display(),
+        told.seconds,
+        told.training.run.join("tb").display()
+    )
+}
+
+fn candidate_name(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

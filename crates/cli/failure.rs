@@ -1,0 +1,74 @@
+use std::fmt;
+use std::process::ExitCode;
+
+/// Why a command ends without success: one of the documented exit codes and what to tell the user.
+#[derive(Debug)]
+pub struct Failure {
+    kind: Kind,
+    error: anyhow::Error,
+}
+
+/// The documented exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 2: the command line or a config file.
+    Usage,
+    /// 3: data: sessions, stores, models, bundles, segments.
+    Data,
+    /// 4: the device: libtorch or the GPU.
+    Device,
+    /// 5: training diverged; the last good checkpoint is kept.
+    Diverged,
+    /// 6: a stated criterion was not met (a refused gate).
+    Refused,
+    /// 130: interrupted after a checkpoint was written.
+    Interrupted,
+}
+
+impl Kind {
+    fn code(self) -> u8 {
+        match self {
+            Self::Usage => 2,
+            Self::Data => 3,
+            Self::Device => 4,
+            Self::Diverged => 5,
+            Self::Refused => 6,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl Failure {
+    /// A failure of the given kind.
+    pub fn new(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
+        Self { kind, error: error.into() }
+    }
+
+    /// A failure told in one sentence.
+    pub fn say(kind: Kind, sentence: impl fmt::Display) -> Self {
+        Self { kind, error: anyhow::anyhow!("{sentence}") }
+    }
+
+    /// The exit code of this failure.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.kind.code())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.error)
+    }
+}
+
+/// Turns any error into a failure of a stated kind: `read(path).or_fail(Kind::Data)?`.
+pub trait OrFail<T> {
+    /// The value, or a failure of that kind.
+    fn or_fail(self, kind: Kind) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrFail<T> for Result<T, E> {
+    fn or_fail(self, kind: Kind) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(kind, error))
+    }
+}

@@ -1,0 +1,45 @@
+use crate::args::Gate;
+use crate::config;
+use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
+use crate::tune::read_log;
+use haggle_eval::{GateConfig, GateVerdict, judge};
+use haggle_policy::Bundle;
+
+/// `haggle gate`: writes `gate.json` beside the candidate; a refusal is exit code 6.
+pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
+    let config = config::load::<GateConfig>(&args.config, &args.sets)?.value;
+    let candidate = Bundle::load(&args.candidate).or_fail(Kind::Data)?;
+    let incumbent = Bundle::load(&args.incumbent).or_fail(Kind::Data)?;
+    let (offers, sources) = read_log(&args.segments)?;
+    let verdict = judge(&config, &candidate, &incumbent, &offers, sources).or_fail(Kind::Usage)?;
+    verdict.write(&args.candidate).or_fail(Kind::Data)?;
+    output.result(people(&verdict), &verdict);
+    if verdict.verdict.passed {
+        Ok(())
+    } else {
+        Err(Failure::say(Kind::Refused, format!("the gate refuses the candidate: {}", verdict.reasons.join("; "))))
+    }
+}
+
+/// What a person reads.
+pub fn people(verdict: &GateVerdict) -> String {
+    let mut text = String::from(if verdict.verdict.passed { "passed" } else { "refused" });
+    if let Some(report) = &verdict.report {
+        let gain = &report.difference.doubly_robust;
+        text += &format!(
+            "\ngain      {:+.5} per occasion (doubly robust, s.e. {:.5}; {} occasions)",
+            gain.value, gain.std_error, report.occasions
+        );
+    }
+    if let Some(bound) = verdict.gain_lower_bound {
+        text += &format!("\nbound     {bound:+.5}: the candidate passes above 0");
+    }
+    for reason in &verdict.reasons {
+        text += &format!("\nreason    {reason}");
+    }
+    if let Some(needed) = verdict.occasions_needed {
+        text += &format!("\nneeds     {needed} occasions in all, if what was seen is true");
+    }
+    text
+}

@@ -1,0 +1,112 @@
+//! The stage of a replay run: sessions, two demand models on disjoint halves of the users, and the worlds they make.
+
+use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
+use crate::plan::EnvFile;
+use haggle_core::Digest;
+use haggle_demand::{DemandModel, FitConfig, fit};
+use haggle_env::World;
+use haggle_history::{History, Replay, Selection, import_complete_journey};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Everything that a policy is trained in and judged by.
+pub struct Scene {
+    /// Digest of the sessions.
+    pub history: Digest,
+    /// The demand model that policies are trained under: fitted on one half of the users, training weeks only.
+    pub teacher: Arc<DemandModel>,
+    /// The demand model that they are valued under: fitted on the other half of the users, all weeks.
+    pub judge: Arc<DemandModel>,
+    /// Sessions answered by the teacher.
+    pub training: Arc<World>,
+    /// The same sessions answered by the judge.
+    pub valuation: Arc<World>,
+}
+
+impl Scene {
+    /// Reads the sessions of an environment file and fits both models. Models are kept in `cache` under a digest of what
+    /// they were fitted on, so that the next run finds them.
+    pub fn prepare(env: &EnvFile, cache: &Path, output: Output) -> Result<Self, Failure> {
+        let history = read_sessions(&env.sessions, output)?;
+        Self::of_history(&history, env, cache, output)
+    }
+
+    /// As [`Scene::prepare`], with sessions that were read before.
+    pub fn of_history(history: &History, env: &EnvFile, cache: &Path, output: Output) -> Result<Self, Failure> {
+        let train_weeks = env.replay.week_range();
+        let held_out = env.held_out_weeks.range();
+        if history.sessions_in(&held_out).is_empty() {
+            let weeks = history.weeks();
+            return Err(Failure::say(
+                Kind::Data,
+                format!(
+                    "{}: no session in held_out_weeks {}; the sessions are of weeks {} to {}",
+                    env.sessions.display(),
+                    env.held_out_weeks,
+                    weeks.start,
+                    weeks.end - 1
+                ),
+            ));
+        }
+        let selection = Selection::choose(history, train_weeks.clone());
+        let replay = Replay::new(history, &selection);
+        let fitted = |role: &str, weeks: Range<u32>, half: &History| {
+            let config = FitConfig {
+                train_weeks: weeks,
+                members: env.members + 1,
+                seed: env.fit_seed,
+                ..FitConfig::default()
+            };
+            fit_cached(half, &selection, &config, cache, role, output)
+        };
+        let teacher = fitted("training", train_weeks.clone(), &history.half(true))?;
+        let judge = fitted("valuation", train_weeks.start..held_out.end, &history.half(false))?;
+        let catalog = teacher.catalog(&env.replay.ladder, env.replay.cost_share).or_fail(Kind::Data)?;
+        let world = |model: &Arc<DemandModel>| {
+            World::new(catalog.clone(), replay.clone(), Arc::clone(model) as _, model.rates()).or_fail(Kind::Data)
+        };
+        Ok(Self {
+            history: history.digest,
+            training: Arc::new(world(&teacher)?),
+            valuation: Arc::new(world(&judge)?),
+            teacher,
+            judge,
+        })
+    }
+}
+
+/// Reads a session store, or imports the files of complete-journey.
+pub fn read_sessions(folder: &Path, output: Output) -> Result<History, Failure> {
+    if folder.join("store.json").exists() {
+        return History::load(folder).or_fail(Kind::Data);
+    }
+    let (history, report) = import_complete_journey(folder).or_fail(Kind::Data)?;
+    output.progress(format_args!("sessions   {} from {}", report.sessions, folder.display()));
+    Ok(history)
+}
+
+fn fit_cached(
+    history: &History,
+    selection: &Selection,
+    config: &FitConfig,
+    cache: &Path,
+    role: &str,
+    output: Output,
+) -> Result<Arc<DemandModel>, Failure> {
+    let settings = serde_json::to_vec(&(selection, config)).or_fail(Kind::Data)?;
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    let key = Digest::of_parts(&[history.digest.as_bytes(), &settings, version]);
+    let path = cache.join(format!("demand-{}.json", key.short()));
+    // A cached model that cannot be read is fitted again: the cache is only a short cut.
+    if let Ok(model) = DemandModel::load(&path) {
+        output.progress(format_args!("demand     {role} model {} (from {})", model.digest().short(), path.display()));
+        return Ok(Arc::new(model));
+    }
+    let model = fit(history, selection, &Replay::new(history, selection), config).or_fail(Kind::Data)?;
+    std::fs::create_dir_all(cache).or_fail(Kind::Data)?;
+    model.save(&path).or_fail(Kind::Data)?;
+    output.progress(format_args!("demand     {role} model {} fitted, rung {}", model.digest().short(), model.rung()));
+    Ok(Arc::new(model))
+}

@@ -1,0 +1,67 @@
+use crate::args::Tune;
+use crate::config;
+use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
+use crate::train::failure;
+use haggle_core::{Digest, Offer, Policy, SEGMENT_EXTENSION};
+use haggle_history::import_segments;
+use haggle_learn::{TuneConfig, TuneReport, tune};
+use haggle_policy::{Bundle, DataSource};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+#[derive(Serialize)]
+struct Told<'a> {
+    candidate: &'a Path,
+    digest: Digest,
+    parent: Digest,
+    #[serde(flatten)]
+    report: &'a TuneReport,
+}
+
+/// `haggle tune`.
+pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
+    let config = config::load::<TuneConfig>(&args.config, &args.sets)?.value;
+    let incumbent = Bundle::load(&args.bundle).or_fail(Kind::Data)?;
+    let (offers, sources) = read_log(&args.segments)?;
+    let (candidate, report) = tune(&incumbent, &offers, sources, &config).map_err(failure)?;
+    let (digest, path) = candidate.write(&args.out).or_fail(Kind::Data)?;
+    let told = Told { candidate: &path, digest, parent: incumbent.digest(), report: &report };
+    output.result(people(&path, &report), &told);
+    Ok(())
+}
+
+/// What a person reads.
+pub fn people(path: &Path, report: &TuneReport) -> String {
+    format!(
+        "candidate {}\nlearnt on {} offers in {} occasions; divergence from the incumbent {:.4} nats\n\
+         gain {:+.5} per offer on the very log it was tuned on (optimistic: ask the gate)\n\
+         price index {:.4}, the incumbent's {:.4}",
+        path.display(),
+        report.offers,
+        report.occasions,
+        report.kl,
+        report.gain_in_sample,
+        report.price_index_candidate,
+        report.price_index_incumbent
+    )
+}
+
+/// All offers of a folder of segments, and the segments by name and digest.
+pub fn read_log(folder: &Path) -> Result<(Vec<Offer>, Vec<DataSource>), Failure> {
+    let offers = import_segments(folder).or_fail(Kind::Data)?;
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .or_fail(Kind::Data)?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == SEGMENT_EXTENSION))
+        .collect();
+    paths.sort();
+    let source = |path: &PathBuf| -> Result<DataSource, Failure> {
+        let bytes = std::fs::read(path).or_fail(Kind::Data)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(DataSource { name, digest: Digest::of(&bytes) })
+    };
+    let sources = paths.iter().map(source).collect::<Result<_, Failure>>()?;
+    Ok((offers, sources))
+}
