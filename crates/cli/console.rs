@@ -46,7 +46,7 @@ impl<'a> Console<'a> {
             "{:>10} {:>9.0} {:>10.4} {:>9.4} {:>9.5} {:>9.3} {:>7.0} {:>7.0}",
             iteration.steps,
             value("time/fps"),
-            value("rollout/ep_rew_mean"),
+            value("rollout/reward_mean"),
             -value("train/entropy_loss"),
             value("train/approx_kl"),
             value("pricing/multiplier"),

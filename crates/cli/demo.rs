@@ -54,8 +54,8 @@ pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
 
     let history = import(&plan.env.sessions, &args.out.join("store"), output)?;
     let scene = Scene::of_history(&history, &plan.env, &args.out.join("cache"), output)?;
-    let resimulation = value::resimulated(&plan, &scene, &plan.env.replay.week_range())?;
-    output.progress(format_args!("replay     {}", first_line(&resimulation.to_string())));
+    let resimulation = value::resimulated(&plan, &scene)?;
+    output.progress(format_args!("replay     {}", resimulation.to_string().trim_end().replace('\n', "\n           ")));
 
     output.progress(format_args!("train      {} steps, seed {}", plan.learner.steps, plan.learner.seed));
     let trained = train_policy(&plan, &scene, None, output)?;
@@ -228,8 +228,4 @@ fn closing(scene: &Scene, told: &Told<'_>, verdict: &GateVerdict) -> String {
 
 fn candidate_name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
 }

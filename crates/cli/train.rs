@@ -157,7 +157,7 @@ fn environment(plan: &Plan, scene: &Scene) -> Result<Box<dyn Env>, Failure> {
     let blocks = BLOCKS.min(copies);
     let block = |number: usize| {
         let range = number * copies / blocks..(number + 1) * copies / blocks;
-        ReplayEnv::block(Arc::clone(&scene.training), plan.env.replay.clone(), range).or_fail(Kind::Usage)
+        ReplayEnv::new(Arc::clone(&scene.training), plan.env.replay.clone(), range).or_fail(Kind::Usage)
     };
     let blocks = (0..blocks).map(block).collect::<Result<Vec<_>, Failure>>()?;
     Ok(Box::new(Batch::new(blocks).map_err(|sentence| Failure::say(Kind::Usage, sentence))?))

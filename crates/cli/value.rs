@@ -13,6 +13,8 @@ use std::path::Path;
 
 /// Visits per category on which fixed prices are tried.
 const FIXED_VISITS: usize = 400;
+/// As many weeks a log needs to learn its users' habits; earlier visits cannot be told apart from first ones.
+const WARM_UP_WEEKS: u32 = 8;
 /// Walks with one seed meet the same shoppers.
 const WALK_SEED: u64 = 1;
 
@@ -48,10 +50,13 @@ pub fn of_bundles(
     compare_on_replay(&scene.valuation, &model, &contenders, &walk_plan(plan, weeks, everyone(plan))).or_fail(Kind::Data)
 }
 
-/// Whether simulated shoppers at the logged prices bring the logged revenue, under the training model.
-pub fn resimulated(plan: &Plan, scene: &Scene, weeks: &Range<u32>) -> Result<Resimulation, Failure> {
+/// Whether simulated shoppers at the logged prices bring the logged revenue, under the training model, once the log is
+/// long enough to know its users.
+pub fn resimulated(plan: &Plan, scene: &Scene) -> Result<Resimulation, Failure> {
+    let weeks = plan.env.replay.week_range();
+    let weeks = (weeks.start + WARM_UP_WEEKS).min(weeks.end - 1)..weeks.end;
     let model = named(&scene.teacher);
-    resimulate(&scene.training, &model, &walk_plan(plan, weeks, everyone(plan))).or_fail(Kind::Data)
+    resimulate(&scene.training, &model, &walk_plan(plan, &weeks, everyone(plan))).or_fail(Kind::Data)
 }
 
 fn named(model: &DemandModel) -> String {

@@ -56,6 +56,7 @@ impl<E: Env + Sync> Env for Batch<E> {
         let out = StepOut {
             reward: out.reward,
             cost: out.cost,
+            violation: out.violation,
             end: out.end,
             last: ObserveOut {
                 obs: out.last.obs,
@@ -108,18 +109,22 @@ fn step<E: Env + Sync>(blocks: &mut [E], rungs: &[u8], mut out: StepOut<'_>) {
             let (rows, copies) = extent(left);
             let (left_rungs, right_rungs) = rungs.split_at(rows);
             let (reward, right_reward) = out.reward.split_at_mut(rows);
-            let (cost, right_cost) = out.cost.split_at_mut(rows * left[0].spec().constraints);
+            let constraints = left[0].spec().constraints;
+            let (cost, right_cost) = out.cost.split_at_mut(rows * constraints);
+            let (violation, right_violation) = out.violation.split_at_mut(copies * constraints);
             let (end, right_end): (&mut [StepEnd], _) = out.end.split_at_mut(copies);
             let (last, right_last) = split_observe(out.last, left);
             let left_out = StepOut {
                 reward,
                 cost,
+                violation,
                 end,
                 last,
             };
             let right_out = StepOut {
                 reward: right_reward,
                 cost: right_cost,
+                violation: right_violation,
                 end: right_end,
                 last: right_last,
             };

@@ -59,6 +59,9 @@ pub struct StepOut<'a> {
     pub reward: &'a mut [f32],
     /// `rows x constraints`: expected to be <= 0 on average when the constraint holds.
     pub cost: &'a mut [f32],
+    /// `copies x constraints`: how far the step was on the wrong side of each constraint, as far as that can be observed.
+    /// Its mean steers the multipliers; it may be noisier than `cost`, which is what agents learn from.
+    pub violation: &'a mut [f32],
     /// `copies`.
     pub end: &'a mut [StepEnd],
     /// Observation after the last step of a copy whose `end` is [`StepEnd::Truncated`]; other rows are left alone.

@@ -145,6 +145,7 @@ impl Env for ProbeEnv {
                     reward[0] = copy.sale(price(rung[0]), choke, cost);
                     if let Some(limit) = price_mean_max {
                         out.cost[number] = (price(rung[0]) - limit) as f32;
+                        out.violation[number] = out.cost[number];
                     }
                 }
                 Problem::TwoBuyers { chokes, cost } => {
@@ -225,6 +226,7 @@ mod tests {
         let rows = env.spec().rows();
         let (mut obs, mut mask) = (vec![0.0; rows * OBS_WIDTH], vec![0; rows]);
         let (mut reward, mut cost) = (vec![0.0; rows], vec![0.0; rows]);
+        let mut violation = vec![0.0; rows];
         let mut end = vec![StepEnd::Go; config.copies];
         let (mut total, mut episodes) = (0.0, 0);
         for _ in 0..steps {
@@ -248,6 +250,7 @@ mod tests {
                 &mut StepOut {
                     reward: &mut reward,
                     cost: &mut cost,
+                    violation: &mut violation,
                     end: &mut end,
                     last,
                 },
@@ -335,6 +338,7 @@ mod tests {
                     &mut StepOut {
                         reward: &mut reward,
                         cost: &mut [],
+                        violation: &mut [],
                         end: &mut end,
                         last,
                     },

@@ -34,8 +34,6 @@ pub struct ReplayConfig {
     pub members: Members,
     /// Whether each session of an episode comes 0, 1, 2 ... times (Poisson with mean 1) instead of once.
     pub resample_sessions: bool,
-    /// Independent copies that step together.
-    pub copies: usize,
     /// Standing rules on prices.
     #[serde(default)]
     pub guardrails: Guardrails,
@@ -155,7 +153,6 @@ impl ReplayConfig {
                 "stock_weeks: must be a positive number (leave it out for unlimited stock)",
             ),
             (self.episode_visits > 0, "episode_visits: must be at least 1"),
-            (self.copies > 0, "copies: must be at least 1"),
             (
                 (0.0..1.0).contains(&self.guardrails.margin_min),
                 "guardrails.margin_min: must lie in [0, 1)",

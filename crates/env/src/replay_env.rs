@@ -14,6 +14,8 @@ pub const STATE_WIDTH: usize = FEATURE_WIDTH + 4;
 ///
 /// A step is a visit (unit "offer") or a week (unit "period"). All prices of a visit are set at once, on the state before
 /// any of them was shown. The shopper answers by the copy's member of the demand model; what is bought moves the state.
+/// The price index costs an agent what the model's basket at posted prices gets dearer; it is violated by what the
+/// session's logged basket gets dearer.
 /// Money is in major units. Episodes are cut off, not over: the shop goes on. They end only when all stock is sold.
 #[derive(Debug)]
 pub struct ReplayEnv {
@@ -39,25 +41,20 @@ struct Scratch {
     units: Vec<u32>,
     reward: Vec<f64>,
     cost: Vec<f64>,
+    violation: f64,
 }
 
 impl ReplayEnv {
-    /// All copies of a configuration in one block, reset with root seed 0.
+    /// A block of copies, by number: a copy behaves the same whatever block it is in. Reset with root seed 0.
     ///
     /// # Errors
-    /// When a value is out of range, the weeks hold no sessions, an item has no allowed price, or a margin is wanted of
-    /// items whose cost is unknown.
-    pub fn new(world: Arc<World>, config: ReplayConfig) -> Result<Self, ReplayError> {
-        let copies = config.copies;
-        Self::block(world, config, 0..copies)
-    }
-
-    /// Some of the copies of a configuration: they behave as in the whole.
-    ///
-    /// # Errors
-    /// As [`ReplayEnv::new`].
-    pub fn block(world: Arc<World>, config: ReplayConfig, copies: Range<usize>) -> Result<Self, ReplayError> {
+    /// When there is no copy, a value is out of range, the weeks hold no sessions, an item has no allowed price, or a
+    /// margin is wanted of items whose cost is unknown.
+    pub fn new(world: Arc<World>, config: ReplayConfig, copies: Range<usize>) -> Result<Self, ReplayError> {
         config.check()?;
+        if copies.is_empty() {
+            return Err(ReplayError::Config("copies: must be at least 1".to_owned()));
+        }
         let sessions = world.replay().sessions_in(&config.week_range());
         if sessions.len() < 2 {
             return Err(ReplayError::Sessions {
@@ -172,6 +169,7 @@ impl ReplayEnv {
         );
         scratch.reward.fill(0.0);
         scratch.cost.fill(0.0);
+        scratch.violation = 0.0;
         let week = |session: usize| world.replay().sessions[session].week;
         let now = week(episode.session);
         loop {
@@ -234,6 +232,11 @@ impl ReplayEnv {
                 scratch.cost[agent] +=
                     basket * (scratch.prices[agent] - limit * scratch.posted[agent]) / 100.0;
             }
+            for line in world.replay().bought(*session, *category) {
+                let agent = usize::from(line.agent);
+                let dearer = scratch.prices[agent] - limit * scratch.posted[agent];
+                scratch.violation += f64::from(line.units) * dearer / 100.0;
+            }
         }
         let mut uniform = || rng.random::<f64>();
         demand.shop(&visit, &scratch.prices, *member, &mut uniform, &mut scratch.units);
@@ -280,6 +283,7 @@ impl Scratch {
             units: Vec::with_capacity(agents),
             reward: vec![0.0; agents],
             cost: vec![0.0; agents],
+            violation: 0.0,
         }
     }
 }
@@ -327,6 +331,7 @@ impl Env for ReplayEnv {
                     self.config.common_share,
                     &mut out.cost[rows.clone()],
                 );
+                out.violation[copy] = scratch.violation as f32;
             }
             out.end[copy] = end;
             if end == StepEnd::Truncated {

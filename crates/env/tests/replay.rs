@@ -19,7 +19,6 @@ price_index_limit = 1.0
 episode_visits = 40
 members = "ensemble"
 resample_sessions = true
-copies = 6
 "#;
 
 fn config(changes: &[(&str, &str)]) -> ReplayConfig {
@@ -44,6 +43,7 @@ struct Shown {
     mask: Vec<u64>,
     reward: Vec<f32>,
     cost: Vec<f32>,
+    violation: Vec<f32>,
     end: Vec<StepEnd>,
     last_obs: Vec<f32>,
 }
@@ -59,6 +59,7 @@ fn play(env: &mut impl Env, steps: usize, mut choose: impl FnMut(usize) -> u8) -
                 mask: vec![0; rows],
                 reward: vec![f32::NAN; rows],
                 cost: vec![f32::NAN; rows * spec.constraints],
+                violation: vec![f32::NAN; spec.copies * spec.constraints],
                 end: vec![StepEnd::Go; spec.copies],
                 last_obs: vec![7.0; rows * spec.obs_width],
             };
@@ -74,6 +75,7 @@ fn play(env: &mut impl Env, steps: usize, mut choose: impl FnMut(usize) -> u8) -
                 &mut StepOut {
                     reward: &mut shown.reward,
                     cost: &mut shown.cost,
+                    violation: &mut shown.violation,
                     end: &mut shown.end,
                     last: ObserveOut {
                         obs: &mut shown.last_obs,
@@ -92,16 +94,16 @@ fn random(seed: u64) -> impl FnMut(usize) -> u8 {
     move |_| rng.random_range(0..5)
 }
 
-fn env(changes: &[(&str, &str)]) -> ReplayEnv {
-    ReplayEnv::new(world(), config(changes)).unwrap()
+fn env(copies: usize, changes: &[(&str, &str)]) -> ReplayEnv {
+    ReplayEnv::new(world(), config(changes), 0..copies).unwrap()
 }
 
 #[test]
 fn blocks_and_threads_do_not_change_a_number() {
-    let whole = play(&mut env(&[]), 100, random(3));
+    let whole = play(&mut env(6, &[]), 100, random(3));
     let world = world();
     for threads in [1, 3] {
-        let block = |range| ReplayEnv::block(world.clone(), config(&[]), range).unwrap();
+        let block = |range| ReplayEnv::new(world.clone(), config(&[]), range).unwrap();
         let mut batch = Batch::new(vec![block(0..1), block(1..4), block(4..6)]).unwrap();
         batch.reset(&Seeds::new(0));
         let pool = rayon::ThreadPoolBuilder::new()
@@ -114,7 +116,7 @@ fn blocks_and_threads_do_not_change_a_number() {
 
 #[test]
 fn rows_are_finite_and_absent_agents_are_empty() {
-    let shown = play(&mut env(&[]), 100, random(4));
+    let shown = play(&mut env(6, &[]), 100, random(4));
     let mut seen = [false; 4];
     for step in &shown {
         assert!(
@@ -146,20 +148,20 @@ fn rows_are_finite_and_absent_agents_are_empty() {
 
 #[test]
 fn a_saved_environment_goes_on_bit_for_bit() {
-    let mut first = env(&[("stock_weeks", "1.5")]);
+    let mut first = env(6, &[("stock_weeks", "1.5")]);
     play(&mut first, 37, random(5));
     let saved = first.save();
     let rest = play(&mut first, 60, random(6));
-    let mut second = env(&[("stock_weeks", "1.5")]);
+    let mut second = env(6, &[("stock_weeks", "1.5")]);
     second.load(&saved).unwrap();
     assert!(play(&mut second, 60, random(6)) == rest);
-    assert!(env(&[]).load(&saved).is_err(), "another environment: no stock");
+    assert!(env(6, &[]).load(&saved).is_err(), "another environment: no stock");
     assert!(second.load(&saved[..saved.len() / 2]).is_err());
 }
 
 #[test]
 fn episodes_are_cut_off_and_show_where_they_stopped() {
-    let shown = play(&mut env(&[("copies", "1")]), 41, random(7));
+    let shown = play(&mut env(1, &[]), 41, random(7));
     assert!(shown[..39].iter().all(|step| step.end[0] == StepEnd::Go));
     assert!(
         shown[..39]
@@ -175,23 +177,24 @@ fn episodes_are_cut_off_and_show_where_they_stopped() {
 #[test]
 fn posted_prices_cost_nothing_and_higher_ones_do() {
     let flat = Arc::new(shop::world(Shoppers::new(1.2), |_, _| 1.0, 6, 60, 1));
-    let total = |rung: u8| -> f32 {
-        let mut env = ReplayEnv::new(flat.clone(), config(&[])).unwrap();
-        play(&mut env, 50, |_| rung)
-            .iter()
-            .flat_map(|step| step.cost.clone())
-            .sum()
+    let totals = |rung: u8| -> (f32, f32) {
+        let mut env = ReplayEnv::new(flat.clone(), config(&[]), 0..6).unwrap();
+        let steps = play(&mut env, 50, |_| rung);
+        let sum = |of: fn(&Shown) -> &[f32]| steps.iter().flat_map(|step| of(step)).sum();
+        (sum(|step| &step.cost), sum(|step| &step.violation))
     };
-    assert_eq!(total(2), 0.0);
-    assert!(total(3) > 0.0 && total(1) < 0.0);
-    assert!(env(&[("price_index_limit", "2.0")]).spec().constraint_names == ["price_index"]);
+    assert_eq!(totals(2), (0.0, 0.0));
+    let (dearer, cheaper) = (totals(3), totals(1));
+    assert!(dearer.0 > 0.0 && cheaper.0 < 0.0, "what the model's basket costs");
+    assert!(dearer.1 > 0.0 && cheaper.1 < 0.0, "what the logged baskets cost");
+    assert!(env(6, &[("price_index_limit", "2.0")]).spec().constraint_names == ["price_index"]);
 }
 
 #[test]
 fn expected_and_sampled_rewards_agree_on_average() {
     let mean = |outcome: &str| {
-        let changes = [("outcome", outcome), ("copies", "64"), ("members", "\"point\"")];
-        let steps = play(&mut env(&changes), 400, |_| 2);
+        let changes = [("outcome", outcome), ("members", "\"point\"")];
+        let steps = play(&mut env(64, &changes), 400, |_| 2);
         let total: f64 = steps
             .iter()
             .flat_map(|step| &step.reward)
@@ -208,8 +211,8 @@ fn expected_and_sampled_rewards_agree_on_average() {
 
 #[test]
 fn a_team_earns_the_sum_of_what_its_members_earn() {
-    let selfish = play(&mut env(&[]), 20, random(8));
-    let team = play(&mut env(&[("common_share", "1.0")]), 20, random(8));
+    let selfish = play(&mut env(6, &[]), 20, random(8));
+    let team = play(&mut env(6, &[("common_share", "1.0")]), 20, random(8));
     for (own, all) in selfish.iter().zip(&team) {
         for (own, all) in own.reward.chunks(3).zip(all.reward.chunks(3)) {
             assert!((own.iter().sum::<f32>() - all[0]).abs() < 1e-5);
@@ -223,10 +226,9 @@ fn stock_runs_out_and_ends_the_episode() {
     let changes = [
         ("stock_weeks", "0.25"),
         ("episode_visits", "230"),
-        ("copies", "2"),
         ("outcome", "\"sampled\""),
     ];
-    let shown = play(&mut env(&changes), 230, |_| 0);
+    let shown = play(&mut env(2, &changes), 230, |_| 0);
     let left = |step: &Shown| step.obs[FEATURE_WIDTH - 1];
     assert_eq!(left(&shown[0]), 1.0);
     let ended = shown
@@ -251,11 +253,10 @@ fn a_price_of_the_period_holds_for_the_week() {
     let changes = [
         ("unit", "\"period\""),
         ("episode_visits", "100"),
-        ("copies", "1"),
         ("resample_sessions", "false"),
     ];
-    let week = play(&mut env(&changes), 2, |_| 2);
-    let visit = play(&mut env(&[("copies", "1")]), 2, |_| 2);
+    let week = play(&mut env(1, &changes), 2, |_| 2);
+    let visit = play(&mut env(1, &[]), 2, |_| 2);
     let total = |step: &Shown| step.reward.iter().sum::<f32>();
     assert!(total(&week[0]) > 30.0 * total(&visit[0]), "60 visits in one step");
     assert_eq!(week[1].end[0], StepEnd::Truncated, "two weeks are 120 visits");
@@ -281,13 +282,13 @@ fn values_out_of_range_are_named() {
         ("ladder", "[1.0, 0.9]", "ladder"),
         ("common_share", "1.5", "common_share"),
         ("price_index_limit", "0.0", "price_index_limit"),
-        ("copies", "0", "copies"),
         ("weeks", "[50, 60]", "weeks 50 to 60 hold 0 sessions"),
     ] {
-        let error = ReplayEnv::new(world(), config(&[(key, value)]))
+        let error = ReplayEnv::new(world(), config(&[(key, value)]), 0..1)
             .unwrap_err()
             .to_string();
         assert!(error.contains(word), "{error}");
     }
+    assert!(ReplayEnv::new(world(), config(&[]), 3..3).is_err(), "no copy");
     assert!(toml::from_str::<ReplayConfig>(&format!("{CONFIG}\ncopys = 3")).is_err());
 }

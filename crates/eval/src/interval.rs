@@ -42,11 +42,24 @@ impl Interval {
     }
 }
 
-/// `value [low, high]`, with the formatter's precision.
+/// `value [low, high]`, with the formatter's precision, right-aligned in its width.
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);
         let Self { value, low, high } = self;
-        f.pad(&format!("{value:.digits$} [{low:.digits$}, {high:.digits$}]"))
+        let text = format!("{value:.digits$} [{low:.digits$}, {high:.digits$}]");
+        write!(f, "{text:>width$}", width = f.width().unwrap_or(0)) // `pad` would cut the text at the precision
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_prints_whole_at_any_precision() {
+        let interval = Interval { value: 1234.5, low: -1.25, high: 2000.0 };
+        assert_eq!(format!("{interval:>22.0}"), "       1234 [-1, 2000]");
+        assert_eq!(format!("{interval:.2}"), "1234.50 [-1.25, 2000.00]");
     }
 }

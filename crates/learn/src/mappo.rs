@@ -408,27 +408,16 @@ impl Mappo {
     fn take_in_statistics(&mut self, scalars: &mut Metrics) {
         self.obs.update(&self.rollout.raw_obs);
         self.state.update(&self.rollout.raw_state);
-        let costs = self.mean_costs();
-        for (n, name) in self.spec.constraint_names.iter().enumerate().take(costs.len()) {
-            scalars.insert(format!("pricing/cost_{name}"), costs[n]);
+        let steps = self.config.rollout_steps() as f64;
+        let violation: Vec<f64> = self.rollout.violation.iter().map(|sum| sum / steps).collect();
+        for (n, name) in self.spec.constraint_names.iter().enumerate().take(violation.len()) {
+            scalars.insert(format!("pricing/violation_{name}"), violation[n]);
             scalars.insert(format!("pricing/multiplier_{name}"), self.multipliers.values[n]);
         }
         if let [only] = self.multipliers.values[..] {
             scalars.insert("pricing/multiplier".into(), only);
         }
-        self.multipliers.update(&costs, &self.config.multiplier);
-    }
-
-    fn mean_costs(&self) -> Vec<f64> {
-        let constraints = self.spec.constraints;
-        let mut sums = vec![0.0; constraints];
-        for row in self.rollout.cost.chunks_exact(constraints.max(1)) {
-            sums.iter_mut()
-                .zip(row)
-                .for_each(|(sum, cost)| *sum += f64::from(*cost));
-        }
-        let rows = self.rollout.len().max(1) as f64;
-        sums.iter().map(|sum| sum / rows).collect()
+        self.multipliers.update(&violation, &self.config.multiplier);
     }
 
     fn rollout_metrics(&mut self, returns: &[f32], values: &[f32]) -> Metrics {

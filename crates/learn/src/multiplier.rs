@@ -21,14 +21,14 @@ impl Multipliers {
         }
     }
 
-    /// One step up the mean costs: `cost > 0` means violated.
-    pub(crate) fn update(&mut self, costs: &[f64], config: &MultiplierConfig) {
+    /// One step up the mean violations: above 0 means violated.
+    pub(crate) fn update(&mut self, violations: &[f64], config: &MultiplierConfig) {
         const BETA_1: f64 = 0.9;
         const BETA_2: f64 = 0.99;
         self.steps = self.steps.saturating_add(1);
-        for (n, cost) in costs.iter().enumerate() {
-            self.mean[n] += (1.0 - BETA_1) * (cost - self.mean[n]);
-            self.square[n] += (1.0 - BETA_2) * (cost * cost - self.square[n]);
+        for (n, violation) in violations.iter().enumerate() {
+            self.mean[n] += (1.0 - BETA_1) * (violation - self.mean[n]);
+            self.square[n] += (1.0 - BETA_2) * (violation * violation - self.square[n]);
             let mean = self.mean[n] / (1.0 - BETA_1.powf(f64::from(self.steps)));
             let square = self.square[n] / (1.0 - BETA_2.powf(f64::from(self.steps)));
             let step = config.learning_rate * mean / (square.sqrt() + 1e-12);

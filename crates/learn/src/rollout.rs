@@ -31,6 +31,8 @@ pub(crate) struct Rollout {
     pub(crate) log_prob: Vec<f32>,
     pub(crate) reward: Vec<f32>,
     pub(crate) cost: Vec<f32>,
+    /// Sum over steps and copies, per constraint.
+    pub(crate) violation: Vec<f64>,
     /// `horizon x rows`: where the row's step stands in the packed buffers.
     slot: Vec<u32>,
     /// `horizon x copies`.
@@ -49,6 +51,7 @@ struct StepBuffers {
     rungs: Vec<u8>,
     reward: Vec<f32>,
     cost: Vec<f32>,
+    violation: Vec<f32>,
     last_obs: Vec<f32>,
     last_state: Vec<f32>,
     last_mask: Vec<u64>,
@@ -83,6 +86,7 @@ impl Rollout {
             log_prob: Vec::with_capacity(most),
             reward: Vec::with_capacity(most),
             cost: Vec::with_capacity(most * spec.constraints),
+            violation: vec![0.0; spec.constraints],
             slot: vec![ABSENT; most],
             end: vec![StepEnd::Go; horizon * spec.copies],
             tail: Vec::new(),
@@ -165,6 +169,7 @@ impl Rollout {
         self.log_prob.clear();
         self.reward.clear();
         self.cost.clear();
+        self.violation.fill(0.0);
         self.tail.clear();
         self.tail_of.clear();
     }
@@ -221,6 +226,9 @@ impl Rollout {
 
     fn take_outcome(&mut self, t: usize, eyes: &Eyes) {
         let (rows, costs) = (self.spec.rows(), self.spec.constraints);
+        for copy in self.step.violation.chunks_exact(costs.max(1)) {
+            self.violation.iter_mut().zip(copy).for_each(|(sum, here)| *sum += f64::from(*here));
+        }
         for row in 0..rows {
             let slot = self.slot[t * rows + row];
             if slot == ABSENT {
@@ -360,6 +368,7 @@ impl StepBuffers {
             rungs: vec![0; rows],
             reward: vec![0.0; rows],
             cost: vec![0.0; rows * spec.constraints],
+            violation: vec![0.0; spec.copies * spec.constraints],
             last_obs: vec![0.0; rows * spec.obs_width],
             last_state: vec![0.0; rows * spec.state_width],
             last_mask: vec![0; rows],
@@ -386,6 +395,7 @@ impl StepBuffers {
             &mut StepOut {
                 reward: &mut self.reward,
                 cost: &mut self.cost,
+                violation: &mut self.violation,
                 end,
                 last,
             },
