@@ -175,8 +175,12 @@ struct Tuner {
     net: ActorCritic,
     start: Vec<f32>,
     floor: f64,
-    /// The largest price index that the candidate may have.
+    /// The largest price index that the candidate may have: the incumbent's on the same baskets. Baskets that were
+    /// bought at drawn prices hold more of what was cheap, so an index on them tells two policies apart but says little
+    /// about the limit itself.
     index_max: f64,
+    /// What the incumbent's prices cost the shoppers' budget per offer.
+    cost_incumbent: f64,
     incumbent: Vec<f32>,
     prices: Multipliers,
     device: Device,
@@ -246,6 +250,7 @@ impl Tuner {
             prices: Multipliers::new(usize::from(constrained.is_some()), incumbent.terms().multiplier),
             incumbent: Vec::new(),
             index_max: f64::INFINITY,
+            cost_incumbent: 0.0,
             seeds: Seeds::new(config.seed).named("tune"),
             table,
             columns,
@@ -255,8 +260,11 @@ impl Tuner {
             device,
         };
         tuner.incumbent = tuner.all_probabilities();
-        if let Some(limit) = constrained {
-            tuner.index_max = limit.max(tuner.table.price_index(&tuner.incumbent));
+        if constrained.is_some() {
+            tuner.index_max = tuner.table.price_index(&tuner.incumbent);
+            let costs = tuner.incumbent.iter().zip(&tuner.table.cost);
+            let total: f64 = costs.map(|(p, cost)| f64::from(*p) * f64::from(*cost)).sum();
+            tuner.cost_incumbent = total / tuner.table.rows as f64;
         }
         Ok(tuner)
     }
@@ -304,7 +312,7 @@ impl Tuner {
                 .clamp(-0.2, 0.2)
                 .exp();
             beta = beta.max(1e-3);
-            let cost = f64::from(seen[1]);
+            let cost = f64::from(seen[1]) - self.cost_incumbent;
             self.prices.update(&vec![cost; self.prices.values.len()], &pace);
         }
         Ok(())
