@@ -1,4 +1,6 @@
 //! Stories across crates: one test program, one story per file.
 
+mod configs;
+mod demo;
 mod floor_plan;
 mod observations;

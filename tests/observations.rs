@@ -103,7 +103,7 @@ fn priced(category: &SelectedCategory) -> SavedCategory {
         high_minor: item.high_minor,
         cost_minor: None,
         ladder: Ladder::of_multiples(item.base_minor, &multiples).unwrap(),
-        traits: ItemTraits { price_slope: 1.0, share, sales_rate: 0.01 },
+        traits: ItemTraits { revenue_slope: 1.0, share, sales_rate: 0.01 },
     };
     SavedCategory { name: category.name.clone(), items: category.items.iter().map(item).collect() }
 }

@@ -83,7 +83,8 @@ impl<T: Serialize> Loaded<T> {
     /// Each value with where it came from: `--set`, the file or the default.
     pub fn origins(&self) -> anyhow::Result<Vec<(String, String, &'static str)>> {
         let origin = |path: &str| {
-            if self.sets.iter().any(|set| set == path) {
+            let sets = |set: &String| path.strip_prefix(set.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            if self.sets.iter().any(sets) {
                 "--set"
             } else if stands_in(&self.file, path) {
                 "file"

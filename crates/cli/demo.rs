@@ -7,7 +7,7 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::gate;
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::scene::Scene;
+use crate::scene::{Scene, read_sessions};
 use crate::shoppers::{Season, Shoppers};
 use crate::train::{Facts, failure, train_policy};
 use crate::tune;
@@ -15,7 +15,7 @@ use crate::value;
 use crate::weeks::Weeks;
 use haggle_core::Digest;
 use haggle_eval::{GateConfig, GateVerdict, Resimulation, judge};
-use haggle_history::{History, Selection, import_complete_journey, write_segments};
+use haggle_history::{History, Selection, write_segments};
 use haggle_learn::{TuneConfig, TuneReport};
 use haggle_policy::Bundle;
 use serde::Serialize;
@@ -130,14 +130,13 @@ fn clear(out: &Path) -> Result<(), Failure> {
 }
 
 fn import(sessions: &Path, store: &Path, output: Output) -> Result<History, Failure> {
-    let (history, report) = import_complete_journey(sessions).or_fail(Kind::Data)?;
+    let history = read_sessions(sessions, output)?;
     history.save(store, false).or_fail(Kind::Data)?;
     output.progress(format_args!(
-        "import     {} sessions, {} lines, {} items; dropped: {}",
+        "store      {} sessions, {} lines, {} items",
         history.sessions.len(),
         history.lines.len(),
-        history.items.len(),
-        report.dropped_text()
+        history.items.len()
     ));
     History::load(store).or_fail(Kind::Data)
 }

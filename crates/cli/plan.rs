@@ -4,7 +4,7 @@ use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::weeks::Weeks;
 use anyhow::Context;
-use haggle_env::ReplayConfig;
+use haggle_env::{Earning, ReplayConfig};
 use haggle_learn::{Setting, TrainConfig};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -145,6 +145,10 @@ impl EnvFile {
             "held_out_weeks = \"{}\" must lie after replay.weeks = {:?}: a learner must not see the future",
             self.held_out_weeks,
             self.replay.weeks
+        );
+        anyhow::ensure!(
+            self.replay.reward != Earning::Margin || self.replay.cost_share.is_some(),
+            "replay.reward = \"margin\" needs replay.cost_share: the sessions do not say what an item costs"
         );
         anyhow::ensure!(self.members >= 8, "members = {}: an ensemble needs at least 8", self.members);
         anyhow::ensure!(

@@ -83,7 +83,12 @@ pub fn read_sessions(folder: &Path, output: Output) -> Result<History, Failure> 
         return History::load(folder).or_fail(Kind::Data);
     }
     let (history, report) = import_complete_journey(folder).or_fail(Kind::Data)?;
-    output.progress(format_args!("sessions   {} from {}", report.sessions, folder.display()));
+    output.progress(format_args!(
+        "import     {} sessions from {}; dropped: {}",
+        report.sessions,
+        folder.display(),
+        report.dropped_text()
+    ));
     Ok(history)
 }
 

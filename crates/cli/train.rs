@@ -8,7 +8,7 @@ use crate::value;
 use haggle_core::Digest;
 use haggle_env::{Batch, Env, ReplayEnv};
 use haggle_learn::{
-    Checkpoint, Ended, LearnError, Mappo, Metrics, Run, RunStatus, RunSubject, latest_checkpoint, train,
+    Checkpoint, Ended, LearnError, Mappo, Metrics, Run, RunStatus, RunSubject, TrainConfig, latest_checkpoint, train,
 };
 use haggle_policy::{Bundle, DataSource, Network, Provenance, Terms};
 use serde::Serialize;
@@ -34,16 +34,25 @@ pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A run goes on with the values it began with; only the number of steps may be raised.
+/// A run goes on with the values it began with; only its length, its device and its bookkeeping may change.
 fn resumed_plan(args: &Train, folder: &Path) -> Result<Plan, Failure> {
     let mut plan = Plan::of_run(folder)?;
     let (asked, _) = Plan::read(&args.config, &args.sets)?;
-    plan.learner.steps = asked.learner.steps;
+    plan.learner = TrainConfig {
+        steps: asked.learner.steps,
+        device: asked.learner.device,
+        threads: asked.learner.threads,
+        checkpoint_every: asked.learner.checkpoint_every,
+        checkpoints_keep: asked.learner.checkpoints_keep,
+        eval_every: asked.learner.eval_every,
+        ..plan.learner
+    };
     if plan.learner != asked.learner || plan.env != asked.env {
         return Err(Failure::say(
             Kind::Usage,
             format!(
-                "{} began with other values than {} has now; a resumed run may only change learner.steps",
+                "{} began with other values than {} has now; only its length, device, threads and \
+                 bookkeeping may change",
                 folder.display(),
                 args.config.display()
             ),

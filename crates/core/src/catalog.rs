@@ -47,8 +47,10 @@ pub struct Item {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemTraits {
-    /// How strongly its choice probability falls with its log price (>= 0).
-    pub price_slope: f32,
+    /// What its category loses, per unit of the item's own revenue and of its own log price, to shoppers who buy less or
+    /// leave, set off against those who turn to its rivals: 0 = a rise is all gain, 1 = nothing is gained, below 0 = its
+    /// rivals earn by it.
+    pub revenue_slope: f32,
     /// Its share of the category's purchases, in (0, 1].
     pub share: f32,
     /// Units sold per visit of a session to the shop.
@@ -78,7 +80,7 @@ pub enum CatalogError {
     #[error("item `{0}`: need 0 < low_minor <= base_minor <= high_minor")]
     Range(String),
     /// Traits out of range.
-    #[error("item `{0}`: traits must be finite, price_slope >= 0, share in (0, 1], sales_rate > 0")]
+    #[error("item `{0}`: traits must be finite, share in (0, 1], sales_rate > 0")]
     Traits(String),
 }
 
@@ -192,11 +194,11 @@ impl Item {
             return Err(CatalogError::Range(self.id.clone()));
         }
         let ItemTraits {
-            price_slope,
+            revenue_slope,
             share,
             sales_rate,
         } = self.traits;
-        let sound = price_slope.is_finite() && price_slope >= 0.0 && share > 0.0 && share <= 1.0;
+        let sound = revenue_slope.is_finite() && share > 0.0 && share <= 1.0;
         if !sound || !sales_rate.is_finite() || sales_rate <= 0.0 {
             return Err(CatalogError::Traits(self.id.clone()));
         }

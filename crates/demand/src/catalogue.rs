@@ -1,6 +1,5 @@
 //! The catalogue that a fitted model stands for: prices of the selection, traits of the fit.
 
-use crate::choice::Choice;
 use crate::error::DemandError;
 use crate::look::{Kind, KindItem};
 use crate::model::DemandModel;
@@ -17,28 +16,26 @@ impl DemandModel {
             return Err(DemandError::Config("cost_share must lie in (0, 1)".to_owned()));
         }
         let member = &self.content.members[0];
-        let slope =
-            |category: usize, kind: &Kind| Choice::of(&member.choice, category, kind.items.len()).slope();
-        assemble(&self.content.kinds, multiples, cost_share, slope)
+        assemble(&self.content.kinds, multiples, cost_share, |category, kind| member.revenue_slopes(category, kind))
     }
 }
 
 /// The catalogue that training streams its visits with: the model looks at nothing in it but the grouping.
 pub(crate) fn plain(kinds: &[Kind]) -> Result<Catalog, DemandError> {
-    assemble(kinds, &[1.0], None, |_, _| 1.0)
+    assemble(kinds, &[1.0], None, |_, kind| vec![1.0; kind.items.len()])
 }
 
 fn assemble(
     kinds: &[Kind],
     multiples: &[f64],
     cost_share: Option<f64>,
-    slope: impl Fn(usize, &Kind) -> f64,
+    slopes: impl Fn(usize, &Kind) -> Vec<f64>,
 ) -> Result<Catalog, DemandError> {
     let refuse = |error: &dyn std::error::Error| DemandError::Catalog(error.to_string());
     let mut groups = Vec::with_capacity(kinds.len());
     for (category, kind) in kinds.iter().enumerate() {
-        let price_slope = slope(category, kind) as f32;
-        let item = |known: &KindItem| -> Result<Item, DemandError> {
+        let slopes = slopes(category, kind);
+        let item = |(known, slope): (&KindItem, &f64)| -> Result<Item, DemandError> {
             let base = PriceMinor(known.base_minor);
             Ok(Item {
                 id: known.id.clone(),
@@ -48,7 +45,7 @@ fn assemble(
                 cost_minor: cost_share.map(|share| PriceMinor::rounded(base.as_f64() * share)),
                 ladder: Ladder::of_multiples(base, multiples).map_err(|error| refuse(&error))?,
                 traits: ItemTraits {
-                    price_slope,
+                    revenue_slope: *slope as f32,
                     share: known.share as f32,
                     sales_rate: known.sales_rate as f32,
                 },
@@ -56,7 +53,7 @@ fn assemble(
         };
         groups.push(SavedCategory {
             name: kind.name.clone(),
-            items: kind.items.iter().map(item).collect::<Result<_, _>>()?,
+            items: kind.items.iter().zip(&slopes).map(item).collect::<Result<_, _>>()?,
         });
     }
     Catalog::new(groups).map_err(|error| refuse(&error))

@@ -85,15 +85,32 @@ impl DemandModel {
 }
 
 impl Member {
+    /// What the category loses per unit of an item's own revenue and log price ([`haggle_core::ItemTraits`]), for a usual
+    /// visitor without history at base prices, once the remembered price has followed: the own loss
+    /// `b [(1 - s) + e s] + kappa rate / (1 + rate)` less what rivals gain, `b (1 - e) sum s_j p_j / p` over the others,
+    /// with `e = g (1 - P)` the part of the response that leaves the category.
+    pub(crate) fn revenue_slopes(&self, category: usize, kind: &Kind) -> Vec<f64> {
+        let look = newcomer();
+        let agents = kind.items.len();
+        let outlook = self.outlook(category, kind, &look, &[0.0; AGENTS_MAX]);
+        let slope = Choice::of(&self.choice, category, agents).slope_long(&look);
+        let kappa = Quantity::of(&self.quantity, category, agents).kappa();
+        let escape = visit::outside(&self.visit, category) * (1.0 - outlook.visits);
+        let worth = |j: usize| outlook.shares[j] * (1.0 + outlook.extra[j]) * f64::from(kind.items[j].base_minor);
+        let all: f64 = (0..agents).map(worth).sum();
+        let of = |j: usize| {
+            let (share, extra) = (outlook.shares[j], outlook.extra[j]);
+            let felt = (1.0 - share) + escape * share;
+            let rivals = (1.0 - escape) * share * (all - worth(j)) / worth(j);
+            slope * (felt - rivals) + kappa * extra / (1.0 + extra)
+        };
+        (0..agents).map(of).collect()
+    }
+
     /// Own short, own long, together. With P the visit probability, s a share, g the outside slope and b the choice slope,
     /// `d ln(P s) / d ln p = -b [(1 - s) + g (1 - P) s]`; units add `-kappa rate / (1 + rate)`.
     fn elasticity(&self, category: usize, kind: &Kind) -> [f64; 3] {
-        let look = Look {
-            tastes: [0.0; TASTES],
-            total: 0.0,
-            habit: 0.0,
-            items: [ItemLook::default(); AGENTS_MAX],
-        };
+        let look = newcomer();
         let agents = kind.items.len();
         let outlook = self.outlook(category, kind, &look, &[0.0; AGENTS_MAX]);
         let choice = Choice::of(&self.choice, category, agents);
@@ -112,4 +129,9 @@ impl Member {
         }
         sums.map(|sum| sum / total)
     }
+}
+
+/// A usual visitor without history.
+fn newcomer() -> Look {
+    Look { tastes: [0.0; TASTES], total: 0.0, habit: 0.0, items: [ItemLook::default(); AGENTS_MAX] }
 }

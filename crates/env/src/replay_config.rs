@@ -1,4 +1,4 @@
-use haggle_core::Guardrails;
+use haggle_core::{Guardrails, LADDER_RUNGS_MAX};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -132,7 +132,10 @@ impl ReplayConfig {
                 self.weeks[0] <= self.weeks[1],
                 "weeks: the first is after the last",
             ),
-            (!self.ladder.is_empty(), "ladder: at least one multiple is needed"),
+            (
+                (1..=LADDER_RUNGS_MAX).contains(&self.ladder.len()),
+                "ladder: 1 to 64 multiples are needed",
+            ),
             (
                 rising && positive,
                 "ladder: the multiples must be positive and rising",

@@ -27,11 +27,11 @@ pub struct GateConfig {
     pub occasions_min: usize,
     /// Least effective sample size of the candidate as a share of the occasions, in [0, 1].
     pub effective_share_min: f64,
-    /// Largest share of all weight that one occasion may have, in (0, 1].
+    /// Largest share of all weight that one occasion may have, in [0, 1].
     pub weight_share_max: f64,
     /// How far from 1 the candidate's mean weight may be.
     pub weight_mean_apart_max: f64,
-    /// Least p-value of the test that prices were drawn with the logged probabilities, in [0, 1).
+    /// Least p-value of the test that prices were drawn with the logged probabilities, in [0, 1].
     pub calibration_p_min: f64,
     /// Largest price index (logged baskets at the candidate's prices / at the posted prices). Default: the limit in the
     /// candidate's own terms.

@@ -123,7 +123,7 @@ impl TuneConfig {
         check(
             "weight_max",
             self.weight_max,
-            self.weight_max >= 1.0,
+            self.weight_max >= 1.0 && self.weight_max.is_finite(),
             "at least 1",
         )?;
         let rate = self.multiplier_rate;

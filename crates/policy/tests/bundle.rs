@@ -24,7 +24,7 @@ fn item(id: &str, base: u32) -> Item {
         cost_minor: None,
         ladder: Ladder::of_multiples(PriceMinor(base), &MULTIPLES).unwrap(),
         traits: ItemTraits {
-            price_slope: 1.5,
+            revenue_slope: 1.5,
             share: 0.5,
             sales_rate: 0.02,
         },
