@@ -53,9 +53,15 @@ pub enum AdminReply {
     Exported(Exported),
 }
 
-const KEYS: &[&str] = &["bundle", "force", "out"];
-const OPS: [&str; 7] = [
-    "status", "swap", "rollback", "freeze", "unfreeze", "export", "drain",
+/// Each operation with its keys.
+const OPS: [(&str, &[&str]); 7] = [
+    ("status", &[]),
+    ("swap", &["bundle", "force"]),
+    ("rollback", &[]),
+    ("freeze", &[]),
+    ("unfreeze", &[]),
+    ("export", &["out"]),
+    ("drain", &[]),
 ];
 
 /// Serves one operator until he hangs up or the daemon stops. `drain` sends the stop.
@@ -105,11 +111,11 @@ async fn answer(
         Ok(envelope) => envelope,
         Err(refusal) => return (None, Err(refusal)),
     };
-    if !OPS.contains(&envelope.op.as_str()) {
-        let refusal = envelope.unknown_op(&OPS.join(", "));
+    let Some((_, keys)) = OPS.iter().find(|(op, _)| *op == envelope.op) else {
+        let refusal = envelope.unknown_op(&OPS.map(|(op, _)| op).join(", "));
         return (envelope.id, Err(refusal));
-    }
-    let request = match envelope.body::<AdminRequest>(&line, KEYS) {
+    };
+    let request = match envelope.body::<AdminRequest>(&line, keys) {
         Ok(request) => request,
         Err(refusal) => return (envelope.id, Err(refusal)),
     };

@@ -172,8 +172,10 @@ impl Writer {
                 Err(error @ StoreError::Full { .. }) => {
                     tracing::error!("{error}");
                     self.refuse(&mut records);
-                    let closed = self.put_back(records);
-                    answer(tickets, &Err(Refusal::new(Code::StoreFull, error.to_string())));
+                    let refusal = Err(Refusal::new(Code::StoreFull, error.to_string()));
+                    let (others, closed) = self.put_back(records);
+                    answer(tickets, &refusal);
+                    answer(others, &refusal);
                     if closed {
                         return Err(error);
                     }
@@ -213,28 +215,39 @@ impl Writer {
         Some((records, tickets))
     }
 
-    /// Rewards, swaps and freezes that were refused leave an empty place; decisions stay and are tried again.
+    /// Rewards, swaps and freezes were refused, and their places say so; decisions stay and are tried again.
     fn refuse(&self, records: &mut [Record]) {
         for record in records {
-            if let Record::Reward(reward) = record {
-                (self.refused)(reward);
-            }
-            if !matches!(record, Record::Decision(_)) {
-                *record = Record::Void;
-            }
+            let place = match record {
+                Record::Decision(_) | Record::Void | Record::Refused(_) => continue,
+                Record::Reward(reward) => {
+                    (self.refused)(reward);
+                    Record::Refused(reward.clone())
+                }
+                Record::Swap(_) | Record::Frozen(_) => Record::Void,
+            };
+            *record = place;
         }
     }
 
-    fn put_back(&self, records: Vec<Record>) -> bool {
+    /// Puts what was not written in front of what waits. Whoever waits without a record may wait for a reward that was
+    /// refused just now: he gets the same answer. Returns the tickets to answer, and whether the store is closed.
+    fn put_back(&self, records: Vec<Record>) -> (Vec<Waiting>, bool) {
         let mut queue = self.shared.lock();
         queue.health = Health::Full;
+        let waiting = std::mem::take(&mut queue.waiting).into_iter();
+        let (with_record, without): (_, VecDeque<_>) = waiting.partition(|queued| queued.record.is_some());
+        queue.waiting = with_record;
         for record in records.into_iter().rev() {
             queue.waiting.push_front(Queued {
                 record: Some(record),
                 ticket: None,
             });
         }
-        queue.closed
+        (
+            without.into_iter().filter_map(|queued| queued.ticket).collect(),
+            queue.closed,
+        )
     }
 
     /// Answers everyone who waits, until the daemon stops.

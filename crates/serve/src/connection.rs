@@ -109,7 +109,6 @@ impl<'a> Connection<'a> {
                     let refusal = Refusal::new(Code::LineTooLong, message);
                     write_reply::<()>(&mut self.out, &None, &Err(refusal));
                 }
-                Next::Line(line) if line.iter().all(u8::is_ascii_whitespace) => {}
                 Next::Line(line) => {
                     self.waiting.extend(answer(self.engine, line, &mut self.out));
                 }
@@ -194,7 +193,7 @@ fn answer(engine: &Engine, line: &[u8], out: &mut Vec<u8>) -> Option<Waiting> {
                 &request.and_then(|request| engine.get(&request.decision)),
             );
         }
-        "status" => write_reply(out, id, &envelope.nothing_else().map(|()| engine.status())),
+        "status" => write_reply(out, id, &envelope.check_keys(&[]).map(|()| engine.status())),
         _ => write_reply::<()>(out, id, &Err(envelope.unknown_op("price, reward, get, status"))),
     }
     None

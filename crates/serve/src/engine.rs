@@ -2,14 +2,14 @@ use crate::committer::{Committer, Health, Ticket};
 use crate::decide::{DecideError, Decision, Mode, decide};
 use crate::journal::JournalReader;
 use crate::ledger::{Entry, Known, Ledger};
-use crate::market::{Ask, Market};
+use crate::market::{Ask, Market, View};
 use crate::protocol::{
     Code, GetReply, PriceReply, PriceRequest, Refusal, RewardRequest, RewardStatus, ShelfNews,
 };
 use crate::record::{DecisionRecord, Record};
 use haggle_core::{
     DecisionId, Digest, FEATURE_WIDTH, GuardrailError, Logged, Observation, Offer, Policy, Reward, Seeds,
-    SessionContext, ShelfEntry,
+    ShelfEntry,
 };
 use haggle_policy::Bundle;
 use serde::{Deserialize, Serialize};
@@ -54,11 +54,11 @@ pub struct Status {
     pub store: String,
     /// Records that wait for the disk.
     pub queued: usize,
-    /// Decisions in the store.
+    /// Decisions that are remembered, those that wait for the disk included.
     pub decisions: usize,
     /// Decisions answered that the store could not take in, since the start.
     pub unlogged: u64,
-    /// Rewards that count.
+    /// Rewards that count, those that wait for the disk included and those that it refused not.
     pub rewards: u64,
     /// Rewards that came again, since the start.
     pub duplicates: u64,
@@ -87,7 +87,8 @@ impl Engine {
             .decision
             .unwrap_or_else(|| uuid::Uuid::now_v7().hyphenated().to_string());
         let mut features = [0.0; FEATURE_WIDTH];
-        let news = core.market.observe(&ask, now_s, &mut features);
+        let view = core.market.look(&ask, now_s);
+        core.market.encode(&view, &mut features);
         let terms = core.bundle.terms();
         let decision = decide(
             core.bundle.as_ref(),
@@ -113,7 +114,7 @@ impl Engine {
             logged,
         };
         if logged {
-            let record = core.record(&reply, ask, news, decision, features.to_vec());
+            let record = core.record(&reply, ask, view, decision, features.to_vec());
             self.committer.push(Record::Decision(Box::new(record)));
         } else {
             core.unlogged += 1;
@@ -177,16 +178,16 @@ impl Engine {
         let core = self.lock();
         let known = core.ledger.find(decision);
         let known = known.ok_or_else(|| unknown_decision(decision))?;
-        let parts = || known.parts.iter().filter(|part| !part.refused);
+        let (value_minor, units) = known.earned();
         Ok(GetReply {
             price: core.reply(known, decision),
             session: known.session.to_string(),
             item: core.bundle.terms().catalog.items()[known.item as usize]
                 .id
                 .clone(),
-            value_minor: parts().map(|part| part.value_minor).sum(),
-            units: parts().map(|part| part.units).sum(),
-            rewards: parts().map(|part| part.reward_id.to_string()).collect(),
+            value_minor,
+            units,
+            rewards: known.counting().map(|part| part.reward_id.to_string()).collect(),
         })
     }
 
@@ -239,29 +240,26 @@ impl Core {
         })
     }
 
-    /// Remembers a decision, and makes the record of it.
+    /// Remembers a decision with the view that it was made on, and makes the record of both.
     fn record(
         &mut self,
         reply: &PriceReply,
         ask: Ask,
-        news: Vec<(usize, ShelfEntry)>,
+        view: View,
         decision: Decision,
         features: Vec<f32>,
     ) -> DecisionRecord {
         let catalog = self.market.catalog();
         let (category, _) = catalog.place(ask.item);
-        let named = |(item, entry): (usize, ShelfEntry)| (catalog.items()[item].id.clone(), entry);
-        let context = self
-            .market
-            .visit(&ask.session, category)
-            .map_or_else(SessionContext::default, |visit| *visit.session);
+        let named = |(item, entry): &(usize, ShelfEntry)| (catalog.items()[*item].id.clone(), *entry);
+        let context = view.context();
         let record = DecisionRecord {
             offer: Offer {
                 category: catalog.categories()[category].name.clone(),
                 item: catalog.items()[ask.item].id.clone(),
                 time_s: context.time_s,
                 price_minor: decision.price,
-                posted_minor: self.market.posted(&ask.session, ask.item),
+                posted_minor: view.posted(),
                 units: 0,
                 value_minor: 0,
                 censored: false,
@@ -277,10 +275,11 @@ impl Core {
                 }),
             },
             context,
-            shelf: news.into_iter().map(named).collect(),
+            shelf: view.news().iter().map(named).collect(),
             explored: decision.explored,
             rules: decision.rules,
         };
+        self.market.keep(view);
         self.decided(&record, ask.item);
         record
     }

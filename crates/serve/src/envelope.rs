@@ -20,7 +20,14 @@ impl Envelope {
     /// # Errors
     /// When the line is no JSON object or has no `op`.
     pub fn read(line: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(line).map_err(|error| refuse(&error))
+        let text = std::str::from_utf8(line).map_err(|_| bad_json("the line is not UTF-8"))?;
+        if !text.trim_start().starts_with('{') {
+            return Err(bad_json("the line is no JSON object"));
+        }
+        serde_json::from_str(text).map_err(|error| match error.is_data() {
+            true => bad_request(&error),
+            false => bad_json(error.to_string()),
+        })
     }
 
     /// The request of this operation, whose keys are `known`.
@@ -28,28 +35,25 @@ impl Envelope {
     /// # Errors
     /// When a key is unknown or missing, or a value is of another kind.
     pub fn body<T: DeserializeOwned>(&self, line: &[u8], known: &[&str]) -> Result<T, Refusal> {
-        match self.keys.iter().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => {
-                let known = known.join("`, `");
-                let message = format!("unknown key `{key}`; `{}` takes `{known}`", self.op);
-                Err(Refusal::new(Code::BadRequest, message))
-            }
-            None => serde_json::from_slice(line).map_err(|error| refuse(&error)),
-        }
+        self.check_keys(known)?;
+        // The line is sound JSON: a number out of a field's range is a matter of the request.
+        serde_json::from_slice(line).map_err(|error| bad_request(&error))
     }
 
-    /// Checks that the request says nothing else.
+    /// Checks that the request has no other keys than the `known` ones.
     ///
     /// # Errors
-    /// When it has other keys.
-    pub fn nothing_else(&self) -> Result<(), Refusal> {
-        match self.keys.first() {
-            Some(key) => {
-                let message = format!("unknown key `{key}`; `{}` takes no keys", self.op);
-                Err(Refusal::new(Code::BadRequest, message))
-            }
-            None => Ok(()),
-        }
+    /// When it has.
+    pub fn check_keys(&self, known: &[&str]) -> Result<(), Refusal> {
+        let Some(key) = self.keys.iter().find(|key| !known.contains(&key.as_str())) else {
+            return Ok(());
+        };
+        let takes = match known {
+            [] => "no keys".to_owned(),
+            known => format!("`{}`", known.join("`, `")),
+        };
+        let message = format!("unknown key `{key}`; `{}` takes {takes}", self.op);
+        Err(Refusal::new(Code::BadRequest, message))
     }
 
     /// The refusal of an operation that is not among the `known` ones.
@@ -92,11 +96,10 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
     }
 }
 
-fn refuse(error: &serde_json::Error) -> Refusal {
-    let code = if error.is_data() {
-        Code::BadRequest
-    } else {
-        Code::BadJson
-    };
-    Refusal::new(code, error.to_string())
+fn bad_json(message: impl Into<String>) -> Refusal {
+    Refusal::new(Code::BadJson, message)
+}
+
+fn bad_request(error: &serde_json::Error) -> Refusal {
+    Refusal::new(Code::BadRequest, error.to_string())
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 pub struct Ledger {
     decisions: HashMap<Box<str>, Known>,
     policies: Vec<Digest>,
-    /// Rewards that count.
+    /// Rewards that count; not those that the disk refused.
     pub rewards: u64,
 }
 
@@ -122,7 +122,10 @@ impl Ledger {
                 true if part.refused => Entry::Retry,
                 true => Entry::Duplicate,
             };
-            part.refused &= entry == Entry::Conflict;
+            if entry == Entry::Retry {
+                part.refused = false;
+                self.rewards += 1;
+            }
             return entry;
         }
         known.parts.push(Part {
@@ -135,17 +138,34 @@ impl Ledger {
         Entry::New
     }
 
-    /// The disk refused a reward that was taken in.
+    /// The disk refused a reward that was taken in: it does not count until it is written.
     pub fn refuse(&mut self, reward: &Reward) {
         let known = self.decisions.get_mut(reward.decision.0.as_str());
         let parts = known.into_iter().flat_map(|known| &mut known.parts);
-        for part in parts.filter(|part| *part.reward_id == *reward.reward_id) {
+        for part in parts.filter(|part| *part.reward_id == *reward.reward_id && !part.refused) {
             part.refused = true;
+            self.rewards -= 1;
         }
     }
 }
 
 impl Known {
+    /// The rewards that count.
+    pub fn counting(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| !part.refused)
+    }
+
+    /// The sums of the rewards that count: value in minor units, and units. Sums beyond the range stay at its end.
+    #[must_use]
+    pub fn earned(&self) -> (i64, u32) {
+        self.counting().fold((0, 0), |(value, units): (i64, u32), part| {
+            (
+                value.saturating_add(part.value_minor),
+                units.saturating_add(part.units),
+            )
+        })
+    }
+
     /// The rules that took rungs away.
     #[must_use]
     pub fn rules(&self) -> Vec<Rule> {

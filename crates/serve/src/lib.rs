@@ -34,7 +34,7 @@ pub use engine::{Engine, Status};
 pub use error::ServeError;
 pub use export::{Exported, export};
 pub use journal::{Journal, JournalReader};
-pub use market::{Ask, Market, Primed};
+pub use market::{Ask, Market, Primed, View};
 pub use protocol::*;
 pub use record::{DecisionRecord, Record, SwapReason, SwapRecord};
 pub use recovery::EngineConfig;

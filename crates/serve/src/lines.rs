@@ -3,7 +3,8 @@ use crate::protocol::LINE_BYTES_MAX;
 /// Room for one read.
 const READ_BYTES: usize = 32 * 1024;
 
-/// Bytes from a socket, cut into lines. A line that is too long is thrown away up to its end, and told of.
+/// Bytes from a socket, cut into lines. Blank lines are passed over; a line that is too long is thrown away up to its
+/// end, and told of.
 #[derive(Debug, Default)]
 pub struct Lines {
     bytes: Vec<u8>,
@@ -64,7 +65,9 @@ impl Lines {
             if end + 1 - from > LINE_BYTES_MAX {
                 return Next::TooLong;
             }
-            return Next::Line(&self.bytes[from..end]);
+            if !self.bytes[from..end].iter().all(u8::is_ascii_whitespace) {
+                return Next::Line(&self.bytes[from..end]);
+            }
         }
     }
 }
@@ -93,7 +96,7 @@ mod tests {
     #[test]
     fn lines_are_whole_however_they_arrive() {
         for piece in 1..9 {
-            assert_eq!(cut(b"one\n\nthree\nfo", piece), ["one", "", "three"]);
+            assert_eq!(cut(b"one\n\n \r\nfour\nfi", piece), ["one", "four"]);
         }
     }
 

@@ -10,6 +10,7 @@ use haggle_serve::{
     StoreError, admin_path, export, run,
 };
 use serde::Serialize;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -96,13 +97,18 @@ fn start(serve: Serve) -> anyhow::Result<()> {
     })
 }
 
-fn existing(store: &Path) -> anyhow::Result<Journal> {
-    anyhow::ensure!(
-        store.join("journal").is_dir(),
-        "store {}: there is none",
-        store.display()
-    );
-    Ok(Journal::open(store, None)?)
+fn existing(store: &Path) -> Result<Journal, StoreError> {
+    let missing = |what| StoreError::Missing {
+        store: store.to_owned(),
+        what,
+    };
+    if !store.is_dir() {
+        return Err(missing("there is no such folder"));
+    }
+    if !store.join("journal").is_dir() {
+        return Err(missing("the folder holds no store: there is no `journal` in it"));
+    }
+    Journal::open(store, None)
 }
 
 fn export_store(store: &Path, out: &Path, json: bool) -> anyhow::Result<()> {
@@ -131,7 +137,7 @@ fn check(store: &Path, json: bool) -> anyhow::Result<()> {
             Record::Decision(_) => found.decisions += 1,
             Record::Reward(_) => found.rewards += 1,
             Record::Swap(_) => found.swaps += 1,
-            Record::Frozen(_) | Record::Void => {}
+            Record::Frozen(_) | Record::Void | Record::Refused(_) => {}
         }
         Ok(())
     };
@@ -161,10 +167,18 @@ fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {
         Ctl::Drain => AdminRequest::Drain,
     };
     let admin = admin_path(socket);
-    let mut client =
-        Client::connect(&admin).with_context(|| format!("socket {}: no daemon answers", admin.display()))?;
+    let mut client = Client::connect(&admin).map_err(|error| nobody(&admin, &error))?;
     let reply: serde_json::Map<String, serde_json::Value> = client.admin(&request)?;
     print(&reply, true, String::new)
+}
+
+fn nobody(socket: &Path, error: &std::io::Error) -> anyhow::Error {
+    let what = match error.kind() {
+        ErrorKind::NotFound => "there is no such socket; no daemon is running there".to_owned(),
+        ErrorKind::ConnectionRefused => "a daemon was there, but none is running now".to_owned(),
+        _ => format!("it cannot be opened: {error}"),
+    };
+    anyhow::anyhow!("socket {}: {what}", socket.display())
 }
 
 fn print<T: Serialize>(value: &T, json: bool, text: impl FnOnce() -> String) -> anyhow::Result<()> {

@@ -30,10 +30,20 @@ pub struct Ask {
     pub user: Option<String>,
     /// Global number of the item.
     pub item: usize,
-    /// Who the session is; else what it said of itself before; else nothing is known but the time.
+    /// Who the session is; else what it said of itself last; else nothing is known but the time.
     pub context: Option<SessionContext>,
     /// News about shelves: global number of the item, and what is planned for it.
     pub shelf: Vec<(usize, ShelfEntry)>,
+}
+
+/// What one question is shown, and what would be remembered of it.
+#[derive(Clone, Debug)]
+pub struct View {
+    session: String,
+    agent: usize,
+    context: SessionContext,
+    snapshot: Snapshot,
+    news: Vec<(usize, ShelfEntry)>,
 }
 
 /// How much of a history a market could use.
@@ -43,6 +53,26 @@ pub struct Primed {
     pub used: usize,
     /// Offers of other items.
     pub skipped: usize,
+}
+
+impl View {
+    /// Who asks.
+    #[must_use]
+    pub fn context(&self) -> SessionContext {
+        self.context
+    }
+
+    /// What the shop would post for the item without haggle, as far as the session was told.
+    #[must_use]
+    pub fn posted(&self) -> PriceMinor {
+        self.snapshot.shelf[self.agent].posted_minor
+    }
+
+    /// The shelf news that change something: global number of the item, and what is planned for it.
+    #[must_use]
+    pub fn news(&self) -> &[(usize, ShelfEntry)] {
+        &self.news
+    }
 }
 
 impl Market {
@@ -85,49 +115,64 @@ impl Market {
         self.sessions.count()
     }
 
-    /// Takes in what a question brings along, and writes the observation for it. `now_s` (seconds since 1970) is the
-    /// time of a session that says nothing of itself. Returns the shelf news that changed something.
-    ///
-    /// # Panics
-    /// When an item number is not in the catalogue, or `out` has not `FEATURE_WIDTH` places.
-    pub fn observe(&mut self, ask: &Ask, now_s: i64, out: &mut [f32]) -> Vec<(usize, ShelfEntry)> {
-        let news = self.take_in(ask, now_s);
-        let (category, agent) = self.catalog.place(ask.item);
-        if let Some(visit) = self.visit(&ask.session, category) {
-            encode(&visit, agent, out);
-        }
-        news
-    }
-
-    /// What [`Market::observe`] does, but for the observation.
+    /// What a question is shown. Changes nothing: the view is kept together with a decision on it, or dropped. `now_s`
+    /// (seconds since 1970) is the time of a session that says nothing of itself.
     ///
     /// # Panics
     /// When an item number is not in the catalogue.
-    pub fn take_in(&mut self, ask: &Ask, now_s: i64) -> Vec<(usize, ShelfEntry)> {
-        let (category, _) = self.catalog.place(ask.item);
-        let news = self.take_news(ask, category);
-        let context = self.context(ask, now_s);
-        if let Some(snapshot) = self.sessions.find_mut(&ask.session, category) {
-            snapshot.context = context;
-        } else {
-            let snapshot = self.freeze(ask, category, context);
-            self.sessions.add(&ask.session, snapshot);
+    #[must_use]
+    pub fn look(&self, ask: &Ask, now_s: i64) -> View {
+        let (category, agent) = self.catalog.place(ask.item);
+        let known = self.sessions.find(&ask.session, category);
+        let news = self.news(ask, category, known);
+        let mut snapshot = known.cloned().unwrap_or_else(|| self.freeze(ask, category));
+        for (item, entry) in &news {
+            let (place, agent) = self.catalog.place(*item);
+            if place == category {
+                snapshot.shelf[agent] = *entry;
+            }
         }
-        news
+        View {
+            session: ask.session.clone(),
+            agent,
+            context: self.context(ask, now_s),
+            snapshot,
+            news,
+        }
     }
 
-    /// What a session sees of a category that it has asked about.
-    #[must_use]
-    pub fn visit(&self, session: &str, category: usize) -> Option<Visit<'_>> {
-        let snapshot = self.sessions.find(session, category)?;
-        Some(Visit {
+    /// Writes the observation of a view.
+    ///
+    /// # Panics
+    /// When `out` has not `FEATURE_WIDTH` places.
+    pub fn encode(&self, view: &View, out: &mut [f32]) {
+        let visit = Visit {
             catalog: &self.catalog,
-            category,
-            session: &snapshot.context,
-            shelf: &snapshot.shelf,
-            state: &snapshot.state,
-            loyalty: &snapshot.loyalty,
-        })
+            category: view.snapshot.category,
+            session: &view.context,
+            shelf: &view.snapshot.shelf,
+            state: &view.snapshot.state,
+            loyalty: &view.snapshot.loyalty,
+        };
+        encode(&visit, view.agent, out);
+    }
+
+    /// Remembers a view that a decision was made on: its news, who the session is, and what it saw.
+    pub fn keep(&mut self, view: View) {
+        for (item, entry) in view.news {
+            self.shelf[item] = entry;
+        }
+        self.sessions.keep(&view.session, view.context, view.snapshot);
+    }
+
+    /// Looks, writes the observation and keeps the view, all at once.
+    ///
+    /// # Panics
+    /// When an item number is not in the catalogue, or `out` has not `FEATURE_WIDTH` places.
+    pub fn observe(&mut self, ask: &Ask, now_s: i64, out: &mut [f32]) {
+        let view = self.look(ask, now_s);
+        self.encode(&view, out);
+        self.keep(view);
     }
 
     /// A price was shown.
@@ -160,7 +205,10 @@ impl Market {
                 primed.skipped += 1;
                 continue;
             };
-            if known.first().is_some_and(|(_, first)| first.session != offer.session) {
+            if known
+                .first()
+                .is_some_and(|(_, first)| first.session != offer.session)
+            {
                 self.pass(&known);
                 known.clear();
             }
@@ -190,36 +238,22 @@ impl Market {
         }
     }
 
-    /// What the shop would post for an item without haggle, as far as a session in front of it was told.
-    #[must_use]
-    pub fn posted(&self, session: &str, item: usize) -> PriceMinor {
-        let (category, agent) = self.catalog.place(item);
-        let snapshot = self.sessions.find(session, category);
-        snapshot.map_or(self.shelf[item].posted_minor, |snapshot| {
-            snapshot.shelf[agent].posted_minor
-        })
-    }
-
-    fn take_news(&mut self, ask: &Ask, category: usize) -> Vec<(usize, ShelfEntry)> {
-        let mut changed = Vec::new();
+    /// The news of a question that change what the shop's shelf or the session's view of it has; all news of an item
+    /// that it tells of more than once.
+    fn news(&self, ask: &Ask, category: usize, known: Option<&Snapshot>) -> Vec<(usize, ShelfEntry)> {
+        let mut news: Vec<(usize, ShelfEntry)> = Vec::new();
         for (item, entry) in &ask.shelf {
-            let mut news = std::mem::replace(&mut self.shelf[*item], *entry) != *entry;
             let (place, agent) = self.catalog.place(*item);
-            if let Some(snapshot) = self
-                .sessions
-                .find_mut(&ask.session, place)
-                .filter(|_| place == category)
-            {
-                news |= std::mem::replace(&mut snapshot.shelf[agent], *entry) != *entry;
-            }
-            if news {
-                changed.push((*item, *entry));
+            let seen = known.filter(|_| place == category);
+            let changes = self.shelf[*item] != *entry || seen.is_some_and(|seen| seen.shelf[agent] != *entry);
+            if changes || news.iter().any(|(other, _)| other == item) {
+                news.push((*item, *entry));
             }
         }
-        changed
+        news
     }
 
-    /// Who asks: what the question says, else what the session said before, else nobody at `now_s`.
+    /// Who asks: what the question says, else what the session said last, else nobody at `now_s`.
     fn context(&self, ask: &Ask, now_s: i64) -> SessionContext {
         let unknown = SessionContext {
             time_s: now_s,
@@ -230,13 +264,12 @@ impl Market {
             .unwrap_or(unknown)
     }
 
-    fn freeze(&self, ask: &Ask, category: usize, context: SessionContext) -> Snapshot {
+    fn freeze(&self, ask: &Ask, category: usize) -> Snapshot {
         let items = self.catalog.categories()[category].items.clone();
         let known = ask.user.as_deref().and_then(|user| self.loyalties.get(user));
         let loyalty = known.and_then(|all| all.iter().find(|(of, _)| *of == category));
         Snapshot {
             category,
-            context,
             chosen: vec![false; items.len()],
             shelf: self.shelf[items].to_vec(),
             state: self.states[category].clone(),

@@ -13,6 +13,13 @@ pub const ID_BYTES_MAX: usize = 64;
 /// Longest session, user or item name, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
 
+/// Latest time of a session: the end of the year 9999, in seconds since 1970. The earliest is 0.
+pub const TIME_S_MAX: i64 = 253_402_300_799;
+/// Largest value of one reward, up or down, in minor units.
+pub const VALUE_MINOR_MAX: i64 = 1_000_000_000_000;
+/// Most units of one reward.
+pub const UNITS_MAX: u32 = 1_000_000;
+
 /// A request's name for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -257,7 +264,7 @@ impl PriceRequest {
     /// Checks lengths and numbers.
     ///
     /// # Errors
-    /// When a name is empty or too long, or a number is not finite.
+    /// When a name is empty or too long, or a number is out of range.
     pub fn check(&self) -> Result<(), Refusal> {
         name("session", &self.session, NAME_BYTES_MAX)?;
         name("item", &self.item, NAME_BYTES_MAX)?;
@@ -268,13 +275,16 @@ impl PriceRequest {
             name("decision", decision, ID_BYTES_MAX)?;
         }
         let context = &self.context;
-        finite("basket_lines_mean", context.basket_lines_mean)?;
-        finite("spend_mean_minor", context.spend_mean_minor)?;
-        finite("recency_days", context.recency_days)?;
-        finite("visits_56d", context.visits_56d)?;
+        let time_s = context.time_s.unwrap_or_default();
+        within("time_s", (0..=TIME_S_MAX).contains(&time_s))?;
+        let finite = |value: Option<f32>| value.is_none_or(f32::is_finite);
+        within("basket_lines_mean", finite(context.basket_lines_mean))?;
+        within("spend_mean_minor", finite(context.spend_mean_minor))?;
+        within("recency_days", finite(context.recency_days))?;
+        within("visits_56d", finite(context.visits_56d))?;
         for news in &context.shelf {
-            finite("mailer", Some(news.mailer))?;
-            finite("display", Some(news.display))?;
+            within("mailer", (0.0..=1.0).contains(&news.mailer))?;
+            within("display", (0.0..=1.0).contains(&news.display))?;
         }
         Ok(())
     }
@@ -289,13 +299,16 @@ impl RewardRequest {
     /// Its keys on the wire.
     pub const KEYS: &[&str] = &["decision", "reward_id", "value_minor", "units"];
 
-    /// Checks lengths.
+    /// Checks lengths and numbers.
     ///
     /// # Errors
-    /// When a name is empty or too long.
+    /// When a name is empty or too long, or a number is out of range.
     pub fn check(&self) -> Result<(), Refusal> {
         name("decision", &self.decision, ID_BYTES_MAX)?;
-        name("reward_id", &self.reward_id, ID_BYTES_MAX)
+        name("reward_id", &self.reward_id, ID_BYTES_MAX)?;
+        let value_max = VALUE_MINOR_MAX.unsigned_abs();
+        within("value_minor", self.value_minor.unsigned_abs() <= value_max)?;
+        within("units", self.units <= UNITS_MAX)
     }
 }
 
@@ -366,8 +379,8 @@ fn name(field: &str, text: &str, bytes_max: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn finite(field: &str, value: Option<f32>) -> Result<(), Refusal> {
-    if value.is_none_or(f32::is_finite) {
+fn within(field: &str, sound: bool) -> Result<(), Refusal> {
+    if sound {
         Ok(())
     } else {
         Err(Refusal::new(

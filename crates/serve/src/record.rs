@@ -14,8 +14,10 @@ pub enum Record {
     Swap(SwapRecord),
     /// Exploration was stopped (true) or allowed again.
     Frozen(bool),
-    /// The place of a record that was refused when the disk was full; a missing number would mean damage.
+    /// The place of a swap or freeze that was refused when the disk was full; a missing number would mean damage.
     Void,
+    /// A reward that was refused when the disk was full: it does not count, but the market remembers the purchase.
+    Refused(Reward),
 }
 
 /// A decision with everything that rebuilds the market's memory.

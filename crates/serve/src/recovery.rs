@@ -114,7 +114,8 @@ fn replay(
             // A bundle with other items is refused at a swap, so every item is known.
             if let Some(item) = core.market.catalog().find(&record.offer.item) {
                 let ask = ask_again(core, &record, item);
-                core.market.take_in(&ask, record.context.time_s);
+                let view = core.market.look(&ask, record.context.time_s);
+                core.market.keep(view);
                 core.decided(&record, item);
             }
         }
@@ -122,6 +123,12 @@ fn replay(
             if core.ledger.reward(&reward) == Entry::New {
                 core.rewarded(&reward);
             }
+        }
+        Record::Refused(reward) => {
+            if core.ledger.reward(&reward) == Entry::New {
+                core.rewarded(&reward);
+            }
+            core.ledger.refuse(&reward);
         }
         Record::Swap(swap) => {
             let bundle = Arc::new(kept(bundles, swap.to)?);

@@ -10,8 +10,6 @@ const SNAPSHOTS_MAX: usize = 65_536;
 pub struct Snapshot {
     /// The category.
     pub category: usize,
-    /// Who stands there.
-    pub context: SessionContext,
     /// What is planned for each item.
     pub shelf: Vec<ShelfEntry>,
     /// What earlier visits left behind.
@@ -22,10 +20,18 @@ pub struct Snapshot {
     pub chosen: Vec<bool>,
 }
 
+/// What is remembered of one session.
+#[derive(Debug)]
+struct Open {
+    /// Who it is, as it said last.
+    context: SessionContext,
+    snapshots: Vec<Snapshot>,
+}
+
 /// The snapshots of the sessions that are open, oldest first to go.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    by_id: HashMap<Box<str>, Vec<Snapshot>>,
+    by_id: HashMap<Box<str>, Open>,
     order: VecDeque<Box<str>>,
     snapshots: usize,
 }
@@ -34,37 +40,46 @@ impl Sessions {
     /// The snapshot of a session in front of a category.
     #[must_use]
     pub fn find(&self, session: &str, category: usize) -> Option<&Snapshot> {
-        let snapshots = self.by_id.get(session)?;
+        let snapshots = &self.by_id.get(session)?.snapshots;
         snapshots.iter().find(|snapshot| snapshot.category == category)
     }
 
     /// The same, to be changed.
     pub fn find_mut(&mut self, session: &str, category: usize) -> Option<&mut Snapshot> {
-        let snapshots = self.by_id.get_mut(session)?;
+        let snapshots = &mut self.by_id.get_mut(session)?.snapshots;
         snapshots
             .iter_mut()
             .find(|snapshot| snapshot.category == category)
     }
 
-    /// Who the session is, from any category that it has seen.
+    /// Who the session is, as it said last, in front of whichever category.
     #[must_use]
     pub fn context(&self, session: &str) -> Option<SessionContext> {
-        Some(self.by_id.get(session)?.first()?.context)
+        Some(self.by_id.get(session)?.context)
     }
 
-    /// Keeps a new snapshot and forgets the oldest session when there are too many.
-    pub fn add(&mut self, session: &str, snapshot: Snapshot) {
-        if let Some(snapshots) = self.by_id.get_mut(session) {
-            snapshots.push(snapshot);
-        } else {
-            self.by_id.insert(session.into(), vec![snapshot]);
+    /// Keeps who the session is, and its snapshot in place of the one of the same category. Forgets the oldest session
+    /// when there are too many snapshots.
+    pub fn keep(&mut self, session: &str, context: SessionContext, snapshot: Snapshot) {
+        if !self.by_id.contains_key(session) {
             self.order.push_back(session.into());
         }
+        let open = self.by_id.entry(session.into()).or_insert_with(|| Open {
+            context,
+            snapshots: Vec::new(),
+        });
+        open.context = context;
+        let same = |kept: &&mut Snapshot| kept.category == snapshot.category;
+        if let Some(kept) = open.snapshots.iter_mut().find(same) {
+            *kept = snapshot;
+            return;
+        }
+        open.snapshots.push(snapshot);
         self.snapshots += 1;
         while self.snapshots > SNAPSHOTS_MAX && self.order.len() > 1 {
             let oldest = self.order.pop_front();
             let gone = oldest.and_then(|oldest| self.by_id.remove(&oldest));
-            self.snapshots -= gone.map_or(0, |gone| gone.len());
+            self.snapshots -= gone.map_or(0, |gone| gone.snapshots.len());
         }
     }
 
@@ -82,7 +97,6 @@ mod tests {
     fn snapshot(category: usize) -> Snapshot {
         Snapshot {
             category,
-            context: SessionContext::default(),
             shelf: Vec::new(),
             state: CategoryState { items: Vec::new() },
             loyalty: Loyalty::default(),
@@ -94,8 +108,9 @@ mod tests {
     fn the_oldest_session_goes_first() {
         let mut sessions = Sessions::default();
         for n in 0..SNAPSHOTS_MAX / 2 + 1 {
-            sessions.add(&format!("s{n}"), snapshot(0));
-            sessions.add(&format!("s{n}"), snapshot(1));
+            for category in [0, 1, 1] {
+                sessions.keep(&format!("s{n}"), SessionContext::default(), snapshot(category));
+            }
         }
         assert_eq!(sessions.count(), SNAPSHOTS_MAX / 2);
         assert!(sessions.find("s0", 0).is_none());

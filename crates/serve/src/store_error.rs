@@ -17,6 +17,14 @@ pub enum StoreError {
         /// The store.
         store: PathBuf,
     },
+    /// There is none.
+    #[error("store {}: {what}", store.display())]
+    Missing {
+        /// The store.
+        store: PathBuf,
+        /// What is not there.
+        what: &'static str,
+    },
     /// Another process has it.
     #[error("store {}: another process is using it (a running haggled?)", store.display())]
     InUse {
@@ -44,11 +52,5 @@ pub enum StoreError {
         store: PathBuf,
         /// What is wrong.
         what: String,
-    },
-    /// It failed before, and takes nothing in until a restart.
-    #[error("store {}: an earlier write failed; restart to go on", store.display())]
-    Failed {
-        /// The store.
-        store: PathBuf,
     },
 }

@@ -4,9 +4,10 @@
 mod common;
 
 use common::{House, ask, earn, fixed_bundle, mlp_bundle, outcome};
-use haggle_serve::{Client, Code, RewardStatus};
+use haggle_serve::{Client, Code, RewardStatus, admin_path};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -183,6 +184,33 @@ fn a_store_that_cannot_be_used_is_named() {
         message.contains("name the bundle to serve with --bundle"),
         "{message}"
     );
+    let nowhere = format!("{elsewhere}-none");
+    for (folder, what) in [
+        (nowhere.as_str(), "there is no such folder"),
+        (
+            house.dir.path().to_str().unwrap(),
+            "the folder holds no store: there is no `journal` in it",
+        ),
+    ] {
+        for args in [vec!["check"], vec!["export", "--out", elsewhere]] {
+            let (code, message) = outcome(house.haggled(&[&args[..], &["--store", folder]].concat()));
+            assert_eq!((code, message), (3, format!("haggled: store {folder}: {what}")));
+        }
+    }
+    let stale = house.dir.path().join("stale");
+    drop(UnixListener::bind(admin_path(&stale)).unwrap());
+    for (socket, what) in [
+        (
+            house.socket(),
+            "there is no such socket; no daemon is running there",
+        ),
+        (stale, "a daemon was there, but none is running now"),
+    ] {
+        let (code, message) =
+            outcome(house.haggled(&["ctl", "--socket", socket.to_str().unwrap(), "status"]));
+        let sentence = format!("haggled: socket {}: {what}", admin_path(&socket).display());
+        assert_eq!((code, message), (2, sentence));
+    }
     let db = sled::open(house.store().join("journal")).unwrap();
     db.open_tree("meta")
         .unwrap()
@@ -230,6 +258,14 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     assert!(written.is_err(), "the disk is full now");
     let refusal = client.reward(&earn(&before.decision, "r2", 2)).unwrap_err();
     assert_eq!(refusal.refusal().unwrap().code, Code::StoreFull);
+    let refusal = client.reward(&earn(&before.decision, "given up", 9)).unwrap_err();
+    assert_eq!(refusal.refusal().unwrap().code, Code::StoreFull);
+    assert_eq!(
+        client.status().unwrap().rewards,
+        1,
+        "refused rewards do not count"
+    );
+    assert_eq!(client.get(&before.decision).unwrap().rewards, ["r"]);
     for n in 0..100 {
         client.price(&ask(&format!("s{n}"), "milk-0")).unwrap();
     }
@@ -241,12 +277,20 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
         RewardStatus::Durable
     );
     assert_eq!(client.status().unwrap().store, "ok");
+    assert_eq!(client.status().unwrap().rewards, 2);
     daemon.kill();
     let daemon = house.start();
-    let status = daemon.client().status().unwrap();
+    let mut client = daemon.client();
+    let status = client.status().unwrap();
     assert_eq!(
         (status.decisions, status.rewards),
         (101, 2),
         "what was decided while it was full is there"
+    );
+    assert_eq!(client.get(&before.decision).unwrap().rewards, ["r", "r2"]);
+    assert_eq!(
+        client.reward(&earn(&before.decision, "given up", 9)).unwrap(),
+        RewardStatus::Durable,
+        "a refused reward can be sent again after a restart, too"
     );
 }

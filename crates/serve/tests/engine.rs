@@ -5,7 +5,10 @@ mod common;
 
 use common::{ask, earn, fixed_bundle, mlp_bundle, terms};
 use haggle_core::{FEATURE_NAMES, FEATURE_WIDTH, Policy, PriceMinor, ShelfEntry};
-use haggle_serve::{Ask, Code, Engine, EngineConfig, Market, PriceRequest, RewardStatus, export};
+use haggle_serve::{
+    Ask, Code, Engine, EngineConfig, Market, PriceRequest, Record, RewardRequest, RewardStatus, ShelfNews,
+    TIME_S_MAX, UNITS_MAX, VALUE_MINOR_MAX, WireContext, export,
+};
 use std::path::Path;
 
 const NOW: i64 = 1_600_000_000;
@@ -140,6 +143,171 @@ fn a_restart_rebuilds_the_market_and_the_rewards() {
     );
 }
 
+/// The features of the decision `d`, and when its session began, as they are exported.
+fn seen(dir: &Path) -> (Vec<f32>, i64) {
+    let journal = haggle_serve::Journal::open(&dir.join("store"), None).unwrap();
+    let exported = export(&journal.reader(), &dir.join("out")).unwrap();
+    let offers = haggle_core::read_segment(&std::fs::read(&exported.segments[0]).unwrap()).unwrap();
+    let offer = offers.into_iter().find(|offer| offer.session == "s").unwrap();
+    (offer.logged.unwrap().features, offer.time_s)
+}
+
+#[test]
+fn a_refused_request_leaves_nothing_behind_that_a_restart_would_forget() {
+    let bundle = mlp_bundle();
+    let news = |posted_minor| ShelfNews {
+        item: "milk-1".to_owned(),
+        posted_minor: PriceMinor(posted_minor),
+        mailer: 1.0,
+        display: 0.5,
+    };
+    let refused = |engine: &Engine, code: Code, floor: u32, ceiling: u32| {
+        let mut request = ask("s", "milk-0");
+        request.context.time_s = Some(1_400_000_000);
+        request.context.shelf = vec![news(60)];
+        request.bounds.floor_minor = Some(PriceMinor(floor));
+        request.bounds.ceiling_minor = Some(PriceMinor(ceiling));
+        assert_eq!(engine.price(request, NOW).unwrap_err().code, code);
+        assert_eq!(engine.status().sessions, 1, "the session is not remembered");
+    };
+    let observe = |restart: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut engine = engine(dir.path(), &bundle);
+        let mut other = named("first", "other", "milk-2");
+        other.context.shelf = vec![news(140)];
+        engine.price(other, NOW).unwrap();
+        refused(&engine, Code::NothingAllowed, 900, 901);
+        refused(&engine, Code::PriceFloorAboveCeiling, 120, 100);
+        if restart {
+            engine.close().unwrap();
+            drop(engine);
+            engine = self::engine(dir.path(), &bundle);
+        }
+        let mut request = ask("s", "milk-1");
+        request.context = WireContext::default();
+        engine.price(request, NOW).unwrap();
+        engine.close().unwrap();
+        drop(engine);
+        seen(dir.path())
+    };
+    let (features, time_s) = observe(false);
+    assert_eq!((&features, time_s), (&observe(true).0, NOW));
+    assert_eq!(feature(&features, "shelf.posted_log"), (140f32 / 150.0).ln());
+}
+
+#[test]
+fn a_request_that_says_nothing_is_who_its_session_said_last_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path(), &mlp_bundle());
+    let price = |item: &str, time_s: Option<i64>| {
+        let mut request = ask("s", item);
+        request.context = WireContext {
+            time_s,
+            ..WireContext::default()
+        };
+        engine.price(request, NOW).unwrap();
+    };
+    price("milk-0", Some(100));
+    price("tea-0", Some(200));
+    price("milk-1", None);
+    price("tea-1", None);
+    engine.close().unwrap();
+    drop(engine);
+    let journal = haggle_serve::Journal::open(&dir.path().join("store"), None).unwrap();
+    let said: Vec<i64> = journal
+        .reader()
+        .scan(0)
+        .filter_map(|record| match record.unwrap().1 {
+            Record::Decision(record) => Some(record.context.time_s),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, [100, 200, 200, 200]);
+}
+
+#[test]
+fn numbers_at_their_ends_are_summed_or_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = mlp_bundle();
+    let open = engine(dir.path(), &bundle);
+    for time_s in [i64::MIN, -1, TIME_S_MAX + 1, i64::MAX] {
+        let mut request = named("none", "s", "milk-0");
+        request.context.time_s = Some(time_s);
+        assert_eq!(
+            open.price(request, NOW).unwrap_err().code,
+            Code::BadRequest,
+            "{time_s}"
+        );
+    }
+    for time_s in [0, TIME_S_MAX] {
+        let mut request = named(&format!("d{time_s}"), "s", "milk-0");
+        request.context = WireContext {
+            time_s: Some(time_s),
+            basket_lines_mean: Some(f32::MAX),
+            spend_mean_minor: Some(f32::MIN),
+            recency_days: Some(f32::MIN_POSITIVE),
+            visits_56d: Some(f32::MAX),
+            shelf: [0, u32::MAX]
+                .map(|posted| ShelfNews {
+                    item: "milk-1".to_owned(),
+                    posted_minor: PriceMinor(posted),
+                    mailer: 1.0,
+                    display: 1.0,
+                })
+                .to_vec(),
+        };
+        request.bounds.floor_minor = Some(PriceMinor(0));
+        request.bounds.ceiling_minor = Some(PriceMinor(u32::MAX));
+        open.price(request, NOW).unwrap();
+    }
+    for (mailer, display) in [(1.1, 0.0), (0.0, -0.1), (f32::NAN, 0.0), (0.0, f32::MAX)] {
+        let mut request = named("none", "s", "milk-0");
+        request.context.shelf = vec![ShelfNews {
+            item: "milk-1".to_owned(),
+            posted_minor: PriceMinor(1),
+            mailer,
+            display,
+        }];
+        assert_eq!(open.price(request, NOW).unwrap_err().code, Code::BadRequest);
+    }
+    for (value_minor, units) in [
+        (i64::MIN, 0),
+        (i64::MAX, 0),
+        (VALUE_MINOR_MAX + 1, 0),
+        (0, UNITS_MAX + 1),
+    ] {
+        let request = RewardRequest {
+            units,
+            ..earn("d0", "none", value_minor)
+        };
+        assert_eq!(open.reward(request, NOW).unwrap_err().code, Code::BadRequest);
+    }
+    let mut last = None;
+    for n in 0..4300 {
+        let request = RewardRequest {
+            units: UNITS_MAX,
+            ..earn("d0", &format!("r{n}"), -VALUE_MINOR_MAX)
+        };
+        last = Some(open.reward(request, NOW).unwrap().1);
+    }
+    last.unwrap().blocking_recv().unwrap().unwrap();
+    let earned = |engine: &Engine| {
+        let decision = engine.get("d0").unwrap();
+        (decision.value_minor, decision.units)
+    };
+    assert_eq!(
+        earned(&open),
+        (-4300 * VALUE_MINOR_MAX, u32::MAX),
+        "units stay at the end of their range"
+    );
+    open.close().unwrap();
+    drop(open);
+    assert_eq!(
+        earned(&engine(dir.path(), &bundle)),
+        (-4300 * VALUE_MINOR_MAX, u32::MAX)
+    );
+}
+
 #[test]
 fn the_same_decision_id_is_the_same_decision_or_a_conflict() {
     let dir = tempfile::tempdir().unwrap();
@@ -234,6 +402,12 @@ fn history_warms_the_market() {
     for n in 0..20 {
         let mut request = named(&format!("d{n}"), &format!("s{n}"), "milk-1");
         request.user = Some("regular".to_owned());
+        request.context.shelf = vec![ShelfNews {
+            item: "milk-1".to_owned(),
+            posted_minor: PriceMinor(180),
+            mailer: 0.0,
+            display: 0.0,
+        }];
         past.price(request, NOW).unwrap();
         let (_, ticket) = past.reward(earn(&format!("d{n}"), "r", 172), NOW).unwrap();
         ticket.blocking_recv().unwrap().unwrap();
@@ -258,6 +432,7 @@ fn history_warms_the_market() {
     assert_eq!(feature(&features, "loyalty.last_choice"), 1.0);
     assert_eq!(
         feature(&features, "state.last_price_log"),
-        (173.0f32 / 150.0).ln()
+        (180.0f32 / 150.0).ln(),
+        "the past is remembered at the shop's posted prices"
     );
 }

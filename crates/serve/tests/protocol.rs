@@ -4,12 +4,18 @@
 mod common;
 
 use common::{House, digest, fixed_bundle};
+use haggle_serve::admin_path;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// Sends bytes on a new connection and reads `count` reply lines.
 fn talk(house: &House, bytes: &[u8], count: usize) -> Vec<String> {
-    let stream = UnixStream::connect(house.socket()).unwrap();
+    talk_at(&house.socket(), bytes, count)
+}
+
+fn talk_at(socket: &Path, bytes: &[u8], count: usize) -> Vec<String> {
+    let stream = UnixStream::connect(socket).unwrap();
     stream
         .set_read_timeout(Some(std::time::Duration::from_secs(10)))
         .unwrap();
@@ -92,7 +98,10 @@ fn refusals_have_a_code_and_a_sentence_and_the_connection_lives() {
     );
     let cases: &[(&str, &str, &str)] = &[
         ("nonsense", "null", "bad_json"),
-        ("5", "null", "bad_request"),
+        ("5", "null", "bad_json"),
+        (r#""x""#, "null", "bad_json"),
+        ("[1]", "null", "bad_json"),
+        ("null", "null", "bad_json"),
         (r#"{"id":1}"#, "null", "bad_request"),
         (r#"{"id":1.5,"op":"status"}"#, "null", "bad_request"),
         (r#"{"id":1,"op":"dance"}"#, "1", "unknown_op"),
@@ -116,7 +125,7 @@ fn refusals_have_a_code_and_a_sentence_and_the_connection_lives() {
         (
             r#"{"id":1,"op":"price","session":"s","item":"milk-0","context":{"visits_56d":1e40}}"#,
             "1",
-            "bad_json",
+            "bad_request",
         ),
         (
             r#"{"id":1,"op":"price","session":"","item":"milk-0"}"#,
@@ -168,6 +177,46 @@ fn refusals_have_a_code_and_a_sentence_and_the_connection_lives() {
         );
     }
     assert!(replies[cases.len()].starts_with(r#"{"id":99,"ok":true"#));
+}
+
+#[test]
+fn the_operators_socket_keeps_the_same_rules() {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let _daemon = house.start();
+    let cases = [
+        ("[1]", "null", "bad_json"),
+        (r#""x""#, "null", "bad_json"),
+        (r#"{"id":1}"#, "null", "bad_request"),
+        (r#"{"id":1,"op":"price"}"#, "1", "unknown_op"),
+        (r#"{"id":1,"op":"status","bundle":"/"}"#, "1", "bad_request"),
+        (r#"{"id":1,"op":"drain","out":"/"}"#, "1", "bad_request"),
+        (
+            r#"{"id":1,"op":"swap","bundle":"/","out":"/"}"#,
+            "1",
+            "bad_request",
+        ),
+        (
+            r#"{"id":1,"op":"swap","bundle":"/","forced":true}"#,
+            "1",
+            "bad_request",
+        ),
+        (r#"{"id":1,"op":"swap"}"#, "1", "bad_request"),
+        (r#"{"id":1,"op":"export","out":7}"#, "1", "bad_request"),
+    ];
+    let mut sent: String = cases
+        .iter()
+        .map(|(line, _, _)| format!("{line}\n\n \n"))
+        .collect();
+    sent.push_str("{\"id\":99,\"op\":\"status\"}\n");
+    let replies = talk_at(&admin_path(&house.socket()), sent.as_bytes(), cases.len() + 1);
+    for ((line, id, code), reply) in cases.iter().zip(&replies) {
+        let start = format!(r#"{{"id":{id},"ok":false,"code":"{code}","message":""#);
+        assert!(reply.starts_with(&start), "{line} -> {reply}");
+    }
+    assert!(
+        replies[cases.len()].starts_with(r#"{"id":99,"ok":true"#),
+        "{replies:?}"
+    );
 }
 
 #[test]

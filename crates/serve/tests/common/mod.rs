@@ -30,7 +30,8 @@ fn item(id: String, base: u32) -> Item {
         cost_minor: None,
         ladder: Ladder::of_multiples(PriceMinor(base), &MULTIPLES).unwrap(),
         traits: ItemTraits {
-            price_slope: 1.5,
+            anchor_log: 0.0,
+            revenue_slope: 1.5,
             share: 0.3,
             sales_rate: 0.02,
         },
