@@ -4,7 +4,8 @@
 mod common;
 
 use common::{House, ask, earn, fixed_bundle, mlp_bundle, outcome};
-use haggle_serve::{Client, Code, RewardStatus, admin_path};
+use haggle_core::{FEATURE_NAMES, read_segment};
+use haggle_serve::{AdminRequest, Client, Code, Exported, RewardStatus, admin_path};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -253,12 +254,13 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     let mut client = daemon.client();
     let before = client.price(&ask("before", "milk-0")).unwrap();
     client.reward(&earn(&before.decision, "r", 1)).unwrap();
+    let given_up = client.price(&ask("given up", "milk-0")).unwrap();
     let ballast = house.store().join("ballast");
     let written = fs::write(&ballast, vec![1; 32 << 20]);
     assert!(written.is_err(), "the disk is full now");
     let refusal = client.reward(&earn(&before.decision, "r2", 2)).unwrap_err();
     assert_eq!(refusal.refusal().unwrap().code, Code::StoreFull);
-    let refusal = client.reward(&earn(&before.decision, "given up", 9)).unwrap_err();
+    let refusal = client.reward(&earn(&given_up.decision, "r", 9)).unwrap_err();
     assert_eq!(refusal.refusal().unwrap().code, Code::StoreFull);
     assert_eq!(
         client.status().unwrap().rewards,
@@ -284,13 +286,32 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     let status = client.status().unwrap();
     assert_eq!(
         (status.decisions, status.rewards),
-        (101, 2),
+        (102, 2),
         "what was decided while it was full is there"
     );
     assert_eq!(client.get(&before.decision).unwrap().rewards, ["r", "r2"]);
+    let mut later = ask("later", "milk-0");
+    later.user = ask("given up", "milk-0").user;
+    let later = client.price(&later).unwrap();
     assert_eq!(
-        client.reward(&earn(&before.decision, "given up", 9)).unwrap(),
+        client.reward(&earn(&given_up.decision, "r", 9)).unwrap(),
         RewardStatus::Durable,
         "a refused reward can be sent again after a restart, too"
+    );
+    let out = house.dir.path().join("out");
+    let exported: Exported = daemon.operator().admin(&AdminRequest::Export { out }).unwrap();
+    let offers = read_segment(&fs::read(&exported.segments[0]).unwrap()).unwrap();
+    let logged = offers.into_iter().filter_map(|offer| offer.logged);
+    let seen = logged
+        .into_iter()
+        .find(|logged| logged.decision.0 == later.decision)
+        .unwrap();
+    let last_choice = FEATURE_NAMES
+        .iter()
+        .position(|name| *name == "loyalty.last_choice")
+        .unwrap();
+    assert_eq!(
+        seen.features[last_choice], 1.0,
+        "the market remembers the purchase whose reward was refused"
     );
 }
