@@ -8,7 +8,11 @@ fn root() -> &'static Path {
 }
 
 fn haggle(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_haggle")).args(args).current_dir(root()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_haggle"))
+        .args(args)
+        .current_dir(root())
+        .output()
+        .unwrap()
 }
 
 fn files(folder: &str) -> Vec<PathBuf> {
@@ -24,9 +28,15 @@ fn files(folder: &str) -> Vec<PathBuf> {
 fn every_training_config_loads_with_its_environment() {
     for path in files("configs/train") {
         let shown = haggle(&["config", "show", path.to_str().unwrap()]);
-        let (out, err) = (String::from_utf8_lossy(&shown.stdout), String::from_utf8_lossy(&shown.stderr));
+        let (out, err) = (
+            String::from_utf8_lossy(&shown.stdout),
+            String::from_utf8_lossy(&shown.stderr),
+        );
         assert!(shown.status.success(), "{}: {err}", path.display());
-        assert!(out.contains("learner.gamma") && out.contains("env.held_out_weeks"), "{out}");
+        assert!(
+            out.contains("learner.gamma") && out.contains("env.held_out_weeks"),
+            "{out}"
+        );
     }
 }
 
@@ -35,8 +45,14 @@ fn tune_and_gate_configs_load() {
     for path in files("configs") {
         let text = std::fs::read_to_string(&path).unwrap();
         match path.file_stem().unwrap().to_str().unwrap() {
-            "tune" => toml::from_str::<haggle_learn::TuneConfig>(&text).unwrap().validate().unwrap(),
-            "gate" => toml::from_str::<haggle_eval::GateConfig>(&text).unwrap().validate().unwrap(),
+            "tune" => toml::from_str::<haggle_learn::TuneConfig>(&text)
+                .unwrap()
+                .validate()
+                .unwrap(),
+            "gate" => toml::from_str::<haggle_eval::GateConfig>(&text)
+                .unwrap()
+                .validate()
+                .unwrap(),
             other => panic!("configs/{other}.toml: no program reads it"),
         }
     }
@@ -45,7 +61,8 @@ fn tune_and_gate_configs_load() {
 #[test]
 fn probe_environments_load() {
     for path in files("envs/probe") {
-        let config: haggle_env::ProbeConfig = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let config: haggle_env::ProbeConfig =
+            toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert!(config.optimum().is_ok(), "{}", path.display());
     }
 }
@@ -55,19 +72,49 @@ fn bad_configs_end_with_code_2_and_one_sentence() {
     let config = "configs/train/replay-mappo.toml";
     let missing = "configs/train/missing.toml";
     for (args, words) in [
-        (vec!["config", "show", missing], "cannot read config configs/train/missing.toml"),
-        (vec!["train", config, "--set", "learner.gama=1"], "did you mean `gamma`?"),
+        (
+            vec!["config", "show", missing],
+            "cannot read config configs/train/missing.toml",
+        ),
+        (
+            vec!["train", config, "--set", "learner.gama=1"],
+            "did you mean `gamma`?",
+        ),
         (vec!["train", config, "--set", "learner.gamma=2"], "gamma = 2"),
-        (vec!["train", config, "--set", "env.accept_confounded=false"], "accept_confounded"),
-        (vec!["train", config, "--set", "env.held_out_weeks=20-40"], "must lie after"),
-        (vec!["train", config, "--set", "env.replay.reward=margin"], "cost_share"),
-        (vec!["fit", "nowhere", "--out", "x", "--train-weeks", "1-30", "--test-weeks", "20-40"], "must lie after"),
+        (
+            vec!["train", config, "--set", "env.accept_confounded=false"],
+            "accept_confounded",
+        ),
+        (
+            vec!["train", config, "--set", "env.held_out_weeks=20-40"],
+            "must lie after",
+        ),
+        (
+            vec!["train", config, "--set", "env.replay.reward=margin"],
+            "cost_share",
+        ),
+        (
+            vec![
+                "fit",
+                "nowhere",
+                "--out",
+                "x",
+                "--train-weeks",
+                "1-30",
+                "--test-weeks",
+                "20-40",
+            ],
+            "must lie after",
+        ),
     ] {
         let done = haggle(&args);
         let said = String::from_utf8_lossy(&done.stderr);
         let last = said.trim_end().lines().last().unwrap_or_default();
         assert_eq!(done.status.code(), Some(2), "{args:?}: {said}");
-        assert!(last.starts_with("haggle: ") && last.contains(words), "{args:?}: {said}");
+        assert!(
+            last.starts_with("haggle: ") && last.contains(words),
+            "{args:?}: {said}"
+        );
     }
 }
 
@@ -80,6 +127,11 @@ fn missing_data_ends_with_code_3() {
         vec!["runs", "nowhere"],
     ] {
         let done = haggle(&args);
-        assert_eq!(done.status.code(), Some(3), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(
+            done.status.code(),
+            Some(3),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
     }
 }

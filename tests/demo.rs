@@ -9,7 +9,14 @@ fn the_whole_way_from_sessions_to_a_verdict() {
     let out = tempfile::tempdir().unwrap();
     let out = out.path().join("demo");
     let done = Command::new(env!("CARGO_BIN_EXE_haggle"))
-        .args(["demo", "--json", "--set", "learner.steps=20000", "--out", out.to_str().unwrap()])
+        .args([
+            "demo",
+            "--json",
+            "--set",
+            "learner.steps=20000",
+            "--out",
+            out.to_str().unwrap(),
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -21,16 +28,30 @@ fn the_whole_way_from_sessions_to_a_verdict() {
     let rows = told["value"]["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["logged prices", "best fixed", "trained", "tuned"]);
-    assert_eq!(rows[0]["price_index"]["value"], 1.0, "logged prices are their own index");
-    assert!(told["value"]["heading"].as_str().unwrap().starts_with("simulated under demand model"));
+    assert_eq!(
+        rows[0]["price_index"]["value"], 1.0,
+        "logged prices are their own index"
+    );
+    assert!(
+        told["value"]["heading"]
+            .as_str()
+            .unwrap()
+            .starts_with("simulated under demand model")
+    );
     assert!(said.contains("the shoppers are simulated under demand model"));
 
     let acknowledged = told["season"]["rewards"].as_u64().unwrap();
     assert!(acknowledged > 1_000);
     assert_eq!(told["rewards_in_store"].as_u64(), Some(acknowledged));
     assert_eq!(told["season"]["refused"], 0);
-    assert_eq!(told["gate_passed"].as_bool().unwrap(), told["gate_reasons"].as_array().unwrap().is_empty());
-    assert!(told["resimulation"]["overall"]["reproduced"].as_bool().unwrap(), "logged revenue is reproduced");
+    assert_eq!(
+        told["gate_passed"].as_bool().unwrap(),
+        told["gate_reasons"].as_array().unwrap().is_empty()
+    );
+    assert!(
+        told["resimulation"]["overall"]["reproduced"].as_bool().unwrap(),
+        "logged revenue is reproduced"
+    );
 
     let run = Path::new(env!("CARGO_MANIFEST_DIR")).join(told["training"]["run"].as_str().unwrap());
     for file in ["config.toml", "run.json", "metrics.jsonl", "eval/held-out.json"] {

@@ -6,14 +6,73 @@ use std::process::Command;
 
 /// (crate, what must never appear below it)
 const NEVER_BELOW: &[(&str, &[&str])] = &[
-    ("haggle-core", &["haggle-policy", "haggle-history", "tokio", "sled", "tch", "torch-sys", "rayon"]),
-    ("haggle-policy", &["haggle-history", "haggle-demand", "haggle-env", "tokio", "sled", "tch", "torch-sys"]),
-    ("haggle-history", &["haggle-policy", "haggle-demand", "tokio", "sled", "tch", "torch-sys"]),
-    ("haggle-demand", &["haggle-policy", "haggle-env", "tokio", "sled", "tch", "torch-sys"]),
-    ("haggle-env", &["haggle-eval", "haggle-learn", "tokio", "sled", "tch", "torch-sys"]),
-    ("haggle-eval", &["haggle-learn", "haggle-serve", "tokio", "sled", "tch", "torch-sys"]),
+    (
+        "haggle-core",
+        &[
+            "haggle-policy",
+            "haggle-history",
+            "tokio",
+            "sled",
+            "tch",
+            "torch-sys",
+            "rayon",
+        ],
+    ),
+    (
+        "haggle-policy",
+        &[
+            "haggle-history",
+            "haggle-demand",
+            "haggle-env",
+            "tokio",
+            "sled",
+            "tch",
+            "torch-sys",
+        ],
+    ),
+    (
+        "haggle-history",
+        &[
+            "haggle-policy",
+            "haggle-demand",
+            "tokio",
+            "sled",
+            "tch",
+            "torch-sys",
+        ],
+    ),
+    (
+        "haggle-demand",
+        &["haggle-policy", "haggle-env", "tokio", "sled", "tch", "torch-sys"],
+    ),
+    (
+        "haggle-env",
+        &["haggle-eval", "haggle-learn", "tokio", "sled", "tch", "torch-sys"],
+    ),
+    (
+        "haggle-eval",
+        &[
+            "haggle-learn",
+            "haggle-serve",
+            "tokio",
+            "sled",
+            "tch",
+            "torch-sys",
+        ],
+    ),
     ("haggle-learn", &["haggle-serve", "tokio", "sled"]),
-    ("haggle-serve", &["haggle-history", "haggle-demand", "haggle-env", "haggle-eval", "haggle-learn", "tch", "torch-sys"]),
+    (
+        "haggle-serve",
+        &[
+            "haggle-history",
+            "haggle-demand",
+            "haggle-env",
+            "haggle-eval",
+            "haggle-learn",
+            "tch",
+            "torch-sys",
+        ],
+    ),
 ];
 
 /// Every package with the names of its normal (not dev, not build) dependencies.
@@ -21,11 +80,23 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     // Of this platform only: packages of others need not be on the disk.
     let platform = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline", "--locked", "--filter-platform", &platform])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--locked",
+            "--filter-platform",
+            &platform,
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "cargo metadata: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
     let name_of: BTreeMap<&str, &str> = metadata["packages"]
         .as_array()

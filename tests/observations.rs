@@ -1,8 +1,8 @@
 //! One week through the environment and through the daemon: the policy must be shown the same numbers.
 
 use haggle_core::{
-    Catalog, Digest, FEATURE_WIDTH, Item, ItemTraits, Ladder, Mask, MemoryRates, Observation, Pmf, Policy, PolicyError,
-    SavedCategory, SessionContext, Visit, feature_spec_digest,
+    Catalog, Digest, FEATURE_WIDTH, Item, ItemTraits, Ladder, Mask, MemoryRates, Observation, Pmf, Policy,
+    PolicyError, SavedCategory, SessionContext, Visit, feature_spec_digest,
 };
 use haggle_demand::{Demand, Response};
 use haggle_env::{Pricing, Unit, WalkPlan, World, walk};
@@ -27,7 +27,10 @@ impl Policy for Recorder {
     }
 
     fn pmf(&self, observation: Observation<'_>, allowed: Mask) -> Result<Pmf, PolicyError> {
-        self.seen.lock().unwrap().push((observation.item, observation.features.to_vec()));
+        self.seen
+            .lock()
+            .unwrap()
+            .push((observation.item, observation.features.to_vec()));
         Ok(Pmf::certain(13, allowed.iter().next().unwrap()))
     }
 }
@@ -80,7 +83,10 @@ fn environment_and_daemon_show_the_policy_the_same_week() {
     walk(&world, Pricing::Policy(&recorder), &plan).unwrap();
     let items = world.catalog().categories()[CATEGORY].items.clone();
     let seen = recorder.seen.into_inner().unwrap();
-    let environment: Vec<_> = seen.into_iter().filter(|(item, _)| items.contains(item)).collect();
+    let environment: Vec<_> = seen
+        .into_iter()
+        .filter(|(item, _)| items.contains(item))
+        .collect();
 
     let daemon = daemon_week(&history, &selection, &world);
     assert_eq!(environment.len(), daemon.len());
@@ -88,7 +94,10 @@ fn environment_and_daemon_show_the_policy_the_same_week() {
     for (number, (here, there)) in environment.iter().zip(&daemon).enumerate() {
         assert_eq!(here.0, there.0, "observation {number}");
         for (feature, (a, b)) in here.1.iter().zip(&there.1).enumerate() {
-            assert!((a - b).abs() < 1e-5, "observation {number}, feature {feature}: {a} and {b}");
+            assert!(
+                (a - b).abs() < 1e-5,
+                "observation {number}, feature {feature}: {a} and {b}"
+            );
         }
     }
 }
@@ -103,9 +112,17 @@ fn priced(category: &SelectedCategory) -> SavedCategory {
         high_minor: item.high_minor,
         cost_minor: None,
         ladder: Ladder::of_multiples(item.base_minor, &multiples).unwrap(),
-        traits: ItemTraits { revenue_slope: 1.0, share, sales_rate: 0.01 },
+        traits: ItemTraits {
+            anchor_log: 0.0,
+            revenue_slope: 1.0,
+            share,
+            sales_rate: 0.01,
+        },
     };
-    SavedCategory { name: category.name.clone(), items: category.items.iter().map(item).collect() }
+    SavedCategory {
+        name: category.name.clone(),
+        items: category.items.iter().map(item).collect(),
+    }
 }
 
 /// The same week as requests and rewards.
@@ -133,7 +150,11 @@ fn daemon_week(history: &History, selection: &Selection, world: &World) -> Vec<(
                 user: user.clone(),
                 item,
                 context: Some(known.context),
-                shelf: if first { items.clone().zip(shelf.clone()).collect() } else { Vec::new() },
+                shelf: if first {
+                    items.clone().zip(shelf.clone()).collect()
+                } else {
+                    Vec::new()
+                },
             };
             let mut features = [0.0; FEATURE_WIDTH];
             market.observe(&ask, 0, &mut features);

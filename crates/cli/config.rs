@@ -24,25 +24,42 @@ pub fn load<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<Loaded<
 }
 
 fn parse<T: DeserializeOwned>(text: &str, name: &str, sets: &[String]) -> anyhow::Result<Loaded<T>> {
-    let mut document: DocumentMut =
-        text.parse().map_err(|error: toml_edit::TomlError| located(name, text, error.span(), error.message()))?;
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|error: toml_edit::TomlError| located(name, text, error.span(), error.message()))?;
     for set in sets {
         apply(&mut document, set)?;
     }
     let merged = document.to_string();
-    let value = toml::from_str(&merged).map_err(|error| located(name, &merged, error.span(), error.message()))?;
+    let value =
+        toml::from_str(&merged).map_err(|error| located(name, &merged, error.span(), error.message()))?;
     let file = text.parse().context("a document that was just read")?;
-    let sets = sets.iter().map(|set| set.split('=').next().unwrap_or(set).trim().to_owned()).collect();
+    let sets = sets
+        .iter()
+        .map(|set| set.split('=').next().unwrap_or(set).trim().to_owned())
+        .collect();
     Ok(Loaded { value, file, sets })
 }
 
 /// One sentence: file, line, field, what is wrong and what would be right.
 fn located(name: &str, text: &str, span: Option<std::ops::Range<usize>>, message: &str) -> anyhow::Error {
     let message = message.trim().replace('\n', ", ");
-    let Some(span) = span else { return anyhow!("{name}: {message}") };
+    let Some(span) = span else {
+        return anyhow!("{name}: {message}");
+    };
     let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
-    let field = text.get(span).unwrap_or_default().lines().next().unwrap_or_default().trim();
-    let place = if field.is_empty() { String::new() } else { format!("`{field}`: ") };
+    let field = text
+        .get(span)
+        .unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let place = if field.is_empty() {
+        String::new()
+    } else {
+        format!("`{field}`: ")
+    };
     match nearest(&message) {
         Some(known) => anyhow!("{name}:{line}: {message}; did you mean `{known}`?"),
         None => anyhow!("{name}:{line}: {place}{message}"),
@@ -62,11 +79,18 @@ fn nearest(message: &str) -> Option<String> {
 }
 
 fn apply(document: &mut DocumentMut, set: &str) -> anyhow::Result<()> {
-    let (path, value) = set.split_once('=').ok_or_else(|| anyhow!("--set {set}: expected a.b=value"))?;
-    let value: toml_edit::Value =
-        value.trim().parse().unwrap_or_else(|_| toml_edit::Value::from(value.trim()));
+    let (path, value) = set
+        .split_once('=')
+        .ok_or_else(|| anyhow!("--set {set}: expected a.b=value"))?;
+    let value: toml_edit::Value = value
+        .trim()
+        .parse()
+        .unwrap_or_else(|_| toml_edit::Value::from(value.trim()));
     let mut keys: Vec<&str> = path.trim().split('.').collect();
-    let last = keys.pop().filter(|last| !last.is_empty()).ok_or_else(|| anyhow!("--set {set}: no field is named"))?;
+    let last = keys
+        .pop()
+        .filter(|last| !last.is_empty())
+        .ok_or_else(|| anyhow!("--set {set}: no field is named"))?;
     let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
     for key in keys {
         table = table
@@ -83,7 +107,10 @@ impl<T: Serialize> Loaded<T> {
     /// Each value with where it came from: `--set`, the file or the default.
     pub fn origins(&self) -> anyhow::Result<Vec<(String, String, &'static str)>> {
         let origin = |path: &str| {
-            let sets = |set: &String| path.strip_prefix(set.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            let sets = |set: &String| {
+                path.strip_prefix(set.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
             if self.sets.iter().any(sets) {
                 "--set"
             } else if stands_in(&self.file, path) {
@@ -92,14 +119,19 @@ impl<T: Serialize> Loaded<T> {
                 "default"
             }
         };
-        Ok(rows(&self.value)?.into_iter().map(|(path, value)| (path.clone(), value.to_string(), origin(&path))).collect())
+        Ok(rows(&self.value)?
+            .into_iter()
+            .map(|(path, value)| (path.clone(), value.to_string(), origin(&path)))
+            .collect())
     }
 }
 
 /// Every value with its dotted name.
 pub fn rows(value: &impl Serialize) -> anyhow::Result<Vec<(String, toml::Value)>> {
     let mut rows = Vec::new();
-    flatten("", &toml::Value::try_from(value)?, &mut |path, value| rows.push((path.to_owned(), value.clone())));
+    flatten("", &toml::Value::try_from(value)?, &mut |path, value| {
+        rows.push((path.to_owned(), value.clone()))
+    });
     Ok(rows)
 }
 
@@ -107,7 +139,11 @@ fn flatten(path: &str, value: &toml::Value, visit: &mut impl FnMut(&str, &toml::
     match value {
         toml::Value::Table(table) => {
             for (key, inner) in table {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 flatten(&path, inner, visit);
             }
         }
@@ -117,7 +153,9 @@ fn flatten(path: &str, value: &toml::Value, visit: &mut impl FnMut(&str, &toml::
 
 fn stands_in(table: &toml::Table, path: &str) -> bool {
     let mut keys = path.split('.');
-    let Some(mut value) = keys.next().and_then(|key| table.get(key)) else { return false };
+    let Some(mut value) = keys.next().and_then(|key| table.get(key)) else {
+        return false;
+    };
     for key in keys {
         match value.get(key) {
             Some(inner) => value = inner,
@@ -149,7 +187,9 @@ mod tests {
 
     fn sentence(text: &str, sets: &[&str]) -> String {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        parse::<Outer>(text, "a.toml", &sets).expect_err("refused").to_string()
+        parse::<Outer>(text, "a.toml", &sets)
+            .expect_err("refused")
+            .to_string()
     }
 
     #[test]
@@ -167,7 +207,10 @@ mod tests {
     fn sets_override_and_origins_are_told() {
         let sets = ["learner.gamma=0.5".to_owned(), "learner.name=fast one".to_owned()];
         let loaded = parse::<Outer>("seed = 1\n", "a.toml", &sets).expect("loads");
-        assert_eq!((loaded.value.learner.gamma, loaded.value.learner.name.as_str()), (0.5, "fast one"));
+        assert_eq!(
+            (loaded.value.learner.gamma, loaded.value.learner.name.as_str()),
+            (0.5, "fast one")
+        );
         let origins = loaded.origins().expect("flattens");
         assert_eq!(origins[0], ("learner.gamma".into(), "0.5".into(), "--set"));
         assert_eq!(origins[2], ("seed".into(), "1".into(), "file"));
@@ -175,8 +218,14 @@ mod tests {
 
     #[test]
     fn a_set_that_names_nothing_is_refused() {
-        assert_eq!(sentence("seed = 1\n", &["gamma"]), "--set gamma: expected a.b=value");
-        assert_eq!(sentence("seed = 1\n", &["seed.x=1"]), "--set seed.x=1: `seed` is a value, not a table");
+        assert_eq!(
+            sentence("seed = 1\n", &["gamma"]),
+            "--set gamma: expected a.b=value"
+        );
+        assert_eq!(
+            sentence("seed = 1\n", &["seed.x=1"]),
+            "--set seed.x=1: `seed` is a value, not a table"
+        );
         assert!(sentence("seed = 1\n", &["learner.gama=1"]).contains("did you mean `gamma`?"));
     }
 }

@@ -30,7 +30,13 @@ impl<'a> Console<'a> {
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
-        Self { output, bar, valuation, last_row: None, steps_per_second: 0.0 }
+        Self {
+            output,
+            bar,
+            valuation,
+            last_row: None,
+            steps_per_second: 0.0,
+        }
     }
 
     fn row(&mut self, iteration: &Iteration) {
@@ -76,6 +82,9 @@ impl Progress for Console<'_> {
     }
 
     fn checkpoint(&mut self, path: &Path) {
-        self.bar.set_message(format!("checkpoint {}", path.file_name().unwrap_or_default().to_string_lossy()));
+        self.bar.set_message(format!(
+            "checkpoint {}",
+            path.file_name().unwrap_or_default().to_string_lossy()
+        ));
     }
 }

@@ -20,7 +20,9 @@ impl Daemon {
     /// Starts the `haggled` that lies beside this program, with its store, log and socket in `folder`.
     pub fn start(folder: &Path, bundle: &Path, history: &Path, seed: u64) -> Result<Self, Failure> {
         std::fs::create_dir_all(folder).or_fail(Kind::Data)?;
-        let program = std::env::current_exe().or_fail(Kind::Data)?.with_file_name("haggled");
+        let program = std::env::current_exe()
+            .or_fail(Kind::Data)?
+            .with_file_name("haggled");
         // A short path: the name of a socket has little room.
         let socket = std::env::temp_dir().join(format!("haggle-demo-{}.sock", std::process::id()));
         let log = File::create(folder.join("haggled.log")).or_fail(Kind::Data)?;
@@ -53,7 +55,10 @@ impl Daemon {
             let ended = self.child.try_wait().or_fail(Kind::Data)?.is_some();
             if ended || started.elapsed() > START_WAIT_MAX {
                 let log = folder.join("haggled.log");
-                return Err(Failure::say(Kind::Data, format!("the daemon did not start; see {}", log.display())));
+                return Err(Failure::say(
+                    Kind::Data,
+                    format!("the daemon did not start; see {}", log.display()),
+                ));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -71,20 +76,31 @@ impl Daemon {
     /// Joins decisions and rewards into segments.
     pub fn export(&self, out: &Path) -> Result<Exported, Failure> {
         let out = std::path::absolute(out).or_fail(Kind::Data)?;
-        self.operator()?.admin(&AdminRequest::Export { out }).or_fail(Kind::Data)
+        self.operator()?
+            .admin(&AdminRequest::Export { out })
+            .or_fail(Kind::Data)
     }
 
     /// Serves another bundle, if its verdict allows.
     pub fn swap(&self, bundle: &Path) -> Result<Swapped, Failure> {
         let bundle = std::path::absolute(bundle).or_fail(Kind::Data)?;
-        self.operator()?.admin(&AdminRequest::Swap { bundle, force: false }).or_fail(Kind::Data)
+        self.operator()?
+            .admin(&AdminRequest::Swap { bundle, force: false })
+            .or_fail(Kind::Data)
     }
 
     /// Lets it finish what it has begun, and waits for its end.
     pub fn stop(mut self) -> Result<(), Failure> {
         let _: serde_json::Value = self.operator()?.admin(&AdminRequest::Drain).or_fail(Kind::Data)?;
         let status = self.child.wait().or_fail(Kind::Data)?;
-        if status.success() { Ok(()) } else { Err(Failure::say(Kind::Data, format!("the daemon ended with {status}"))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::say(
+                Kind::Data,
+                format!("the daemon ended with {status}"),
+            ))
+        }
     }
 }
 

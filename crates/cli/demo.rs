@@ -55,16 +55,31 @@ pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     let history = import(&plan.env.sessions, &args.out.join("store"), output)?;
     let scene = Scene::of_history(&history, &plan.env, &args.out.join("cache"), output)?;
     let resimulation = value::resimulated(&plan, &scene)?;
-    output.progress(format_args!("replay     {}", resimulation.to_string().trim_end().replace('\n', "\n           ")));
+    output.progress(format_args!(
+        "replay     {}",
+        resimulation.to_string().trim_end().replace('\n', "\n           ")
+    ));
 
-    output.progress(format_args!("train      {} steps, seed {}", plan.learner.steps, plan.learner.seed));
+    output.progress(format_args!(
+        "train      {} steps, seed {}",
+        plan.learner.steps, plan.learner.seed
+    ));
     let trained = train_policy(&plan, &scene, None, output)?;
-    output.progress(format_args!("trained    {:.0} steps/s, {}", trained.facts.steps_per_second, trained.facts.bundle.display()));
+    output.progress(format_args!(
+        "trained    {:.0} steps/s, {}",
+        trained.facts.steps_per_second,
+        trained.facts.bundle.display()
+    ));
 
     let primer = args.out.join("history");
     let selection = Selection::choose(&history, plan.env.replay.week_range());
     write_segments(&history, &selection, &plan.env.replay.week_range(), &primer).or_fail(Kind::Data)?;
-    let daemon = Daemon::start(&args.out.join("daemon"), &trained.facts.bundle, &primer, plan.learner.seed)?;
+    let daemon = Daemon::start(
+        &args.out.join("daemon"),
+        &trained.facts.bundle,
+        &primer,
+        plan.learner.seed,
+    )?;
     let season = serve(&daemon, &plan, &scene, &history.users, &live, output)?;
     let log = args.out.join("segments");
     let exported = daemon.export(&log)?;
@@ -77,7 +92,10 @@ pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     let verdict = decide(&candidate, &trained.bundle, &log, &folder, output)?;
     if verdict.verdict.passed {
         daemon.swap(&folder)?;
-        output.progress(format_args!("swap       the daemon serves {} now", candidate_name(&folder)));
+        output.progress(format_args!(
+            "swap       the daemon serves {} now",
+            candidate_name(&folder)
+        ));
     } else {
         output.progress("swap       none: the daemon goes on serving the trained policy");
     }
@@ -104,14 +122,20 @@ pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     if exported.rewards == season.rewards {
         Ok(())
     } else {
-        Err(Failure::say(Kind::Data, "rewards that were acknowledged are not in the store"))
+        Err(Failure::say(
+            Kind::Data,
+            "rewards that were acknowledged are not in the store",
+        ))
     }
 }
 
 fn split(held_out: &Weeks) -> Result<(Weeks, Weeks), Failure> {
     let weeks = LIVE_WEEKS.min(held_out.count() / 2);
     held_out.split_at(weeks).ok_or_else(|| {
-        Failure::say(Kind::Usage, format!("held_out_weeks {held_out}: the demo serves some and judges on the rest, so it needs 2"))
+        Failure::say(
+            Kind::Usage,
+            format!("held_out_weeks {held_out}: the demo serves some and judges on the rest, so it needs 2"),
+        )
     })
 }
 
@@ -119,7 +143,10 @@ fn split(held_out: &Weeks) -> Result<(Weeks, Weeks), Failure> {
 fn clear(out: &Path) -> Result<(), Failure> {
     const MARK: &str = "made-by-haggle-demo";
     if out.exists() && !out.join(MARK).exists() {
-        let sentence = format!("{} exists and was not made by a demo; choose another --out", out.display());
+        let sentence = format!(
+            "{} exists and was not made by a demo; choose another --out",
+            out.display()
+        );
         return Err(Failure::say(Kind::Usage, sentence));
     }
     if out.exists() {
@@ -175,10 +202,14 @@ fn improve(
     output: Output,
 ) -> Result<(Bundle, TuneReport, PathBuf), Failure> {
     let config = config::load::<TuneConfig>(Path::new(TUNE_CONFIG), &[])?.value;
-    let (offers, sources) = tune::read_log(log)?;
+    let (mut offers, sources) = tune::read_log(log)?;
+    offers.retain(|offer| !offer.judges());
     let (candidate, report) = haggle_learn::tune(incumbent, &offers, sources, &config).map_err(failure)?;
     let (_, path) = candidate.write(folder).or_fail(Kind::Data)?;
-    output.progress(format_args!("tune       {}", tune::people(&path, &report).replace('\n', "\n           ")));
+    output.progress(format_args!(
+        "tune       {}",
+        tune::people(&path, &report).replace('\n', "\n           ")
+    ));
     Ok((candidate, report, path))
 }
 
@@ -193,7 +224,10 @@ fn decide(
     let (offers, sources) = tune::read_log(log)?;
     let verdict = judge(&config, candidate, incumbent, &offers, sources).or_fail(Kind::Usage)?;
     verdict.write(folder).or_fail(Kind::Data)?;
-    output.progress(format_args!("gate       {}", gate::people(&verdict).replace('\n', "\n           ")));
+    output.progress(format_args!(
+        "gate       {}",
+        gate::people(&verdict).replace('\n', "\n           ")
+    ));
     Ok(verdict)
 }
 
@@ -226,5 +260,9 @@ fn closing(scene: &Scene, told: &Told<'_>, verdict: &GateVerdict) -> String {
 }
 
 fn candidate_name(folder: &Path) -> String {
-    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

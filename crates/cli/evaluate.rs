@@ -21,7 +21,12 @@ pub fn run(args: &Evaluate, output: Output) -> Result<(), Failure> {
 /// The bundle that a run wrote last.
 pub fn last_bundle(run: &Path) -> Result<PathBuf, Failure> {
     let folder = run.join("bundles");
-    let none = || Failure::say(Kind::Data, format!("{}: no bundle is here; has the run finished?", folder.display()));
+    let none = || {
+        Failure::say(
+            Kind::Data,
+            format!("{}: no bundle is here; has the run finished?", folder.display()),
+        )
+    };
     let entries = std::fs::read_dir(&folder).map_err(|_| none())?;
     entries
         .flatten()

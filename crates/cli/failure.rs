@@ -41,12 +41,18 @@ impl Kind {
 impl Failure {
     /// A failure of the given kind.
     pub fn new(kind: Kind, error: impl Into<anyhow::Error>) -> Self {
-        Self { kind, error: error.into() }
+        Self {
+            kind,
+            error: error.into(),
+        }
     }
 
     /// A failure told in one sentence.
     pub fn say(kind: Kind, sentence: impl fmt::Display) -> Self {
-        Self { kind, error: anyhow::anyhow!("{sentence}") }
+        Self {
+            kind,
+            error: anyhow::anyhow!("{sentence}"),
+        }
     }
 
     /// The exit code of this failure.

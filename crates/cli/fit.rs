@@ -25,7 +25,10 @@ pub fn run(args: &Fit, output: Output) -> Result<(), Failure> {
         return Err(Failure::say(Kind::Usage, sentence));
     }
     if args.members < 8 {
-        return Err(Failure::say(Kind::Usage, format!("--members {}: an ensemble needs at least 8", args.members)));
+        return Err(Failure::say(
+            Kind::Usage,
+            format!("--members {}: an ensemble needs at least 8", args.members),
+        ));
     }
     let history = read_sessions(&args.store, output)?;
     let selection = Selection::choose(&history, train_weeks.clone());
@@ -36,11 +39,23 @@ pub fn run(args: &Fit, output: Output) -> Result<(), Failure> {
         history.sessions_in(&train_weeks).len(),
         args.train_weeks
     ));
-    let config = FitConfig { train_weeks, members: args.members + 1, seed: args.seed, ..FitConfig::default() };
+    let config = FitConfig {
+        train_weeks,
+        members: args.members + 1,
+        seed: args.seed,
+        ..FitConfig::default()
+    };
     let model = fit(&history, &selection, &replay, &config).or_fail(Kind::Data)?;
     output.progress(format_args!("judging    on weeks {}", args.test_weeks));
-    let report = FitReport::measure(&model, &history, &selection, &replay, &test_weeks).or_fail(Kind::Data)?;
+    let report =
+        FitReport::measure(&model, &history, &selection, &replay, &test_weeks).or_fail(Kind::Data)?;
     model.save(&args.out).or_fail(Kind::Data)?;
-    output.result(format_args!("{report}\nmodel    {}", args.out.display()), &Told { out: &args.out, report: &report });
+    output.result(
+        format_args!("{report}\nmodel    {}", args.out.display()),
+        &Told {
+            out: &args.out,
+            report: &report,
+        },
+    );
     Ok(())
 }

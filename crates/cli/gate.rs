@@ -18,13 +18,20 @@ pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
     if verdict.verdict.passed {
         Ok(())
     } else {
-        Err(Failure::say(Kind::Refused, format!("the gate refuses the candidate: {}", verdict.reasons.join("; "))))
+        Err(Failure::say(
+            Kind::Refused,
+            format!("the gate refuses the candidate: {}", verdict.reasons.join("; ")),
+        ))
     }
 }
 
 /// What a person reads.
 pub fn people(verdict: &GateVerdict) -> String {
-    let mut text = String::from(if verdict.verdict.passed { "passed" } else { "refused" });
+    let mut text = String::from(if verdict.verdict.passed {
+        "passed"
+    } else {
+        "refused"
+    });
     if let Some(report) = &verdict.report {
         let gain = &report.difference.doubly_robust;
         text += &format!(

@@ -2,7 +2,9 @@ use crate::args::{Import, ImportFrom, Segments};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use haggle_core::Digest;
-use haggle_history::{History, ImportReport, Selection, import_complete_journey, import_segments, write_segments};
+use haggle_history::{
+    History, ImportReport, Selection, import_complete_journey, import_segments, write_segments,
+};
 use serde::Serialize;
 use std::path::Path;
 
@@ -33,7 +35,12 @@ pub fn run(import: &Import, output: Output) -> Result<(), Failure> {
     }
 }
 
-fn finish(from: &ImportFrom, history: &History, report: Option<&ImportReport>, output: Output) -> Result<(), Failure> {
+fn finish(
+    from: &ImportFrom,
+    history: &History,
+    report: Option<&ImportReport>,
+    output: Output,
+) -> Result<(), Failure> {
     history.save(&from.out, from.overwrite).or_fail(Kind::Data)?;
     let told = Told {
         store: &from.out,
@@ -44,10 +51,22 @@ fn finish(from: &ImportFrom, history: &History, report: Option<&ImportReport>, o
         report,
     };
     let people = report.map_or_else(
-        || format!("{} sessions, {} lines, {} items", told.sessions, told.lines, told.items),
+        || {
+            format!(
+                "{} sessions, {} lines, {} items",
+                told.sessions, told.lines, told.items
+            )
+        },
         ToString::to_string,
     );
-    output.result(format_args!("{people}\nstore    {} ({})", from.out.display(), told.digest.short()), &told);
+    output.result(
+        format_args!(
+            "{people}\nstore    {} ({})",
+            from.out.display(),
+            told.digest.short()
+        ),
+        &told,
+    );
     Ok(())
 }
 
@@ -61,7 +80,10 @@ pub fn segments(args: &Segments, output: Output) -> Result<(), Failure> {
         folder: &'a Path,
         offers: usize,
     }
-    let told = Told { folder: &args.out, offers };
+    let told = Told {
+        folder: &args.out,
+        offers,
+    };
     output.result(format_args!("{offers} offers in {}", args.out.display()), &told);
     Ok(())
 }

@@ -64,8 +64,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
 fn show(config: &std::path::Path, sets: &[String], output: Output) -> Result<(), Failure> {
     let (_, origins) = Plan::read(config, sets)?;
     let width = origins.iter().map(|(name, _, _)| name.len()).max().unwrap_or(0);
-    let rows: Vec<String> =
-        origins.iter().map(|(name, value, origin)| format!("{name:<width$}  {origin:<7}  {value}")).collect();
+    let rows: Vec<String> = origins
+        .iter()
+        .map(|(name, value, origin)| format!("{name:<width$}  {origin:<7}  {value}"))
+        .collect();
     output.result(rows.join("\n"), &origins);
     Ok(())
 }

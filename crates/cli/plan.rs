@@ -88,15 +88,28 @@ pub type Origin = (String, String, &'static str);
 impl Plan {
     /// Reads a training file and the environment file that it names. Overrides that begin with `env.` go to the latter.
     pub fn read(path: &Path, sets: &[String]) -> Result<(Self, Vec<Origin>), Failure> {
-        let (env_sets, own_sets): (Vec<String>, Vec<String>) =
-            sets.iter().cloned().partition(|set| set.trim_start().starts_with("env."));
-        let env_sets: Vec<String> = env_sets.iter().map(|set| set.trim_start()["env.".len()..].to_owned()).collect();
+        let (env_sets, own_sets): (Vec<String>, Vec<String>) = sets
+            .iter()
+            .cloned()
+            .partition(|set| set.trim_start().starts_with("env."));
+        let env_sets: Vec<String> = env_sets
+            .iter()
+            .map(|set| set.trim_start()["env.".len()..].to_owned())
+            .collect();
         let own: Loaded<TrainFile> = config::load(path, &own_sets)?;
         let env: Loaded<EnvFile> = config::load(&own.value.env, &env_sets)?;
         let mut origins = own.origins().or_fail(Kind::Usage)?;
         let inner = env.origins().or_fail(Kind::Usage)?;
-        origins.extend(inner.into_iter().map(|(name, value, origin)| (format!("env.{name}"), value, origin)));
-        let plan = Self { env: env.value, learner: own.value.learner, runs: own.value.runs };
+        origins.extend(
+            inner
+                .into_iter()
+                .map(|(name, value, origin)| (format!("env.{name}"), value, origin)),
+        );
+        let plan = Self {
+            env: env.value,
+            learner: own.value.learner,
+            runs: own.value.runs,
+        };
         plan.check(path, &own.value.env)?;
         Ok((plan, origins))
     }
@@ -109,8 +122,14 @@ impl Plan {
     }
 
     fn check(&self, train: &Path, env: &Path) -> Result<(), Failure> {
-        self.learner.validate().with_context(|| train.display().to_string()).or_fail(Kind::Usage)?;
-        self.env.check().with_context(|| env.display().to_string()).or_fail(Kind::Usage)
+        self.learner
+            .validate()
+            .with_context(|| train.display().to_string())
+            .or_fail(Kind::Usage)?;
+        self.env
+            .check()
+            .with_context(|| env.display().to_string())
+            .or_fail(Kind::Usage)
     }
 
     /// All values as TOML.
@@ -121,7 +140,10 @@ impl Plan {
     /// All values flattened, for TensorBoard's table of runs.
     pub fn settings(&self) -> Result<Vec<(String, Setting)>, Failure> {
         let rows = config::rows(self).or_fail(Kind::Usage)?;
-        Ok(rows.into_iter().map(|(name, value)| (name, setting(&value))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(name, value)| (name, setting(&value)))
+            .collect())
     }
 }
 
@@ -150,7 +172,11 @@ impl EnvFile {
             self.replay.reward != Earning::Margin || self.replay.cost_share.is_some(),
             "replay.reward = \"margin\" needs replay.cost_share: the sessions do not say what an item costs"
         );
-        anyhow::ensure!(self.members >= 8, "members = {}: an ensemble needs at least 8", self.members);
+        anyhow::ensure!(
+            self.members >= 8,
+            "members = {}: an ensemble needs at least 8",
+            self.members
+        );
         anyhow::ensure!(
             self.accept_confounded,
             "the price effects of logged sessions are observational (rung R1: promotion and habit are controlled for, \

@@ -9,7 +9,10 @@ pub fn run(args: &Runs, output: Output) -> Result<(), Failure> {
     let mut table = format!("{:<58} {:<12} {:>12}  started", "run", "status", "steps");
     for run in &runs {
         let status = format!("{:?}", run.status).to_lowercase();
-        table += &format!("\n{:<58} {:<12} {:>12}  {}", run.name, status, run.steps, run.started);
+        table += &format!(
+            "\n{:<58} {:<12} {:>12}  {}",
+            run.name, status, run.steps, run.started
+        );
     }
     output.result(table, &runs);
     Ok(())

@@ -3,13 +3,16 @@
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::EnvFile;
-use haggle_core::Digest;
+use haggle_core::{Catalog, Digest};
 use haggle_demand::{DemandModel, FitConfig, fit};
-use haggle_env::World;
+use haggle_env::{FixedPlan, FixedPrices, ReplayConfig, World, best_fixed};
 use haggle_history::{History, Replay, Selection, import_complete_journey};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Visits per category on which fixed prices are tried.
+const FIXED_VISITS: usize = 300;
 
 /// Everything that a policy is trained in and judged by.
 pub struct Scene {
@@ -19,6 +22,9 @@ pub struct Scene {
     pub teacher: Arc<DemandModel>,
     /// The demand model that they are valued under: fitted on the other half of the users, all weeks.
     pub judge: Arc<DemandModel>,
+    /// The best fixed prices of the training weeks under the teacher and the plan's own index limit: what there is to
+    /// beat, and every item's anchor.
+    pub fixed: FixedPrices,
     /// Sessions answered by the teacher.
     pub training: Arc<World>,
     /// The same sessions answered by the judge.
@@ -34,7 +40,12 @@ impl Scene {
     }
 
     /// As [`Scene::prepare`], with sessions that were read before.
-    pub fn of_history(history: &History, env: &EnvFile, cache: &Path, output: Output) -> Result<Self, Failure> {
+    pub fn of_history(
+        history: &History,
+        env: &EnvFile,
+        cache: &Path,
+        output: Output,
+    ) -> Result<Self, Failure> {
         let train_weeks = env.replay.week_range();
         let held_out = env.held_out_weeks.range();
         if history.sessions_in(&held_out).is_empty() {
@@ -63,18 +74,44 @@ impl Scene {
         };
         let teacher = fitted("training", train_weeks.clone(), &history.half(true))?;
         let judge = fitted("valuation", train_weeks.start..held_out.end, &history.half(false))?;
-        let catalog = teacher.catalog(&env.replay.ladder, env.replay.cost_share).or_fail(Kind::Data)?;
-        let world = |model: &Arc<DemandModel>| {
-            World::new(catalog.clone(), replay.clone(), Arc::clone(model) as _, model.rates()).or_fail(Kind::Data)
+        let world = |catalog: &Catalog, model: &Arc<DemandModel>| {
+            World::new(
+                catalog.clone(),
+                replay.clone(),
+                Arc::clone(model) as _,
+                model.rates(),
+            )
+            .or_fail(Kind::Data)
         };
+        let plain = teacher
+            .catalog(&env.replay.ladder, env.replay.cost_share)
+            .or_fail(Kind::Data)?;
+        let fixed = fixed_prices(&env.replay, &world(&plain, &teacher)?)?;
+        let catalog = plain.anchored(&fixed.rungs);
+        output.progress(format_args!(
+            "fixed      the best fixed prices bring {:.0} at a price index of {:.4} in training (simulated)",
+            fixed.reward, fixed.price_index
+        ));
         Ok(Self {
             history: history.digest,
-            training: Arc::new(world(&teacher)?),
-            valuation: Arc::new(world(&judge)?),
+            training: Arc::new(world(&catalog, &teacher)?),
+            valuation: Arc::new(world(&catalog, &judge)?),
+            fixed,
             teacher,
             judge,
         })
     }
+}
+
+fn fixed_prices(replay: &ReplayConfig, world: &World) -> Result<FixedPrices, Failure> {
+    let plan = FixedPlan {
+        weeks: replay.week_range(),
+        reward: replay.reward,
+        price_index_limit: replay.price_index_limit,
+        guardrails: replay.guardrails,
+        visits: FIXED_VISITS,
+    };
+    best_fixed(world, &plan).or_fail(Kind::Data)
 }
 
 /// Reads a session store, or imports the files of complete-journey.
@@ -106,12 +143,20 @@ fn fit_cached(
     let path = cache.join(format!("demand-{}.json", key.short()));
     // A cached model that cannot be read is fitted again: the cache is only a short cut.
     if let Ok(model) = DemandModel::load(&path) {
-        output.progress(format_args!("demand     {role} model {} (from {})", model.digest().short(), path.display()));
+        output.progress(format_args!(
+            "demand     {role} model {} (from {})",
+            model.digest().short(),
+            path.display()
+        ));
         return Ok(Arc::new(model));
     }
     let model = fit(history, selection, &Replay::new(history, selection), config).or_fail(Kind::Data)?;
     std::fs::create_dir_all(cache).or_fail(Kind::Data)?;
     model.save(&path).or_fail(Kind::Data)?;
-    output.progress(format_args!("demand     {role} model {} fitted, rung {}", model.digest().short(), model.rung()));
+    output.progress(format_args!(
+        "demand     {role} model {} fitted, rung {}",
+        model.digest().short(),
+        model.rung()
+    ));
     Ok(Arc::new(model))
 }

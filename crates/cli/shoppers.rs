@@ -55,7 +55,14 @@ impl<'a> Shoppers<'a> {
             state
         };
         let states = (0..world.catalog().categories().len()).map(state).collect();
-        Self { world, users, seeds: Seeds::new(seed).named("shoppers"), states, loyalties: BTreeMap::new(), first }
+        Self {
+            world,
+            users,
+            seeds: Seeds::new(seed).named("shoppers"),
+            states,
+            loyalties: BTreeMap::new(),
+            first,
+        }
     }
 
     /// Sends the sessions of a range, in order, through the shop.
@@ -109,7 +116,11 @@ impl<'a> Shoppers<'a> {
         for (agent, item) in items.iter().enumerate() {
             let mut context = WireContext::of(&known.context);
             if agent == 0 {
-                context.shelf = items.iter().zip(shelf).map(|(item, entry)| ShelfNews::of(&item.id, entry)).collect();
+                context.shelf = items
+                    .iter()
+                    .zip(shelf)
+                    .map(|(item, entry)| ShelfNews::of(&item.id, entry))
+                    .collect();
             }
             requests.push(PriceRequest {
                 session: known.id.clone(),
@@ -122,7 +133,13 @@ impl<'a> Shoppers<'a> {
     }
 
     /// One simulated visit at the prices shown: rewards for what is bought, and memories for the next visit.
-    fn shop(&mut self, session: usize, category: usize, prices: &[PriceReply], rewards: &mut Vec<RewardRequest>) {
+    fn shop(
+        &mut self,
+        session: usize,
+        category: usize,
+        prices: &[PriceReply],
+        rewards: &mut Vec<RewardRequest>,
+    ) {
         let world = self.world;
         let agents = prices.len();
         let known = &world.replay().sessions[session];
@@ -147,7 +164,9 @@ impl<'a> Shoppers<'a> {
         let shown: Vec<f64> = prices.iter().map(|price| price.price_minor.as_f64()).collect();
         let mut units = vec![0; agents];
         let mut rng = self.seeds.indexed(session as u64).indexed(category as u64).rng();
-        world.demand().shop(&visit, &shown, MEMBER, &mut || rng.random(), &mut units);
+        world
+            .demand()
+            .shop(&visit, &shown, MEMBER, &mut || rng.random(), &mut units);
         for (agent, (price, units)) in prices.iter().zip(units).enumerate() {
             state.on_shown(agent, price.price_minor, world.rates());
             if units == 0 {
@@ -170,6 +189,9 @@ impl Season {
     /// The wait that a share of single requests did not exceed, in microseconds.
     pub fn wait_us(&self, share: f64) -> f64 {
         let last = self.waits_us.len().saturating_sub(1);
-        self.waits_us.get((share * last as f64).round() as usize).copied().unwrap_or(f64::NAN)
+        self.waits_us
+            .get((share * last as f64).round() as usize)
+            .copied()
+            .unwrap_or(f64::NAN)
     }
 }

@@ -8,7 +8,8 @@ use crate::value;
 use haggle_core::Digest;
 use haggle_env::{Batch, Env, ReplayEnv};
 use haggle_learn::{
-    Checkpoint, Ended, LearnError, Mappo, Metrics, Run, RunStatus, RunSubject, TrainConfig, latest_checkpoint, train,
+    Checkpoint, Ended, LearnError, Mappo, Metrics, Run, RunStatus, RunSubject, TrainConfig,
+    latest_checkpoint, train,
 };
 use haggle_policy::{Bundle, DataSource, Network, Provenance, Terms};
 use serde::Serialize;
@@ -30,7 +31,13 @@ pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
     let trained = train_policy(&plan, &scene, args.resume.as_deref(), output)?;
     let report = value::of_bundle(&plan, &scene, &trained.bundle, &plan.env.held_out_weeks.range())?;
     trained.keep(&report)?;
-    output.result(format_args!("{report}\n\n{}", trained.summary()), &Told { run: &trained.facts, value: &report });
+    output.result(
+        format_args!("{report}\n\n{}", trained.summary()),
+        &Told {
+            run: &trained.facts,
+            value: &report,
+        },
+    );
     Ok(())
 }
 
@@ -113,23 +120,43 @@ impl Trained {
 }
 
 /// Trains the policy of a plan, in a run folder of its own or going on in an old one, and writes its bundle.
-pub fn train_policy(plan: &Plan, scene: &Scene, resume: Option<&Path>, output: Output) -> Result<Trained, Failure> {
+pub fn train_policy(
+    plan: &Plan,
+    scene: &Scene,
+    resume: Option<&Path>,
+    output: Output,
+) -> Result<Trained, Failure> {
     let mut learner = Mappo::new(plan.learner.clone(), environment(plan, scene)?).map_err(failure)?;
     let mut run = match resume {
-        None => Run::create(&plan.runs, subject(plan, scene), &plan.to_toml()?, &plan.settings()?).map_err(failure)?,
+        None => Run::create(
+            &plan.runs,
+            subject(plan, scene),
+            &plan.to_toml()?,
+            &plan.settings()?,
+        )
+        .map_err(failure)?,
         Some(folder) => {
             let path = latest_checkpoint(folder).map_err(failure)?;
-            learner.restore(&Checkpoint::read(&path).map_err(LearnError::from).map_err(failure)?).map_err(failure)?;
+            learner
+                .restore(
+                    &Checkpoint::read(&path)
+                        .map_err(LearnError::from)
+                        .map_err(failure)?,
+                )
+                .map_err(failure)?;
             Run::resume(folder, learner.steps()).map_err(failure)?
         }
     };
     output.progress(format_args!("run        {}", run.folder().display()));
     let (began, started) = (learner.steps(), Instant::now());
     let weeks = plan.env.held_out_weeks.range();
-    let valuation = Box::new(|network: &Network, multipliers: &[f64]| -> Result<Metrics, String> {
-        let bundle = bundle_of(plan, scene, network, multipliers, "in training").map_err(|error| error.to_string())?;
-        value::metrics(plan, scene, &bundle, &weeks).map_err(|error| error.to_string())
-    });
+    let valuation = Box::new(
+        |network: &Network, multipliers: &[f64]| -> Result<Metrics, String> {
+            let bundle = bundle_of(plan, scene, network, multipliers, "in training")
+                .map_err(|error| error.to_string())?;
+            value::metrics(plan, scene, &bundle, &weeks).map_err(|error| error.to_string())
+        },
+    );
     let mut console = Console::new(output, plan.learner.steps, valuation);
     let outcome = train(&mut learner, Some(&mut run), &mut console, stop_flag());
     let status = match &outcome {
@@ -143,11 +170,19 @@ pub fn train_policy(plan: &Plan, scene: &Scene, resume: Option<&Path>, output: O
     }
     let finish = outcome.map_err(failure)?;
     if finish.how == Ended::Interrupted {
-        let sentence = format!("interrupted at {} steps; go on with --resume {}", finish.steps, folder.display());
+        let sentence = format!(
+            "interrupted at {} steps; go on with --resume {}",
+            finish.steps,
+            folder.display()
+        );
         return Err(Failure::say(Kind::Interrupted, sentence));
     }
     let network = learner.network().map_err(failure)?;
-    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let bundle = bundle_of(plan, scene, &network, learner.multipliers(), &name)?;
     let (digest, path) = bundle.write(&bundles).or_fail(Kind::Data)?;
     let facts = Facts {
@@ -169,7 +204,9 @@ fn environment(plan: &Plan, scene: &Scene) -> Result<Box<dyn Env>, Failure> {
         ReplayEnv::new(Arc::clone(&scene.training), plan.env.replay.clone(), range).or_fail(Kind::Usage)
     };
     let blocks = (0..blocks).map(block).collect::<Result<Vec<_>, Failure>>()?;
-    Ok(Box::new(Batch::new(blocks).map_err(|sentence| Failure::say(Kind::Usage, sentence))?))
+    Ok(Box::new(
+        Batch::new(blocks).map_err(|sentence| Failure::say(Kind::Usage, sentence))?,
+    ))
 }
 
 fn subject(plan: &Plan, scene: &Scene) -> RunSubject {
@@ -203,7 +240,10 @@ fn bundle_of(
         multiplier: multipliers.first().copied().unwrap_or(0.0),
         provenance: Provenance {
             parent: None,
-            data: vec![DataSource { name: "sessions".to_owned(), digest: scene.history }],
+            data: vec![DataSource {
+                name: "sessions".to_owned(),
+                digest: scene.history,
+            }],
             demand_model: Some(scene.teacher.digest()),
             run: run.to_owned(),
             seed: plan.learner.seed,

@@ -23,10 +23,16 @@ struct Told<'a> {
 pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
     let config = config::load::<TuneConfig>(&args.config, &args.sets)?.value;
     let incumbent = Bundle::load(&args.bundle).or_fail(Kind::Data)?;
-    let (offers, sources) = read_log(&args.segments)?;
+    let (mut offers, sources) = read_log(&args.segments)?;
+    offers.retain(|offer| !offer.judges());
     let (candidate, report) = tune(&incumbent, &offers, sources, &config).map_err(failure)?;
     let (digest, path) = candidate.write(&args.out).or_fail(Kind::Data)?;
-    let told = Told { candidate: &path, digest, parent: incumbent.digest(), report: &report };
+    let told = Told {
+        candidate: &path,
+        digest,
+        parent: incumbent.digest(),
+        report: &report,
+    };
     output.result(people(&path, &report), &told);
     Ok(())
 }
@@ -34,7 +40,7 @@ pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
 /// What a person reads.
 pub fn people(path: &Path, report: &TuneReport) -> String {
     format!(
-        "candidate {}\nlearnt on {} offers in {} occasions; divergence from the incumbent {:.4} nats\n\
+        "candidate {}\nlearnt on {} offers in {} occasions, one half of the users; divergence from the incumbent {:.4} nats\n\
          gain {:+.5} per offer on the very log it was tuned on (optimistic: ask the gate)\n\
          price index {:.4}, the incumbent's {:.4}",
         path.display(),
@@ -54,13 +60,23 @@ pub fn read_log(folder: &Path) -> Result<(Vec<Offer>, Vec<DataSource>), Failure>
         .or_fail(Kind::Data)?
         .flatten()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == SEGMENT_EXTENSION))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == SEGMENT_EXTENSION)
+        })
         .collect();
     paths.sort();
     let source = |path: &PathBuf| -> Result<DataSource, Failure> {
         let bytes = std::fs::read(path).or_fail(Kind::Data)?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(DataSource { name, digest: Digest::of(&bytes) })
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        Ok(DataSource {
+            name,
+            digest: Digest::of(&bytes),
+        })
     };
     let sources = paths.iter().map(source).collect::<Result<_, Failure>>()?;
     Ok((offers, sources))

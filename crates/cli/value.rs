@@ -4,15 +4,13 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::plan::Plan;
 use crate::scene::Scene;
 use haggle_demand::DemandModel;
-use haggle_env::{FixedPlan, FixedPrices, Pricing, WalkPlan, best_fixed, walk};
+use haggle_env::{Pricing, WalkPlan, walk};
 use haggle_eval::{Contender, Evaluation, Resimulation, compare_on_replay, resimulate};
 use haggle_learn::Metrics;
 use haggle_policy::Bundle;
 use std::ops::Range;
 use std::path::Path;
 
-/// Visits per category on which fixed prices are tried.
-const FIXED_VISITS: usize = 400;
 /// As many weeks a log needs to learn its users' habits; earlier visits cannot be told apart from first ones.
 const WARM_UP_WEEKS: u32 = 8;
 /// Walks with one seed meet the same shoppers.
@@ -21,19 +19,6 @@ const WALK_SEED: u64 = 1;
 /// The table that a command ends with.
 pub type Report = Evaluation;
 
-/// The best fixed prices of the training weeks under the training model and the plan's own index limit.
-pub fn fixed_prices(plan: &Plan, scene: &Scene) -> Result<FixedPrices, Failure> {
-    let replay = &plan.env.replay;
-    let fixed = FixedPlan {
-        weeks: replay.week_range(),
-        reward: replay.reward,
-        price_index_limit: replay.price_index_limit,
-        guardrails: replay.guardrails,
-        visits: FIXED_VISITS,
-    };
-    best_fixed(&scene.training, &fixed).or_fail(Kind::Data)
-}
-
 /// Values bundles by name on the given weeks, beside the logged and the best fixed prices, under the valuation model.
 pub fn of_bundles(
     plan: &Plan,
@@ -41,13 +26,22 @@ pub fn of_bundles(
     bundles: &[(&str, &Bundle)],
     weeks: &Range<u32>,
 ) -> Result<Report, Failure> {
-    let fixed = fixed_prices(plan, scene)?;
-    let mut contenders = vec![Contender { name: "best fixed".to_owned(), pricing: Pricing::Fixed(&fixed.rungs) }];
-    contenders.extend(
-        bundles.iter().map(|(name, bundle)| Contender { name: (*name).to_owned(), pricing: Pricing::Policy(*bundle) }),
-    );
+    let mut contenders = vec![Contender {
+        name: "best fixed".to_owned(),
+        pricing: Pricing::Fixed(&scene.fixed.rungs),
+    }];
+    contenders.extend(bundles.iter().map(|(name, bundle)| Contender {
+        name: (*name).to_owned(),
+        pricing: Pricing::Policy(*bundle),
+    }));
     let model = named(&scene.judge);
-    compare_on_replay(&scene.valuation, &model, &contenders, &walk_plan(plan, weeks, everyone(plan))).or_fail(Kind::Data)
+    compare_on_replay(
+        &scene.valuation,
+        &model,
+        &contenders,
+        &walk_plan(plan, weeks, everyone(plan)),
+    )
+    .or_fail(Kind::Data)
 }
 
 /// Whether simulated shoppers at the logged prices bring the logged revenue, under the training model, once the log is
@@ -82,13 +76,20 @@ pub fn keep(run: &Path, report: &Report) -> Result<(), Failure> {
 
 /// A quick valuation for learning curves: the point estimate only.
 pub fn metrics(plan: &Plan, scene: &Scene, bundle: &Bundle, weeks: &Range<u32>) -> Result<Metrics, Failure> {
-    let walked =
-        walk(&scene.valuation, Pricing::Policy(bundle), &walk_plan(plan, weeks, vec![0])).or_fail(Kind::Data)?;
+    let walked = walk(
+        &scene.valuation,
+        Pricing::Policy(bundle),
+        &walk_plan(plan, weeks, vec![0]),
+    )
+    .or_fail(Kind::Data)?;
     let total = walked.total(0);
     let per_session = |sum: f64| sum / walked.sessions as f64;
     Ok(Metrics::from([
         ("eval/mean_reward".to_owned(), per_session(total.revenue)),
-        ("pricing/revenue_per_session".to_owned(), per_session(total.revenue)),
+        (
+            "pricing/revenue_per_session".to_owned(),
+            per_session(total.revenue),
+        ),
         ("pricing/units_per_session".to_owned(), per_session(total.units)),
         ("pricing/price_index".to_owned(), total.price_index()),
         ("pricing/edge_share".to_owned(), walked.edge_share),
@@ -97,5 +98,11 @@ pub fn metrics(plan: &Plan, scene: &Scene, bundle: &Bundle, weeks: &Range<u32>) 
 
 fn walk_plan(plan: &Plan, weeks: &Range<u32>, members: Vec<usize>) -> WalkPlan {
     let replay = &plan.env.replay;
-    WalkPlan { weeks: weeks.clone(), members, unit: replay.unit, guardrails: replay.guardrails, seed: WALK_SEED }
+    WalkPlan {
+        weeks: weeks.clone(),
+        members,
+        unit: replay.unit,
+        guardrails: replay.guardrails,
+        seed: WALK_SEED,
+    }
 }

@@ -30,8 +30,10 @@ impl FromStr for Weeks {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no span of weeks: write first-last, as in 1-30");
         let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let (first, last): (u32, u32) =
-            (first.trim().parse().map_err(|_| wrong())?, last.trim().parse().map_err(|_| wrong())?);
+        let (first, last): (u32, u32) = (
+            first.trim().parse().map_err(|_| wrong())?,
+            last.trim().parse().map_err(|_| wrong())?,
+        );
         if first == 0 || first > last || last > 1_000_000 {
             return Err(format!("weeks {text}: need 1 <= first <= last"));
         }
@@ -53,7 +55,9 @@ impl Serialize for Weeks {
 
 impl<'de> Deserialize<'de> for Weeks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -64,7 +68,10 @@ mod tests {
     #[test]
     fn spans_include_both_ends() {
         let weeks: Weeks = "1-30".parse().expect("a span");
-        assert_eq!((weeks.range(), weeks.count(), weeks.to_string()), (1..31, 30, "1-30".to_owned()));
+        assert_eq!(
+            (weeks.range(), weeks.count(), weeks.to_string()),
+            (1..31, 30, "1-30".to_owned())
+        );
         assert_eq!("7".parse(), Ok(Weeks(7..8)));
         for bad in ["", "0-3", "5-4", "a-b", "1-2-3", "-1"] {
             assert!(bad.parse::<Weeks>().is_err(), "{bad}");
@@ -75,7 +82,10 @@ mod tests {
     fn a_span_splits_into_two_that_are_not_empty() {
         let weeks: Weeks = "31-40".parse().expect("a span");
         let (live, last) = weeks.split_at(5).expect("ten weeks split");
-        assert_eq!((live.to_string(), last.to_string()), ("31-35".into(), "36-40".into()));
+        assert_eq!(
+            (live.to_string(), last.to_string()),
+            ("31-35".into(), "36-40".into())
+        );
         assert_eq!(weeks.split_at(10), None);
     }
 }

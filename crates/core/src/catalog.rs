@@ -53,6 +53,8 @@ pub struct ItemTraits {
     pub revenue_slope: f32,
     /// Its share of the category's purchases, in (0, 1].
     pub share: f32,
+    /// Log of the best fixed price that is known for it over its base price; 0 where none was sought.
+    pub anchor_log: f32,
     /// Units sold per visit of a session to the shop.
     pub sales_rate: f32,
 }
@@ -152,6 +154,19 @@ impl Catalog {
         (category, item - self.categories[category].items.start)
     }
 
+    /// The same catalogue with the price at one rung per item as that item's anchor.
+    ///
+    /// # Panics
+    /// When there is not one rung on its ladder for every item.
+    #[must_use]
+    pub fn anchored(mut self, rungs: &[usize]) -> Self {
+        assert_eq!(rungs.len(), self.items.len(), "one rung per item");
+        for (item, rung) in self.items.iter_mut().zip(rungs) {
+            item.traits.anchor_log = (item.ladder.price(*rung).0 as f32 / item.base_minor.0 as f32).ln();
+        }
+        self
+    }
+
     /// The largest number of agents in any category.
     #[must_use]
     pub fn agents_max(&self) -> usize {
@@ -196,9 +211,10 @@ impl Item {
         let ItemTraits {
             revenue_slope,
             share,
+            anchor_log,
             sales_rate,
         } = self.traits;
-        let sound = revenue_slope.is_finite() && share > 0.0 && share <= 1.0;
+        let sound = revenue_slope.is_finite() && anchor_log.is_finite() && share > 0.0 && share <= 1.0;
         if !sound || !sales_rate.is_finite() || sales_rate <= 0.0 {
             return Err(CatalogError::Traits(self.id.clone()));
         }

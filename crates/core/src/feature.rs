@@ -16,6 +16,7 @@ pub const FEATURE_NAMES: [&str; FEATURE_WIDTH] = [
     "session.season_cos",
     "item.base_price_log",
     "item.revenue_slope",
+    "item.anchor_log",
     "item.share_log",
     "item.sales_rate_log",
     "item.rivals",
@@ -40,7 +41,7 @@ pub const FEATURE_NAMES: [&str; FEATURE_WIDTH] = [
 ];
 
 /// Number of features of an observation.
-pub const FEATURE_WIDTH: usize = 32;
+pub const FEATURE_WIDTH: usize = 33;
 
 const DAY_S: i64 = 86_400;
 const SALES_RATE_MIN: f32 = 1e-4;
@@ -100,6 +101,7 @@ pub fn encode(visit: &Visit<'_>, agent: usize, out: &mut [f32]) {
         season.cos(),
         base.ln(),
         item.traits.revenue_slope,
+        item.traits.anchor_log,
         item.traits.share.ln(),
         item.traits.sales_rate.ln(),
         (agents - 1) as f32 / 8.0,

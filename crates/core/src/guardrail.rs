@@ -131,6 +131,7 @@ mod tests {
             cost_minor: Some(PriceMinor(80)),
             ladder: Ladder::of_multiples(PriceMinor(100), &[0.8, 0.9, 1.0, 1.1, 1.2, 1.3]).expect("a ladder"),
             traits: ItemTraits {
+                anchor_log: 0.0,
                 revenue_slope: 1.0,
                 share: 0.5,
                 sales_rate: 0.1,

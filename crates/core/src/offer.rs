@@ -33,6 +33,17 @@ pub struct Offer {
     pub logged: Option<Logged>,
 }
 
+impl Offer {
+    /// Whether it belongs to the half of the users (by a digest of the name; sessions where the user is unknown) whose
+    /// offers judge what was learnt from the other half. A candidate that is judged on what it was tuned on looks good
+    /// for nothing.
+    #[must_use]
+    pub fn judges(&self) -> bool {
+        let name = self.user.as_ref().unwrap_or(&self.session);
+        Digest::of_parts(&[b"judges", name.as_bytes()]).as_bytes()[0] & 1 == 1
+    }
+}
+
 /// How a price was drawn: what off-policy evaluation needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Logged {

@@ -16,7 +16,9 @@ impl DemandModel {
             return Err(DemandError::Config("cost_share must lie in (0, 1)".to_owned()));
         }
         let member = &self.content.members[0];
-        assemble(&self.content.kinds, multiples, cost_share, |category, kind| member.revenue_slopes(category, kind))
+        assemble(&self.content.kinds, multiples, cost_share, |category, kind| {
+            member.revenue_slopes(category, kind)
+        })
     }
 }
 
@@ -45,6 +47,7 @@ fn assemble(
                 cost_minor: cost_share.map(|share| PriceMinor::rounded(base.as_f64() * share)),
                 ladder: Ladder::of_multiples(base, multiples).map_err(|error| refuse(&error))?,
                 traits: ItemTraits {
+                    anchor_log: 0.0,
                     revenue_slope: *slope as f32,
                     share: known.share as f32,
                     sales_rate: known.sales_rate as f32,
@@ -53,7 +56,12 @@ fn assemble(
         };
         groups.push(SavedCategory {
             name: kind.name.clone(),
-            items: kind.items.iter().zip(&slopes).map(item).collect::<Result<_, _>>()?,
+            items: kind
+                .items
+                .iter()
+                .zip(&slopes)
+                .map(item)
+                .collect::<Result<_, _>>()?,
         });
     }
     Catalog::new(groups).map_err(|error| refuse(&error))

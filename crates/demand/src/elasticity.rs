@@ -96,7 +96,8 @@ impl Member {
         let slope = Choice::of(&self.choice, category, agents).slope_long(&look);
         let kappa = Quantity::of(&self.quantity, category, agents).kappa();
         let escape = visit::outside(&self.visit, category) * (1.0 - outlook.visits);
-        let worth = |j: usize| outlook.shares[j] * (1.0 + outlook.extra[j]) * f64::from(kind.items[j].base_minor);
+        let worth =
+            |j: usize| outlook.shares[j] * (1.0 + outlook.extra[j]) * f64::from(kind.items[j].base_minor);
         let all: f64 = (0..agents).map(worth).sum();
         let of = |j: usize| {
             let (share, extra) = (outlook.shares[j], outlook.extra[j]);
@@ -133,5 +134,10 @@ impl Member {
 
 /// A usual visitor without history.
 fn newcomer() -> Look {
-    Look { tastes: [0.0; TASTES], total: 0.0, habit: 0.0, items: [ItemLook::default(); AGENTS_MAX] }
+    Look {
+        tastes: [0.0; TASTES],
+        total: 0.0,
+        habit: 0.0,
+        items: [ItemLook::default(); AGENTS_MAX],
+    }
 }

@@ -154,8 +154,9 @@ impl GateVerdict {
     }
 }
 
-/// Judges a candidate against the incumbent on the offers of some segments. A bad log or candidate is not an error but
-/// a refusal with its reasons.
+/// Judges a candidate against the incumbent on the offers of some segments. Where the candidate was tuned on one of them,
+/// only offers count that tuning has left out ([`Offer::judges`]). A bad log or candidate is not an error but a refusal
+/// with its reasons.
 ///
 /// # Errors
 /// When a threshold is out of its range.
@@ -170,6 +171,17 @@ pub fn judge(
     let price_index_max = config.price_index_max.or(candidate.terms().price_index_limit);
     let mut reasons = misfits(candidate, incumbent);
     reasons.extend(rule_breaks(candidate.terms(), offers));
+    let learnt_from = &candidate.terms().provenance.data;
+    let seen = segments
+        .iter()
+        .any(|segment| learnt_from.iter().any(|data| data.digest == segment.digest));
+    let unseen: Vec<Offer>;
+    let offers = if seen {
+        unseen = offers.iter().filter(|offer| offer.judges()).cloned().collect();
+        &unseen[..]
+    } else {
+        offers
+    };
     let features = candidate.manifest().obs_width;
     let report = match compare(offers, &candidate.terms().catalog, features, candidate, incumbent) {
         Ok(report) => {

@@ -58,7 +58,11 @@ mod tests {
 
     #[test]
     fn an_interval_prints_whole_at_any_precision() {
-        let interval = Interval { value: 1234.5, low: -1.25, high: 2000.0 };
+        let interval = Interval {
+            value: 1234.5,
+            low: -1.25,
+            high: 2000.0,
+        };
         assert_eq!(format!("{interval:>22.0}"), "       1234 [-1, 2000]");
         assert_eq!(format!("{interval:.2}"), "1234.50 [-1.25, 2000.00]");
     }

@@ -40,14 +40,19 @@ pub fn write_segments(
 #[must_use]
 pub fn past_offers(history: &History, selection: &Selection, weeks: &Range<u32>) -> Vec<Offer> {
     let items = selection.categories.iter().flat_map(|category| &category.items);
-    let items: Vec<u32> = items.filter_map(|item| history.item_number(&item.id)).map(|item| item as u32).collect();
+    let items: Vec<u32> = items
+        .filter_map(|item| history.item_number(&item.id))
+        .map(|item| item as u32)
+        .collect();
     let mut offers = Vec::new();
     let mut week = None;
     for session in &history.sessions[history.sessions_in(weeks)] {
         let opens_week = week.replace(session.week) != Some(session.week);
         let before = offers.len();
         for item in &items {
-            let line = history.lines[session.lines.clone()].iter().find(|line| line.item == *item);
+            let line = history.lines[session.lines.clone()]
+                .iter()
+                .find(|line| line.item == *item);
             if line.is_some() || opens_week {
                 offers.push(history.offer(session, *item, line));
             }

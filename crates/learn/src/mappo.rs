@@ -410,7 +410,13 @@ impl Mappo {
         self.state.update(&self.rollout.raw_state);
         let steps = self.config.rollout_steps() as f64;
         let violation: Vec<f64> = self.rollout.violation.iter().map(|sum| sum / steps).collect();
-        for (n, name) in self.spec.constraint_names.iter().enumerate().take(violation.len()) {
+        for (n, name) in self
+            .spec
+            .constraint_names
+            .iter()
+            .enumerate()
+            .take(violation.len())
+        {
             scalars.insert(format!("pricing/violation_{name}"), violation[n]);
             scalars.insert(format!("pricing/multiplier_{name}"), self.multipliers.values[n]);
         }

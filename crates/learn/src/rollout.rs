@@ -227,7 +227,10 @@ impl Rollout {
     fn take_outcome(&mut self, t: usize, eyes: &Eyes) {
         let (rows, costs) = (self.spec.rows(), self.spec.constraints);
         for copy in self.step.violation.chunks_exact(costs.max(1)) {
-            self.violation.iter_mut().zip(copy).for_each(|(sum, here)| *sum += f64::from(*here));
+            self.violation
+                .iter_mut()
+                .zip(copy)
+                .for_each(|(sum, here)| *sum += f64::from(*here));
         }
         for row in 0..rows {
             let slot = self.slot[t * rows + row];

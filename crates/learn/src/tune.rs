@@ -157,6 +157,7 @@ pub fn tune(
     let network = policy.network();
     let mut tuner = Tuner::new(incumbent, network, offers, config)?;
     tuner.climb(config)?;
+    tuner.keep_budget();
     let (step, kl) = tuner.step_back(config);
     let report = tuner.report(step, kl);
     let mut terms = incumbent.terms().clone();
@@ -328,6 +329,37 @@ impl Tuner {
             cost: sum(&p * &rows.cost).mean(Kind::Float),
             kl: sum(&p * (logs(&p) - &rows.incumbent_log)).mean(Kind::Float),
         }
+    }
+
+    /// Tilts all prices down by as little as brings the price index back to where it may be: the scores of the rungs fall
+    /// with the rung, through the last layer's biases.
+    fn keep_budget(&mut self) {
+        const TILT_MAX: f64 = 8.0;
+        let end = to_host(&self.net.flat);
+        let rungs = self.table.rungs;
+        let fits = |tuner: &mut Self, tilt: f64| {
+            let mut parameters = end.clone();
+            let first = tuner.start.len() - rungs;
+            for (rung, bias) in parameters[first..first + rungs].iter_mut().enumerate() {
+                *bias -= (tilt * rung as f64 / rungs as f64) as f32;
+            }
+            tch::no_grad(|| tuner.net.set(&parameters));
+            let p = tuner.all_probabilities();
+            tuner.table.price_index(&p) <= tuner.index_max
+        };
+        if fits(self, 0.0) {
+            return;
+        }
+        let (mut low, mut high) = (0.0, TILT_MAX);
+        for _ in 0..BISECTIONS {
+            let middle = f64::midpoint(low, high);
+            if fits(self, middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        fits(self, high);
     }
 
     /// The largest part of the step that respects divergence and price index; 0 if none does.

@@ -27,6 +27,7 @@ fn incumbent(seed: u64, price_index_limit: Option<f64>) -> Bundle {
         cost_minor: None,
         ladder: Ladder::of_multiples(base, &MULTIPLES).expect("a ladder"),
         traits: ItemTraits {
+            anchor_log: 0.0,
             revenue_slope: 1.0,
             share: 1.0,
             sales_rate: 0.4,

@@ -24,6 +24,7 @@ fn item(id: &str, base: u32) -> Item {
         cost_minor: None,
         ladder: Ladder::of_multiples(PriceMinor(base), &MULTIPLES).unwrap(),
         traits: ItemTraits {
+            anchor_log: 0.0,
             revenue_slope: 1.5,
             share: 0.5,
             sales_rate: 0.02,

@@ -104,6 +104,7 @@ fn item(category: &str, base: u32) -> Item {
         cost_minor: Some(PriceMinor(base / 2)),
         ladder: Ladder::of_multiples(PriceMinor(base), &MULTIPLES).unwrap(),
         traits: ItemTraits {
+            anchor_log: 0.0,
             revenue_slope: 1.0,
             share: 0.4,
             sales_rate: 0.2,

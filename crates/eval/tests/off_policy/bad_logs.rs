@@ -90,6 +90,35 @@ fn spoilt(step: usize, spoil: impl Fn(&mut Offer)) -> Vec<Offer> {
 }
 
 #[test]
+fn a_candidate_is_not_judged_on_what_it_was_tuned_on() {
+    let segment = DataSource {
+        name: "0001.seg".to_owned(),
+        digest: Digest::of(b"segment"),
+    };
+    let mut tuned = terms(0.1);
+    tuned.provenance.data = vec![segment.clone()];
+    let offers = good_log();
+    let judge = |segment| {
+        judge(
+            &config(),
+            &bundle(tuned.clone(), BETTER),
+            &incumbent(),
+            &offers,
+            vec![segment],
+        )
+        .unwrap()
+    };
+    let left_out = offers.iter().filter(|offer| offer.judges()).count();
+    assert!(left_out > 0 && left_out < offers.len());
+    assert_eq!(judge(segment).report.unwrap().offers, left_out);
+    let fresh = DataSource {
+        name: "0002.seg".to_owned(),
+        digest: Digest::of(b"later segment"),
+    };
+    assert_eq!(judge(fresh).report.unwrap().offers, offers.len());
+}
+
+#[test]
 fn a_better_candidate_passes_and_its_verdict_reads_back() {
     let segments = vec![DataSource {
         name: "0001.seg".to_owned(),

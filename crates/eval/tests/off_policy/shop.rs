@@ -25,6 +25,7 @@ pub fn catalog() -> Catalog {
         cost_minor: None,
         ladder: Ladder::of_multiples(base(n), &MULTIPLES).unwrap(),
         traits: ItemTraits {
+            anchor_log: 0.0,
             revenue_slope: 1.5,
             share: 0.3,
             sales_rate: 0.2,

@@ -1,8 +1,8 @@
 //! The bundled sessions give the numbers that the bars of the demand model are measured on, and survive the store.
 
-use std::collections::BTreeSet;
 use haggle_core::{Digest, MemoryRates, PriceMinor};
 use haggle_history::{History, ImportReport, Replay, Selection, import_complete_journey};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -73,7 +73,11 @@ fn the_replay_counts_every_purchase_of_a_selected_item() {
     let past = haggle_history::past_offers(history, &selection, &(1..41));
     assert_eq!(bought, past.iter().filter(|offer| offer.units > 0).count());
     let passed: BTreeSet<&str> = past.iter().map(|offer| offer.session.as_str()).collect();
-    assert_eq!(passed.len(), replay.sessions.len(), "every session leaves a trace");
+    assert_eq!(
+        passed.len(),
+        replay.sessions.len(),
+        "every session leaves a trace"
+    );
     let last = replay.sessions.len() - 1;
     let loyalties = timed("loyalties", || {
         categories
