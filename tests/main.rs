@@ -1,4 +1,8 @@
 //! Stories across crates: one test program, one story per file.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a story that cannot go on fails where it stands"
+)]
 
 mod configs;
 mod demo;

@@ -41,7 +41,9 @@ struct Regulars;
 impl Regulars {
     fn basket(session: &SessionContext, agents: usize) -> Option<(usize, u32)> {
         let minute = (session.time_s / 60).unsigned_abs() as usize;
-        (minute % 3 == 0).then_some((minute % agents, 1 + minute as u32 % 2))
+        minute
+            .is_multiple_of(3)
+            .then_some((minute % agents, 1 + minute as u32 % 2))
     }
 }
 

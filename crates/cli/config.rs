@@ -130,7 +130,7 @@ impl<T: Serialize> Loaded<T> {
 pub fn rows(value: &impl Serialize) -> anyhow::Result<Vec<(String, toml::Value)>> {
     let mut rows = Vec::new();
     flatten("", &toml::Value::try_from(value)?, &mut |path, value| {
-        rows.push((path.to_owned(), value.clone()))
+        rows.push((path.to_owned(), value.clone()));
     });
     Ok(rows)
 }

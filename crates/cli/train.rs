@@ -138,11 +138,7 @@ pub fn train_policy(
         Some(folder) => {
             let path = latest_checkpoint(folder).map_err(failure)?;
             learner
-                .restore(
-                    &Checkpoint::read(&path)
-                        .map_err(LearnError::from)
-                        .map_err(failure)?,
-                )
+                .restore(&Checkpoint::read(&path).map_err(failure)?)
                 .map_err(failure)?;
             Run::resume(folder, learner.steps()).map_err(failure)?
         }

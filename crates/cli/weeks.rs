@@ -21,7 +21,7 @@ impl Weeks {
     /// The first `weeks` weeks of this span and the rest; `None` when one of the two would be empty.
     pub fn split_at(&self, weeks: u32) -> Option<(Self, Self)> {
         let middle = self.0.start + weeks;
-        (weeks > 0 && middle < self.0.end).then(|| (Self(self.0.start..middle), Self(middle..self.0.end)))
+        (weeks > 0 && middle < self.0.end).then_some((Self(self.0.start..middle), Self(middle..self.0.end)))
     }
 }
 

@@ -142,6 +142,10 @@ fn extent<E: Env>(blocks: &[E]) -> (usize, usize) {
     (copies * blocks[0].spec().agents, copies)
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the borrowed slices move on into the two halves"
+)]
 fn split_observe<'a, E: Env>(out: ObserveOut<'a>, left: &[E]) -> (ObserveOut<'a>, ObserveOut<'a>) {
     let (rows, _) = extent(left);
     let spec = left[0].spec();

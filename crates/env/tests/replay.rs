@@ -180,7 +180,7 @@ fn posted_prices_cost_nothing_and_higher_ones_do() {
     let totals = |rung: u8| -> (f32, f32) {
         let mut env = ReplayEnv::new(flat.clone(), config(&[]), 0..6).unwrap();
         let steps = play(&mut env, 50, |_| rung);
-        let sum = |of: fn(&Shown) -> &[f32]| steps.iter().flat_map(|step| of(step)).sum();
+        let sum = |of: fn(&Shown) -> &[f32]| steps.iter().flat_map(of).sum();
         (sum(|step| &step.cost), sum(|step| &step.violation))
     };
     assert_eq!(totals(2), (0.0, 0.0));

@@ -216,7 +216,7 @@ mod tests {
     fn the_standard_error_of_singles_is_the_textbook_one() {
         // Direct: deviations -.4, -.8, 1.5, -.3 from 1; squares sum to 3.14; sd^2 = 3.14 / 3; se^2 = sd^2 / 4.
         let direct = value(Estimator::Direct);
-        assert!((direct.std_error - (3.14f64 / 12.0).sqrt()).abs() < 1e-12);
+        assert!((direct.std_error - (314.0f64 / 1200.0).sqrt()).abs() < 1e-12);
         let t_of_three = 3.182_446_305;
         assert!((direct.high - direct.value - t_of_three * direct.std_error).abs() < 1e-6);
         assert!((direct.lower_bound(0.975) - direct.low).abs() < 1e-12);
@@ -229,7 +229,7 @@ mod tests {
             let estimate = Estimate::clustered(&contributions, &[0, 1, 2, 3]).expect("an estimate");
             (estimate.skewness, estimate.lower_bound(0.95) / estimate.std_error)
         };
-        let (t, skewness) = (2.353_363, 2.772 / 3.14f64.powf(1.5)); // cubes: -.064 - .512 + 3.375 - .027
+        let (t, skewness) = (2.353_363, 2.772 / (314.0f64 / 100.0).powf(1.5)); // cubes: -.064 - .512 + 3.375 - .027
         let (right, left) = (bound(1.0), bound(-1.0));
         assert!(
             (right.0 - skewness).abs() < 1e-9 && (right.1 + t).abs() < 1e-5,

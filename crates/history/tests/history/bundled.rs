@@ -120,7 +120,7 @@ fn the_halves_share_items_and_split_users() {
     assert_eq!(one.sessions.len() + two.sessions.len(), history.sessions.len());
     assert_eq!(one.lines.len() + two.lines.len(), history.lines.len());
     assert_eq!(one.items, two.items);
-    let users = |half: &History| -> std::collections::BTreeSet<u32> {
+    let users = |half: &History| -> BTreeSet<u32> {
         half.sessions.iter().filter_map(|session| session.user).collect()
     };
     assert!(users(&one).is_disjoint(&users(&two)));
