@@ -173,7 +173,7 @@ fn edits_of_the_manifest_are_refused_by_name() {
     );
     assert_starts(
         &refusal_after(|m| m["model"]["hidden"] = vec![9, 6].into()),
-        "bundle: tensor `layer0.weight` has shape [8, 32], the manifest asks for [9, 32]",
+        "bundle: tensor `layer0.weight` has shape [8, 33], the manifest asks for [9, 33]",
     );
     assert_starts(
         &refusal_after(|m| m["model"]["hidden"] = vec![8, 6, 6].into()),
