@@ -1,9 +1,11 @@
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f64 = 1e-5;
+pub(crate) const BETA_1: f64 = 0.9;
+pub(crate) const BETA_2: f64 = 0.999;
+pub(crate) const EPSILON: f64 = 1e-5;
+/// Keeps a gradient of 0 from being divided by.
+pub(crate) const NORM_MIN: f64 = 1e-6;
 
 /// Adam (Kingma and Ba 2015, algorithm 1) on one flat parameter tensor, with state that can be saved.
 #[derive(Debug)]
@@ -60,7 +62,7 @@ impl Adam {
 /// Scales a gradient down to the given norm, on the device; returns the norm it had.
 pub(crate) fn clip_norm(gradient: &mut Tensor, norm_max: f64) -> Tensor {
     let norm = gradient.norm();
-    let scale = ((&norm + 1e-6).reciprocal() * norm_max).clamp_max(1.0);
+    let scale = ((&norm + NORM_MIN).reciprocal() * norm_max).clamp_max(1.0);
     let _ = gradient.g_mul_(&scale);
     norm
 }

@@ -45,8 +45,10 @@ pub struct TrainConfig {
     pub multiplier: MultiplierConfig,
     /// Where the gradient steps run.
     pub device: DeviceChoice,
-    /// Threads of libtorch; 0: one per processor. A second thread gains little on small networks, and where it has to
-    /// share its processor with other programs, both stall.
+    /// How the gradient steps are computed.
+    pub engine: EngineChoice,
+    /// Threads of the gradient steps; 0: one per processor. The fused engine gains by each; libtorch gains little on small
+    /// networks. A run repeats bit for bit on the same number of threads.
     pub threads: usize,
     /// Environment steps between two checkpoints; 0: only the last one.
     pub checkpoint_every: u64,
@@ -91,6 +93,19 @@ pub enum DeviceChoice {
     Cpu,
     /// The GPU, or an error.
     Cuda,
+}
+
+/// How gradient steps are computed. The results are the same to single precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineChoice {
+    /// Fused where it applies, else libtorch.
+    #[default]
+    Auto,
+    /// Plain Rust with vector instructions: a processor, layers and inputs of at most 256 numbers.
+    Fused,
+    /// libtorch: any network, processor or GPU.
+    Torch,
 }
 
 /// What the critic sees.
@@ -158,6 +173,7 @@ impl Default for TrainConfig {
             exploration: 0.03,
             multiplier: MultiplierConfig::default(),
             device: DeviceChoice::Auto,
+            engine: EngineChoice::Auto,
             threads: 1,
             checkpoint_every: 0,
             checkpoints_keep: 3,

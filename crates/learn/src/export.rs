@@ -1,16 +1,14 @@
 use crate::LearnError;
-use crate::adam::to_host;
-use crate::network::ActorCritic;
+use crate::network::Shape;
 use crate::normaliser::Frozen;
 use haggle_policy::{BundleError, Layer, Network};
 
 /// The policy half of the networks with its normaliser, in the form in which bundles carry it.
-pub(crate) fn network_of(net: &ActorCritic, eyes: &Frozen) -> Result<Network, LearnError> {
-    let mut flat = to_host(&net.flat).into_iter();
+pub(crate) fn network_of(shape: &Shape, parameters: &[f32], eyes: &Frozen) -> Result<Network, LearnError> {
+    let mut flat = parameters.iter().copied();
     let mut take = |count: usize| flat.by_ref().take(count).collect::<Vec<f32>>();
-    let shape = net.shape();
-    let widths = [&[shape.obs], &shape.hidden[..], &[shape.rungs]].concat();
-    let layers: Vec<Layer> = widths
+    let layers: Vec<Layer> = shape
+        .policy_widths()
         .windows(2)
         .map(|pair| Layer {
             inputs: pair[0],
@@ -23,7 +21,7 @@ pub(crate) fn network_of(net: &ActorCritic, eyes: &Frozen) -> Result<Network, Le
     Ok(network.map_err(BundleError::from)?)
 }
 
-/// The parameters of a policy, in the order in which [`ActorCritic`] holds them.
+/// The parameters of a policy, in the order in which [`crate::network::ActorCritic`] holds them.
 pub(crate) fn policy_parameters(network: &Network) -> Vec<f32> {
     let layers = network.layers();
     layers
@@ -35,7 +33,8 @@ pub(crate) fn policy_parameters(network: &Network) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Shape;
+    use crate::adam::to_host;
+    use crate::network::ActorCritic;
     use crate::normaliser::RowNormaliser;
     use haggle_core::{FEATURE_WIDTH, Seeds};
     use rand::RngExt;
@@ -60,7 +59,7 @@ mod tests {
         };
         let mut rows = RowNormaliser::new(FEATURE_WIDTH);
         (0..50).for_each(|_| rows.update(&observation()));
-        let frozen = network_of(&net, &rows.frozen()).expect("a network");
+        let frozen = network_of(net.shape(), &to_host(&net.flat), &rows.frozen()).expect("a network");
         assert_eq!(
             policy_parameters(&frozen)[..],
             parameters[..policy_parameters(&frozen).len()]

@@ -4,11 +4,37 @@
 use crate::TrainConfig;
 use crate::distribution::{entropy, logs};
 use crate::network::ActorCritic;
-use crate::rollout::Columns;
 use tch::{Kind, Tensor};
 
 /// Weight of the value loss beside the policy's; the networks share no weights, so it only divides the gradient norm.
 pub(crate) const VALUE_WEIGHT: f64 = 0.5;
+
+/// The columns of a [`crate::table::Table`] for a block of its rows.
+pub(crate) struct Columns {
+    pub(crate) seen: Tensor,
+    pub(crate) uniform: Tensor,
+    pub(crate) rung: Tensor,
+    pub(crate) old_log_prob: Tensor,
+    pub(crate) advantage: Tensor,
+    pub(crate) target: Tensor,
+    pub(crate) old_value: Tensor,
+}
+
+impl Columns {
+    /// Views of the table's columns; `width` is that of `obs | state`.
+    pub(crate) fn of(block: &Tensor, width: i64, rungs: i64) -> Self {
+        let one = |column: i64| block.select(1, width + rungs + column);
+        Self {
+            seen: block.narrow(1, 0, width),
+            uniform: block.narrow(1, width, rungs),
+            rung: block.narrow(1, width + rungs, 1).to_kind(Kind::Int64),
+            old_log_prob: one(1),
+            advantage: one(2),
+            target: one(3),
+            old_value: one(4),
+        }
+    }
+}
 
 /// The flat gradient of one minibatch, and means over its rows.
 pub(crate) struct Step {

@@ -1,23 +1,18 @@
-use crate::adam::{Adam, clip_norm, to_host};
 use crate::advantage::standardise;
 use crate::checkpoint::Checkpoint;
-use crate::device::set_threads;
-use crate::gradient;
+use crate::engine::{Engine, UPDATE_METRICS};
 use crate::multiplier::Multipliers;
-use crate::network::{ActorCritic, Shape};
+use crate::network::Shape;
 use crate::normaliser::{RowNormaliser, ValueNormaliser};
 use crate::progress::{Iteration, Metrics, Phases};
-use crate::rollout::{Columns, Eyes, Rollout, Spent};
-use crate::{CheckpointError, Critic, LearnError, TrainConfig, choose_device, network_of};
+use crate::rollout::{Eyes, Rollout, Spent};
+use crate::table::Table;
+use crate::{CheckpointError, Critic, LearnError, TrainConfig, network_of};
 use haggle_core::Seeds;
 use haggle_env::{Env, EnvSpec, StepEnd};
 use haggle_policy::Network;
-use rand::seq::SliceRandom;
 use std::time::Instant;
-use tch::{Device, Kind, Tensor, no_grad, no_grad_guard};
 
-/// An update ends early once the divergence passes this multiple of its target.
-const KL_SLACK: f64 = 1.5;
 /// Seconds below which a rate is not computed.
 const SECONDS_MIN: f64 = 1e-9;
 
@@ -28,11 +23,7 @@ pub struct Mappo {
     env: Box<dyn Env>,
     spec: EnvSpec,
     seeds: Seeds,
-    device: Device,
-    net: ActorCritic,
-    /// A copy of the policy beside the environment, where `net` lives on a GPU.
-    acting: Option<ActorCritic>,
-    adam: Adam,
+    engine: Engine,
     obs: RowNormaliser,
     state: RowNormaliser,
     values: ValueNormaliser,
@@ -49,9 +40,6 @@ pub(crate) struct Episode {
     reward: f64,
     steps: u64,
 }
-
-/// Means over the minibatches of an update, in one device vector.
-const UPDATE_METRICS: usize = 6;
 
 impl std::fmt::Debug for Mappo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -71,8 +59,6 @@ impl Mappo {
         config.validate()?;
         let spec = env.spec().clone();
         config.validate_for(&spec)?;
-        let device = choose_device(config.device)?;
-        set_threads(config.threads);
         let seeds = Seeds::new(config.seed);
         env.reset(&seeds.named("environment"));
         let state_width = if config.critic == Critic::Central {
@@ -87,12 +73,8 @@ impl Mappo {
             rungs: spec.rungs,
         };
         let parameters = shape.initial(&seeds.named("initial weights"));
-        let acting =
-            (device != Device::Cpu).then(|| ActorCritic::new(shape.clone(), &parameters, Device::Cpu));
         let mut learner = Self {
-            adam: Adam::new(parameters.len(), device),
-            net: ActorCritic::new(shape, &parameters, device),
-            acting,
+            engine: Engine::new(&config, shape, &parameters)?,
             obs: RowNormaliser::new(spec.obs_width),
             state: RowNormaliser::new(state_width),
             values: ValueNormaliser::new(),
@@ -105,7 +87,6 @@ impl Mappo {
             env,
             spec,
             seeds,
-            device,
         };
         learner.look_once();
         Ok(learner)
@@ -166,7 +147,7 @@ impl Mappo {
     /// Where gradient steps run, in words.
     #[must_use]
     pub fn device(&self) -> String {
-        format!("{:?}", self.device).to_lowercase()
+        self.engine.device()
     }
 
     /// The policy as it stands, for bundles and evaluation.
@@ -174,7 +155,7 @@ impl Mappo {
     /// # Errors
     /// When a weight is not finite.
     pub fn network(&self) -> Result<Network, LearnError> {
-        network_of(&self.net, &self.obs.frozen())
+        network_of(self.engine.shape(), &self.engine.parameters(), &self.obs.frozen())
     }
 
     /// Everything that is needed to go on from here.
@@ -182,8 +163,8 @@ impl Mappo {
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             config: self.config.clone(),
-            parameters: to_host(&self.net.flat),
-            adam: self.adam.save(),
+            parameters: self.engine.parameters(),
+            adam: self.engine.optimiser(),
             obs: self.obs.clone(),
             state: self.state.clone(),
             values: self.values.clone(),
@@ -204,12 +185,12 @@ impl Mappo {
         let shapes = [
             (
                 "parameters",
-                self.net.shape().parameters(),
+                self.engine.shape().parameters(),
                 checkpoint.parameters.len(),
             ),
             (
                 "optimiser state",
-                self.net.shape().parameters(),
+                self.engine.shape().parameters(),
                 checkpoint.adam.mean.len(),
             ),
             ("obs_width", self.obs.width(), checkpoint.obs.width()),
@@ -227,9 +208,7 @@ impl Mappo {
         self.env
             .load(&checkpoint.environment)
             .map_err(CheckpointError::Environment)?;
-        no_grad(|| self.net.set(&checkpoint.parameters));
-        self.refresh_acting();
-        self.adam.load(&checkpoint.adam);
+        self.engine.load(&checkpoint.parameters, &checkpoint.adam);
         self.obs = checkpoint.obs.clone();
         self.state = checkpoint.state.clone();
         self.values = checkpoint.values.clone();
@@ -276,21 +255,18 @@ impl Mappo {
     }
 
     fn collect(&mut self) -> Result<Spent, LearnError> {
-        let _guard = no_grad_guard();
         let eyes = Eyes {
             obs: self.obs.frozen(),
             state: self.state.frozen(),
         };
         let mut rng = self.seeds.named("draws").indexed(self.iteration).rng();
-        let net = self.acting.as_ref().unwrap_or(&self.net);
-        self.rollout.collect(self.env.as_mut(), net, &eyes, &mut rng)
+        let engine = &mut self.engine;
+        self.rollout.collect(self.env.as_mut(), engine, &eyes, &mut rng)
     }
 
     /// Advantages and targets of the roll-out, as the table that gradient steps run on; and what the roll-out says.
-    fn prepare(&mut self) -> Result<(Tensor, Metrics), LearnError> {
-        let _guard = no_grad_guard();
-        let rows = self.rollout.critic_rows().to_device(self.device);
-        let mut values = to_host(&self.net.values(&rows));
+    fn prepare(&mut self) -> Result<(Table, Metrics), LearnError> {
+        let mut values = self.rollout.values(&mut self.engine);
         values
             .iter_mut()
             .for_each(|value| *value = self.values.restore(*value));
@@ -309,99 +285,32 @@ impl Mappo {
         if self.config.normalise_values {
             let old = (self.values.mean(), self.values.std());
             self.values.update(&returns);
-            self.net
+            self.engine
                 .rescale_values(old, (self.values.mean(), self.values.std()));
         }
         scalars.insert("rollout/return_mean".into(), mean(&returns));
         standardise(&mut scaled);
         let old = &values[..self.rollout.len()];
         let table = self.rollout.table(&scaled, &returns, old, &self.values);
-        Ok((table.to_device(self.device), scalars))
+        Ok((table, scalars))
     }
 
-    /// Epochs of minibatches. The device is waited for once at the end, and once per epoch if a divergence is watched.
-    fn update(&mut self, table: &Tensor, done: f64) -> Result<Metrics, LearnError> {
-        let mut rng = self.seeds.named("shuffles").indexed(self.iteration).rng();
-        let rows = self.rollout.len();
-        let batches = rows.div_ceil(self.config.minibatch_rows).max(1);
+    /// Epochs of minibatches.
+    fn update(&mut self, table: &Table, done: f64) -> Result<Metrics, LearnError> {
+        let mut shuffles = self.seeds.named("shuffles").indexed(self.iteration).rng();
         let rates = (self.config.learning_rate.at(done), self.config.entropy.at(done));
-        let mut order: Vec<i64> = (0..rows as i64).collect();
-        let mut sums = Tensor::zeros([UPDATE_METRICS as i64], (Kind::Float, self.device));
-        let mut epochs = 0;
-        let mut before = 0.0;
-        for epoch in 0..self.config.epochs {
-            order.shuffle(&mut rng);
-            let shuffled = table.index_select(0, &Tensor::from_slice(&order).to_device(self.device));
-            for batch in 0..batches {
-                let (from, to) = (batch * rows / batches, (batch + 1) * rows / batches);
-                let block = shuffled.narrow(0, from as i64, (to - from) as i64);
-                let metrics = self.gradient_step(&block, rates);
-                let _ = sums.g_add_(&metrics);
-            }
-            epochs = epoch + 1;
-            if self.config.target_kl > 0.0 && epochs < self.config.epochs {
-                let total = f64::from(to_host(&sums)[3]);
-                if (total - before) / batches as f64 > KL_SLACK * self.config.target_kl {
-                    break;
-                }
-                before = total;
-            }
-        }
-        self.refresh_acting();
-        let means: Vec<f64> = to_host(&sums)
-            .iter()
-            .map(|sum| f64::from(*sum) / (epochs * batches) as f64)
-            .collect();
-        if means.iter().any(|mean| !mean.is_finite()) {
+        let updated = self.engine.update(table, &self.config, rates, &mut shuffles);
+        if updated.means.iter().any(|mean| !mean.is_finite()) {
             return Err(self.diverged("a loss or gradient"));
         }
-        let names = [
-            "policy_gradient_loss",
-            "value_loss",
-            "entropy_loss",
-            "approx_kl",
-            "clip_fraction",
-            "grad_norm",
-        ];
-        let mut metrics: Metrics = names
-            .iter()
-            .zip(means)
+        let named = UPDATE_METRICS.iter().zip(updated.means);
+        let mut metrics: Metrics = named
             .map(|(name, mean)| (format!("train/{name}"), mean))
             .collect();
         metrics.insert("train/learning_rate".into(), rates.0);
         metrics.insert("train/entropy_weight".into(), rates.1);
-        metrics.insert("train/epochs".into(), epochs as f64);
+        metrics.insert("train/epochs".into(), updated.epochs as f64);
         Ok(metrics)
-    }
-
-    fn gradient_step(&mut self, block: &Tensor, (learning_rate, entropy_weight): (f64, f64)) -> Tensor {
-        let _guard = no_grad_guard();
-        let columns = Columns::of(block, self.rollout.width() as i64, self.spec.rungs as i64);
-        let step = gradient::step(
-            &self.net,
-            &columns,
-            self.spec.obs_width as i64,
-            &self.config,
-            entropy_weight,
-        );
-        let mut gradient = step.gradient;
-        let norm = clip_norm(&mut gradient, self.config.grad_norm_max);
-        self.adam.step(&mut self.net.flat, &gradient, learning_rate);
-        let parts = [
-            step.surrogate,
-            step.value_loss,
-            -step.entropy,
-            step.divergence,
-            step.clipped,
-            norm,
-        ];
-        Tensor::stack(&parts, 0)
-    }
-
-    fn refresh_acting(&mut self) {
-        if let Some(acting) = &mut self.acting {
-            no_grad(|| acting.flat.copy_(&self.net.flat));
-        }
     }
 
     /// Normalisers and multipliers learn from the roll-out only after it was used.

@@ -26,11 +26,11 @@ pub(crate) struct ActorCritic {
 }
 
 impl Shape {
-    fn policy_widths(&self) -> Vec<usize> {
+    pub(crate) fn policy_widths(&self) -> Vec<usize> {
         self.widths(self.obs, self.rungs)
     }
 
-    fn critic_widths(&self) -> Vec<usize> {
+    pub(crate) fn critic_widths(&self) -> Vec<usize> {
         self.widths(self.critic, 1)
     }
 

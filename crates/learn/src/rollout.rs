@@ -2,13 +2,13 @@ use crate::LearnError;
 use crate::advantage::{Track, advantages};
 use crate::distribution::{draw, push_uniform};
 use crate::multiplier::Multipliers;
-use crate::network::ActorCritic;
+use crate::engine::Engine;
 use crate::normaliser::{Frozen, ValueNormaliser};
-use haggle_core::Mask;
+use crate::table::Table;
+use haggle_core::{LADDER_RUNGS_MAX, Mask};
 use haggle_env::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 use rand::{Rng, RngExt};
 use std::time::{Duration, Instant};
-use tch::{Kind, Tensor};
 
 const ABSENT: u32 = u32::MAX;
 
@@ -40,6 +40,8 @@ pub(crate) struct Rollout {
     /// Observations that only serve as bootstraps: `obs | state`, and the packed row that each one follows.
     tail: Vec<f32>,
     tail_of: Vec<u32>,
+    /// The policy's scores of one step.
+    scores: Vec<f32>,
 }
 
 /// What the environment reads and writes in one step.
@@ -91,6 +93,7 @@ impl Rollout {
             end: vec![StepEnd::Go; horizon * spec.copies],
             tail: Vec::new(),
             tail_of: Vec::new(),
+            scores: Vec::new(),
             spec: spec.clone(),
             horizon,
             state_width,
@@ -135,7 +138,7 @@ impl Rollout {
     pub(crate) fn collect(
         &mut self,
         env: &mut dyn Env,
-        net: &ActorCritic,
+        engine: &mut Engine,
         eyes: &Eyes,
         rng: &mut impl Rng,
     ) -> Result<Spent, LearnError> {
@@ -147,7 +150,7 @@ impl Rollout {
             self.step.observe(env);
             let observed = Instant::now();
             self.pack(t, eyes)?;
-            self.act(from, net, rng);
+            self.act(from, engine, rng);
             let acted = Instant::now();
             self.step
                 .play(env, &mut self.end[t * self.spec.copies..][..self.spec.copies]);
@@ -200,16 +203,13 @@ impl Rollout {
         idle.map_or(Ok(()), |copy| Err(LearnError::NobodyActs { copy, step: t }))
     }
 
-    fn act(&mut self, from: usize, net: &ActorCritic, rng: &mut impl Rng) {
+    fn act(&mut self, from: usize, engine: &mut Engine, rng: &mut impl Rng) {
         let (width, rungs) = (self.width(), self.spec.rungs);
         let rows = self.len() - from;
-        let seen = Tensor::from_slice(&self.seen[from * width..]).view([rows as i64, width as i64]);
-        let logits = net.logits(&seen.narrow(1, 0, self.spec.obs_width as i64));
-        let mut scores = vec![0.0f32; rows * rungs];
-        let count = scores.len();
-        logits.copy_data(&mut scores, count);
-        let mut scratch = vec![0.0; rungs];
-        let mut next = scores.chunks_exact(rungs);
+        self.scores.resize(rows * rungs, 0.0);
+        engine.logits(&self.seen[from * width..], width, &mut self.scores);
+        let mut scratch = [0.0; LADDER_RUNGS_MAX];
+        let mut next = self.scores.chunks_exact(rungs);
         for row in 0..self.spec.rows() {
             let mask = Mask(self.step.mask[row]);
             self.step.rungs[row] = 0;
@@ -278,14 +278,18 @@ impl Rollout {
         }
     }
 
-    /// The critic's inputs: all active rows, then all bootstraps.
-    pub(crate) fn critic_rows(&self) -> Tensor {
-        let rows = (self.len() + self.tail_of.len()) as i64;
-        let both = [Tensor::from_slice(&self.seen), Tensor::from_slice(&self.tail)];
-        Tensor::cat(&both, 0).view([rows, self.width() as i64])
+    /// The critic's values, in its units: of all active rows, then of all bootstraps.
+    pub(crate) fn values(&self, engine: &mut Engine) -> Vec<f32> {
+        let mut values = vec![0.0; self.len() + self.tail_of.len()];
+        let (active, tail) = values.split_at_mut(self.len());
+        engine.values(&self.seen, active);
+        if !tail.is_empty() {
+            engine.values(&self.tail, tail);
+        }
+        values
     }
 
-    /// Advantages of the active rows in money, from `values` in money as [`Rollout::critic_rows`] orders them. An agent
+    /// Advantages of the active rows in money, from `values` in money as [`Rollout::values`] orders them. An agent
     /// that is absent at the next step of a running episode earns nothing more: its track ends there.
     pub(crate) fn advantages(
         &self,
@@ -324,26 +328,25 @@ impl Rollout {
         out
     }
 
-    /// The active rows as one table for gradient steps, one row each:
-    /// `obs | state | uniform over allowed rungs | rung | old log prob | advantage | target | old value`.
+    /// The active rows as one table for gradient steps.
     pub(crate) fn table(
         &self,
         scaled: &[f32],
         returns: &[f32],
         old: &[f32],
         units: &ValueNormaliser,
-    ) -> Tensor {
+    ) -> Table {
         let (width, rungs) = (self.width(), self.spec.rungs);
-        let columns = width + rungs + 5;
-        let mut table = Vec::with_capacity(self.len() * columns);
+        let mut table = Table::new(width, rungs, self.len());
         for n in 0..self.len() {
-            table.extend_from_slice(&self.seen[n * width..][..width]);
-            push_uniform(Mask(self.mask[n]), rungs, &mut table);
+            let numbers = &mut table.numbers;
+            numbers.extend_from_slice(&self.seen[n * width..][..width]);
+            push_uniform(Mask(self.mask[n]), rungs, numbers);
             let target = units.normalise(returns[n]);
             let held = units.normalise(old[n]);
-            table.extend([f32::from(self.rung[n]), self.log_prob[n], scaled[n], target, held]);
+            numbers.extend([f32::from(self.rung[n]), self.log_prob[n], scaled[n], target, held]);
         }
-        Tensor::from_slice(&table).view([self.len() as i64, columns as i64])
+        table
     }
 }
 
@@ -446,33 +449,6 @@ impl OwnedTrack {
         advantages(&track, gamma, lambda, &mut self.out);
         for (slot, advantage) in self.slots.iter().zip(&self.out) {
             out[*slot] = *advantage;
-        }
-    }
-}
-
-/// The columns of [`Rollout::table`] for a block of its rows.
-pub(crate) struct Columns {
-    pub(crate) seen: Tensor,
-    pub(crate) uniform: Tensor,
-    pub(crate) rung: Tensor,
-    pub(crate) old_log_prob: Tensor,
-    pub(crate) advantage: Tensor,
-    pub(crate) target: Tensor,
-    pub(crate) old_value: Tensor,
-}
-
-impl Columns {
-    /// Views of the table's columns; `width` is that of `obs | state`.
-    pub(crate) fn of(block: &Tensor, width: i64, rungs: i64) -> Self {
-        let one = |column: i64| block.select(1, width + rungs + column);
-        Self {
-            seen: block.narrow(1, 0, width),
-            uniform: block.narrow(1, width, rungs),
-            rung: block.narrow(1, width + rungs, 1).to_kind(Kind::Int64),
-            old_log_prob: one(1),
-            advantage: one(2),
-            target: one(3),
-            old_value: one(4),
         }
     }
 }

@@ -166,7 +166,7 @@ pub fn tune(
     terms.provenance.data = data;
     terms.provenance.seed = config.seed;
     terms.provenance.program = concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned();
-    let candidate = network_of(&tuner.net, &eyes_of(network))?;
+    let candidate = network_of(tuner.net.shape(), &to_host(&tuner.net.flat), &eyes_of(network))?;
     Ok((Bundle::mlp(terms, &candidate)?, report))
 }
 

@@ -1,0 +1,260 @@
+//! Where the learner's mathematics run: on libtorch (any network, processor or GPU), or fused on the processor for small
+//! networks. Both hold the same parameters in the same order and make the same steps to single precision.
+
+use crate::TrainConfig;
+use crate::adam::AdamState;
+use crate::config::EngineChoice;
+use crate::error::LearnError;
+use crate::fused::Fused;
+use crate::network::Shape;
+use crate::table::Table;
+use crate::torch::Torch;
+use crate::{ConfigError, choose_device};
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+/// Means over the minibatches of an update, by their tags in `metrics.jsonl`.
+pub(crate) const UPDATE_METRICS: [&str; 6] = [
+    "policy_gradient_loss",
+    "value_loss",
+    "entropy_loss",
+    "approx_kl",
+    "clip_fraction",
+    "grad_norm",
+];
+
+/// What an update did.
+#[derive(Clone, Debug)]
+pub(crate) struct Updated {
+    /// In the order of [`UPDATE_METRICS`].
+    pub(crate) means: [f64; UPDATE_METRICS.len()],
+    /// Passes made before the divergence ended them.
+    pub(crate) epochs: usize,
+}
+
+/// Networks and optimiser, wherever they live.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    Torch(Box<Torch>),
+    Fused(Box<Fused>),
+}
+
+impl Engine {
+    /// # Errors
+    /// When the configured device or engine cannot be had.
+    pub(crate) fn new(config: &TrainConfig, shape: Shape, parameters: &[f32]) -> Result<Self, LearnError> {
+        let device = choose_device(config.device)?;
+        let applies = !device.is_cuda() && Fused::applies(&shape);
+        let fused = match config.engine {
+            EngineChoice::Auto => applies,
+            EngineChoice::Torch => false,
+            EngineChoice::Fused if applies => true,
+            EngineChoice::Fused => {
+                return Err(ConfigError::Disagree {
+                    first: "engine = \"fused\"".to_owned(),
+                    second: format!("hidden = {:?} on {device:?}", config.hidden),
+                    why: "the fused path runs on a processor with vector instructions, with layers and inputs of at \
+                          most 256 numbers",
+                }
+                .into());
+            }
+        };
+        Ok(if fused {
+            Self::Fused(Box::new(Fused::new(shape, parameters, config.threads)))
+        } else {
+            Self::Torch(Box::new(Torch::new(shape, parameters, device, config.threads)))
+        })
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        match self {
+            Self::Torch(torch) => torch.shape(),
+            Self::Fused(fused) => fused.shape(),
+        }
+    }
+
+    /// In words.
+    pub(crate) fn device(&self) -> String {
+        match self {
+            Self::Torch(torch) => torch.device(),
+            Self::Fused(_) => "cpu, fused".to_owned(),
+        }
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<f32> {
+        match self {
+            Self::Torch(torch) => torch.parameters(),
+            Self::Fused(fused) => fused.parameters(),
+        }
+    }
+
+    pub(crate) fn optimiser(&self) -> AdamState {
+        match self {
+            Self::Torch(torch) => torch.optimiser(),
+            Self::Fused(fused) => fused.optimiser(),
+        }
+    }
+
+    pub(crate) fn load(&mut self, parameters: &[f32], state: &AdamState) {
+        match self {
+            Self::Torch(torch) => torch.load(parameters, state),
+            Self::Fused(fused) => fused.load(parameters, state),
+        }
+    }
+
+    /// Scores of rows whose first numbers are observations; a row is `width` numbers long. `out`: rows x rungs.
+    pub(crate) fn logits(&mut self, seen: &[f32], width: usize, out: &mut [f32]) {
+        match self {
+            Self::Torch(torch) => torch.logits(seen, width, out),
+            Self::Fused(fused) => fused.logits(seen, width, out),
+        }
+    }
+
+    /// Values of rows, in the critic's units.
+    pub(crate) fn values(&mut self, seen: &[f32], out: &mut [f32]) {
+        match self {
+            Self::Torch(torch) => torch.values(seen, out),
+            Self::Fused(fused) => fused.values(seen, out),
+        }
+    }
+
+    /// As [`crate::network::ActorCritic::rescale_values`].
+    pub(crate) fn rescale_values(&mut self, old: (f64, f64), new: (f64, f64)) {
+        match self {
+            Self::Torch(torch) => torch.rescale_values(old, new),
+            Self::Fused(fused) => fused.rescale_values(old, new),
+        }
+    }
+
+    /// Epochs of minibatches over a roll-out. `rates`: learning rate and weight of the entropy.
+    pub(crate) fn update(
+        &mut self,
+        table: &Table,
+        config: &TrainConfig,
+        rates: (f64, f64),
+        shuffles: &mut impl Rng,
+    ) -> Updated {
+        let batches = table.rows().div_ceil(config.minibatch_rows).max(1);
+        let mut order: Vec<u32> = (0..table.rows() as u32).collect();
+        let mut shuffled = || {
+            order.shuffle(shuffles);
+            order.clone()
+        };
+        let orders: Vec<Vec<u32>> = (0..config.epochs).map(|_| shuffled()).collect();
+        match self {
+            Self::Torch(torch) => torch.update(table, &orders, batches, config, rates),
+            Self::Fused(fused) => fused.update(table, &orders, batches, config, rates),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::push_uniform;
+    use haggle_core::{Mask, Seeds};
+    use rand::RngExt;
+
+    fn shape() -> Shape {
+        Shape {
+            obs: 7,
+            critic: 11,
+            hidden: vec![40, 64],
+            rungs: 20,
+        }
+    }
+
+    fn engine(choice: EngineChoice, threads: usize) -> Engine {
+        let config = TrainConfig {
+            engine: choice,
+            device: crate::DeviceChoice::Cpu,
+            threads,
+            ..TrainConfig::default()
+        };
+        let mut parameters = shape().initial(&Seeds::new(5));
+        parameters.iter_mut().for_each(|x| *x *= 3.0);
+        Engine::new(&config, shape(), &parameters).expect("an engine")
+    }
+
+    /// Rows whose ratios, advantages, masks and values lie on all sides of every clip.
+    fn table(rows: usize) -> Table {
+        let mut rng = Seeds::new(6).rng();
+        let mut table = Table::new(11, 20, rows);
+        for row in 0..rows {
+            let mut number = || 4.0 * rng.random::<f32>() - 2.0;
+            table.numbers.extend((0..11).map(|_| number()));
+            push_uniform(Mask(0xF_0F37 | (1 << (row % 20))), 20, &mut table.numbers);
+            let rung = [0.0, 5.0, 19.0][row % 3];
+            table.numbers.extend([rung, number() * 0.4 - 2.8, number(), number(), number()]);
+        }
+        table
+    }
+
+    fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
+        assert_eq!(a.len(), b.len());
+        for (n, (a, b)) in a.iter().zip(b).enumerate() {
+            assert!((a - b).abs() < tolerance * (1.0 + a.abs()), "number {n}: {a} and {b}");
+        }
+    }
+
+    #[test]
+    fn both_engines_score_alike() {
+        let table = table(131);
+        let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row)[..11].to_vec()).collect();
+        let both = [EngineChoice::Torch, EngineChoice::Fused].map(|choice| {
+            let (mut logits, mut values) = (vec![0.0; 131 * 20], vec![0.0; 131]);
+            let mut engine = engine(choice, 1);
+            engine.logits(&seen, 11, &mut logits);
+            engine.rescale_values((2.0, 3.0), (-1.0, 0.5));
+            engine.values(&seen, &mut values);
+            (logits, values)
+        });
+        assert_close(&both[0].0, &both[1].0, 1e-5);
+        assert_close(&both[0].1, &both[1].1, 1e-5);
+    }
+
+    #[test]
+    fn both_engines_make_the_same_steps() {
+        for (exploration, value_clip, huber, threads) in [(0.0, 0.2, 10.0, 1), (0.1, 0.0, 0.5, 3)] {
+            let config = TrainConfig {
+                exploration,
+                value_clip,
+                huber,
+                minibatch_rows: 300,
+                epochs: 2,
+                target_kl: 0.0,
+                ..TrainConfig::default()
+            };
+            let table = table(900);
+            let both = [EngineChoice::Torch, EngineChoice::Fused].map(|choice| {
+                let mut engine = engine(choice, threads);
+                let updated = engine.update(&table, &config, (1e-3, 0.01), &mut Seeds::new(9).rng());
+                let saved = engine.optimiser();
+                (engine.parameters(), saved, updated.means.map(|mean| mean as f32))
+            });
+            assert_close(&both[0].0, &both[1].0, 1e-5);
+            assert_close(&both[0].1.mean, &both[1].1.mean, 1e-5);
+            assert_close(&both[0].2, &both[1].2, 1e-5);
+        }
+    }
+
+    #[test]
+    fn one_engine_goes_on_where_the_other_stopped() {
+        let config = TrainConfig {
+            minibatch_rows: 300,
+            epochs: 1,
+            ..TrainConfig::default()
+        };
+        let table = table(600);
+        let step = |engine: &mut Engine| {
+            engine.update(&table, &config, (1e-3, 0.01), &mut Seeds::new(9).rng());
+        };
+        let mut torch = engine(EngineChoice::Torch, 1);
+        step(&mut torch);
+        let mut fused = engine(EngineChoice::Fused, 2);
+        fused.load(&torch.parameters(), &torch.optimiser());
+        step(&mut torch);
+        step(&mut fused);
+        assert_close(&torch.parameters(), &fused.parameters(), 1e-5);
+    }
+}
