@@ -28,6 +28,8 @@ pub enum Command {
     Train(Train),
     /// Value a trained policy on weeks it has not seen, beside the logged and the best fixed prices.
     Evaluate(Evaluate),
+    /// Solve a market of envs/ exactly: the optimum, the best fixed price, reference policies, the first optimal action.
+    Oracle(Oracle),
     /// Make a candidate bundle from a bundle and the segments that a daemon exported.
     Tune(Tune),
     /// Judge a candidate against the incumbent on logged evidence; exit code 6 when refused.
@@ -110,6 +112,16 @@ pub struct Train {
 pub struct Evaluate {
     /// A run folder, e.g. runs/latest.
     pub run: PathBuf,
+}
+
+/// Arguments of `haggle oracle`.
+#[derive(Debug, Args)]
+pub struct Oracle {
+    /// The market: a file, e.g. envs/a2.toml.
+    pub market: PathBuf,
+    /// Override one value, e.g. --set stock=25. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
 }
 
 /// Arguments of `haggle tune`.

@@ -44,7 +44,7 @@ fn parse<T: DeserializeOwned>(text: &str, name: &str, sets: &[String]) -> anyhow
 /// One sentence: file, line, field, what is wrong and what would be right.
 fn located(name: &str, text: &str, span: Option<std::ops::Range<usize>>, message: &str) -> anyhow::Error {
     let message = message.trim().replace('\n', ", ");
-    let Some(span) = span else {
+    let Some(span) = span.or_else(|| field_span(text, &message)) else {
         return anyhow!("{name}: {message}");
     };
     let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
@@ -64,6 +64,20 @@ fn located(name: &str, text: &str, span: Option<std::ops::Range<usize>>, message
         Some(known) => anyhow!("{name}:{line}: {message}; did you mean `{known}`?"),
         None => anyhow!("{name}:{line}: {place}{message}"),
     }
+}
+
+/// Where a field stands that an error names but does not place (serde forgets places where a tag chooses the type).
+fn field_span(text: &str, message: &str) -> Option<std::ops::Range<usize>> {
+    let named = message.split('`').nth(1)?;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let key = line.split(['=', '.']).next().unwrap_or_default().trim();
+        if key == named {
+            return Some(at..at + line.trim_end().len());
+        }
+        at += line.len();
+    }
+    None
 }
 
 /// The known name nearest to the unknown one in serde's "unknown field `x`, expected one of `y`, `z`".

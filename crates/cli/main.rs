@@ -10,6 +10,7 @@ mod failure;
 mod fit;
 mod gate;
 mod import;
+mod oracle;
 mod output;
 mod plan;
 mod runs;
@@ -47,6 +48,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Fit(args) => fit::run(args, output),
         Command::Train(args) => train::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
+        Command::Oracle(args) => oracle::run(args, output),
         Command::Tune(args) => tune::run(args, output),
         Command::Gate(args) => gate::run(args, output),
         Command::Segments(args) => import::segments(args, output),

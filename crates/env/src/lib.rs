@@ -5,6 +5,7 @@ mod best_fixed;
 mod environment;
 mod episode;
 mod loyalties;
+pub mod market;
 mod past;
 mod probe;
 mod probe_env;

@@ -185,7 +185,9 @@ mod tests {
             table.numbers.extend((0..11).map(|_| number()));
             push_uniform(Mask(0xF_0F37 | (1 << (row % 20))), 20, &mut table.numbers);
             let rung = [0.0, 5.0, 19.0][row % 3];
-            table.numbers.extend([rung, number() * 0.4 - 2.8, number(), number(), number()]);
+            table
+                .numbers
+                .extend([rung, number() * 0.4 - 2.8, number(), number(), number()]);
         }
         table
     }
@@ -193,7 +195,10 @@ mod tests {
     fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
         assert_eq!(a.len(), b.len());
         for (n, (a, b)) in a.iter().zip(b).enumerate() {
-            assert!((a - b).abs() < tolerance * (1.0 + a.abs()), "number {n}: {a} and {b}");
+            assert!(
+                (a - b).abs() < tolerance * (1.0 + a.abs()),
+                "number {n}: {a} and {b}"
+            );
         }
     }
 

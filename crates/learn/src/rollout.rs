@@ -1,8 +1,8 @@
 use crate::LearnError;
 use crate::advantage::{Track, advantages};
 use crate::distribution::{draw, push_uniform};
-use crate::multiplier::Multipliers;
 use crate::engine::Engine;
+use crate::multiplier::Multipliers;
 use crate::normaliser::{Frozen, ValueNormaliser};
 use crate::table::Table;
 use haggle_core::{LADDER_RUNGS_MAX, Mask};

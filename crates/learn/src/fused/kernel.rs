@@ -38,7 +38,7 @@ impl<'a> Left<'a> {
     }
 
     #[inline(always)]
-    fn from_row(self, row: usize) -> Self {
+    fn skip_rows(self, row: usize) -> Self {
         Self {
             numbers: &self.numbers[row * self.rows..],
             ..self
@@ -66,24 +66,26 @@ pub(crate) fn multiply<S: Simd>(
     start: Start<'_>,
     result: &mut [f32],
 ) {
-    debug_assert!(width.is_multiple_of(LANES) && right.len() >= depth * width && result.len() >= rows * width);
+    debug_assert!(
+        width.is_multiple_of(LANES) && right.len() >= depth * width && result.len() >= rows * width
+    );
     let vectors = width / S::F32_LANES;
     let (right, _) = S::as_simd_f32s(right);
     let (result, _) = S::as_mut_simd_f32s(result);
     let mut row = 0;
     while row + TILE_ROWS <= rows {
         let out = &mut result[row * vectors..];
-        band::<S, TILE_ROWS>(simd, (depth, vectors), left.from_row(row), right, start, out);
+        band::<S, TILE_ROWS>(simd, (depth, vectors), left.skip_rows(row), right, start, out);
         row += TILE_ROWS;
     }
     while row + 2 <= rows {
         let out = &mut result[row * vectors..];
-        band::<S, 2>(simd, (depth, vectors), left.from_row(row), right, start, out);
+        band::<S, 2>(simd, (depth, vectors), left.skip_rows(row), right, start, out);
         row += 2;
     }
     if row < rows {
         let out = &mut result[row * vectors..];
-        band::<S, 1>(simd, (depth, vectors), left.from_row(row), right, start, out);
+        band::<S, 1>(simd, (depth, vectors), left.skip_rows(row), right, start, out);
     }
 }
 

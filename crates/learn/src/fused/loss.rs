@@ -72,7 +72,14 @@ impl Facts {
 
     /// Slopes of `policy loss - entropy_weight x entropy` in the scores (`rows x width`).
     #[inline(always)]
-    pub(crate) fn policy(&mut self, terms: &Terms, (rows, width): (usize, usize), scores: &[f32], slopes: &mut [f32], sums: &mut Sums) {
+    pub(crate) fn policy(
+        &mut self,
+        terms: &Terms,
+        (rows, width): (usize, usize),
+        scores: &[f32],
+        slopes: &mut [f32],
+        sums: &mut Sums,
+    ) {
         self.scores_to_columns((rows, width), scores);
         self.distribution(terms.floor);
         let (log_prob, p) = self.drawn(terms.floor);
@@ -84,10 +91,18 @@ impl Facts {
             let ratio = exp(log_ratio);
             let free = ratio * self.advantage[r];
             let held = ratio.clamp(low, high) * self.advantage[r];
-            drawn[r] = if free <= held { -free / (terms.count * p[r]) } else { 0.0 };
+            drawn[r] = if free <= held {
+                -free / (terms.count * p[r])
+            } else {
+                0.0
+            };
             surrogate[r] = -free.min(held);
             divergence[r] = ratio - 1.0 - log_ratio;
-            clipped[r] = if (ratio - 1.0).abs() > terms.clip_ratio { 1.0 } else { 0.0 };
+            clipped[r] = if (ratio - 1.0).abs() > terms.clip_ratio {
+                1.0
+            } else {
+                0.0
+            };
         }
         let entropy = self.slopes(terms, &drawn);
         for (rung, column) in self.soft.iter().enumerate() {
@@ -124,7 +139,11 @@ impl Facts {
         let mut total = [0.0; BLOCK];
         for (soft, uniform) in self.soft.iter_mut().zip(&self.uniform) {
             for r in 0..BLOCK {
-                soft[r] = if uniform[r] > 0.0 { exp(soft[r] - largest[r]) } else { 0.0 };
+                soft[r] = if uniform[r] > 0.0 {
+                    exp(soft[r] - largest[r])
+                } else {
+                    0.0
+                };
                 total[r] += soft[r];
             }
         }
@@ -133,7 +152,11 @@ impl Facts {
             for r in 0..BLOCK {
                 soft[r] *= scale[r];
                 let p = soft[r] * (1.0 - floor) + uniform[r] * floor;
-                log[r] = if p >= f32::MIN_POSITIVE { ln(p.max(f32::MIN_POSITIVE)) } else { 0.0 };
+                log[r] = if p >= f32::MIN_POSITIVE {
+                    ln(p.max(f32::MIN_POSITIVE))
+                } else {
+                    0.0
+                };
             }
         }
     }
@@ -142,7 +165,13 @@ impl Facts {
     #[inline(always)]
     fn drawn(&self, floor: f32) -> (Column, Column) {
         let (mut log_prob, mut p) = ([0.0; BLOCK], [1.0; BLOCK]);
-        for (rung, ((soft, uniform), log)) in self.soft.iter().zip(&self.uniform).zip(&self.log_probs).enumerate() {
+        for (rung, ((soft, uniform), log)) in self
+            .soft
+            .iter()
+            .zip(&self.uniform)
+            .zip(&self.log_probs)
+            .enumerate()
+        {
             let rung = rung as f32;
             for r in 0..BLOCK {
                 let here = self.rung[r] == rung;
@@ -161,7 +190,13 @@ impl Facts {
         let (mut entropy, mut total) = ([0.0; BLOCK], [0.0; BLOCK]);
         let weight = terms.entropy_weight / terms.count;
         let free = 1.0 - terms.floor;
-        for (rung, ((soft, uniform), log)) in self.soft.iter().zip(&self.uniform).zip(&mut self.log_probs).enumerate() {
+        for (rung, ((soft, uniform), log)) in self
+            .soft
+            .iter()
+            .zip(&self.uniform)
+            .zip(&mut self.log_probs)
+            .enumerate()
+        {
             let rung = rung as f32;
             for r in 0..BLOCK {
                 let p = soft[r] * free + uniform[r] * terms.floor;
@@ -181,7 +216,14 @@ impl Facts {
 
     /// Slopes of `VALUE_WEIGHT x value loss` in the values (`rows x width`, first column).
     #[inline(always)]
-    pub(crate) fn value(&self, terms: &Terms, (rows, width): (usize, usize), values: &[f32], slopes: &mut [f32], sums: &mut Sums) {
+    pub(crate) fn value(
+        &self,
+        terms: &Terms,
+        (rows, width): (usize, usize),
+        values: &[f32],
+        slopes: &mut [f32],
+        sums: &mut Sums,
+    ) {
         let weight = VALUE_WEIGHT as f32 / terms.count;
         let mut loss = 0.0;
         for row in 0..rows {

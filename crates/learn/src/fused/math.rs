@@ -54,7 +54,7 @@ pub(crate) fn ln(x: f32) -> f32 {
     let series = mantissa.mul_add(series, -1.666_805_7e-1);
     let series = mantissa.mul_add(series, 2.000_071_5e-1);
     let series = mantissa.mul_add(series, -2.499_999_4e-1);
-    let series = mantissa.mul_add(series, 3.333_333_1e-1);
+    let series = mantissa.mul_add(series, 3.333_333e-1);
     let tail = square.mul_add(mantissa * series, -0.5 * square);
     (exponent as f32).mul_add(std::f32::consts::LN_2, mantissa + tail)
 }
@@ -73,9 +73,13 @@ mod tests {
     fn they_are_the_functions_they_are_called() {
         let tanh = worst(-12.0, 12.0, |x| (f64::from(tanh(x)) - f64::from(x).tanh()).abs());
         assert!(tanh < 4e-7, "{tanh}");
-        let exp = worst(-86.9, 87.0, |x| (f64::from(exp(x)) / f64::from(x).exp() - 1.0).abs());
+        let exp = worst(-86.9, 87.0, |x| {
+            (f64::from(exp(x)) / f64::from(x).exp() - 1.0).abs()
+        });
         assert!(exp < 4e-6, "{exp}"); // the argument's own rounding grows with it
-        let near = worst(-1.0, 1.0, |x| (f64::from(super::exp(x)) / f64::from(x).exp() - 1.0).abs());
+        let near = worst(-1.0, 1.0, |x| {
+            (f64::from(super::exp(x)) / f64::from(x).exp() - 1.0).abs()
+        });
         assert!(near < 3e-7, "{near}");
         let ln = worst(-86.0, 0.5, |x| {
             let x = f64::from(x).exp() as f32;

@@ -1,6 +1,9 @@
 //! The learner's mathematics for small networks on a processor, without libtorch: forward pass, losses, backward pass and
 //! optimiser in one walk over blocks of rows that stay in cache. Same parameters, same checkpoints, same bundles as
 //! the libtorch path, which is the reference in the tests.
+//!
+//! Everything below a `dispatch` must be inlined into it to be compiled for its vectors: functions say so, and loops are
+//! `for` loops, because what an iterator's `for_each` calls is compiled for the lowest common processor.
 
 mod aligned;
 mod barrier;
@@ -11,18 +14,18 @@ mod net;
 mod optimiser;
 mod worker;
 
+use crate::TrainConfig;
 use crate::adam::AdamState;
 use crate::engine::Updated;
 use crate::network::Shape;
 use crate::table::Table;
-use crate::TrainConfig;
 use loss::Terms;
 use net::{Activations, BLOCK, Layout};
 use optimiser::Optimiser;
 use pulp::{Arch, Simd, WithSimd};
 use std::thread;
-use worker::{Exchange, Job, Worker};
 pub(crate) use worker::KL_SLACK;
+use worker::{Exchange, Job, Worker};
 
 /// Wider networks leave the cache that this path lives on.
 const UNITS_MAX: usize = 256;
@@ -140,7 +143,10 @@ impl Fused {
             target_kl: config.target_kl,
             exchange: Exchange::new(threads, self.layout.parameters),
         };
-        let work = |number| self.arch.dispatch(Worker::new(&job, number, self.optimiser.clone()));
+        let work = |number| {
+            self.arch
+                .dispatch(Worker::new(&job, number, self.optimiser.clone()))
+        };
         let outcome = thread::scope(|scope| {
             for number in 1..threads {
                 let work = &work;

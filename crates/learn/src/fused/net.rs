@@ -1,9 +1,9 @@
 //! A multi-layer perceptron in the form that the kernel reads: weights transposed (`inputs x width`), each width padded
 //! with zeros to whole vectors. Padding never moves: what it is multiplied with is 0, and so is its gradient.
 
+use super::aligned::Aligned;
 use super::kernel::{LANES, Left, Start, multiply};
 use super::math::tanh;
-use super::aligned::Aligned;
 use pulp::Simd;
 
 /// Rows that go through all layers together while their activations stay in cache.
@@ -170,9 +170,18 @@ impl Net {
             let weight = &padded[layer.weight..layer.bias];
             let bias = &padded[layer.bias..][..layer.width];
             let out = &mut here[0][..rows * layer.width];
-            multiply(simd, (rows, layer.inputs, layer.width), left, weight, Start::Row(bias), out);
+            multiply(
+                simd,
+                (rows, layer.inputs, layer.width),
+                left,
+                weight,
+                Start::Row(bias),
+                out,
+            );
             if n + 1 < self.layers.len() {
-                out.iter_mut().for_each(|x| *x = tanh(*x));
+                for x in out {
+                    *x = tanh(*x);
+                }
             }
         }
     }
@@ -196,18 +205,36 @@ impl Net {
                 _ => Left::transposed(&activations.outputs[n - 1], layer.input_width),
             };
             let weight = &mut gradient[layer.weight..layer.bias];
-            multiply(simd, (layer.inputs, rows, layer.width), left, slope, Start::Result, weight);
+            multiply(
+                simd,
+                (layer.inputs, rows, layer.width),
+                left,
+                slope,
+                Start::Result,
+                weight,
+            );
             let bias = &mut gradient[layer.bias..][..layer.width];
             for row in slope.chunks_exact(layer.width) {
-                bias.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+                for (sum, x) in bias.iter_mut().zip(row) {
+                    *sum += x;
+                }
             }
             if n > 0 {
                 let below = &mut before[n - 1][..rows * layer.input_width];
                 let weight = &back[layer.back..][..layer.outputs * layer.input_width];
                 let left = Left::by_rows(slope, layer.width);
-                multiply(simd, (rows, layer.outputs, layer.input_width), left, weight, Start::Zero, below);
+                multiply(
+                    simd,
+                    (rows, layer.outputs, layer.input_width),
+                    left,
+                    weight,
+                    Start::Zero,
+                    below,
+                );
                 let outputs = &activations.outputs[n - 1];
-                below.iter_mut().zip(&**outputs).for_each(|(slope, y)| *slope *= 1.0 - y * y);
+                for (slope, y) in below.iter_mut().zip(&**outputs) {
+                    *slope *= 1.0 - y * y;
+                }
             }
         }
     }

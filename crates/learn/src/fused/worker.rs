@@ -115,7 +115,14 @@ impl<'a> Worker<'a> {
     }
 
     #[inline(always)]
-    fn block<S: Simd>(&mut self, simd: S, block: &[u32], terms: &Terms, gradient: &mut [f32], sums: &mut Sums) {
+    fn block<S: Simd>(
+        &mut self,
+        simd: S,
+        block: &[u32],
+        terms: &Terms,
+        gradient: &mut [f32],
+        sums: &mut Sums,
+    ) {
         let width = self.job.table.width;
         for (n, row) in block.iter().enumerate() {
             let (seen, facts) = self.job.table.row(*row as usize).split_at(width);
@@ -129,11 +136,13 @@ impl<'a> Worker<'a> {
         };
         policy.forward(simd, parameters, rows, &self.seen, &mut self.policy);
         let (scores, slopes) = self.policy.out_slopes();
-        self.facts.policy(terms, (block.len(), policy.out_width()), scores, slopes, sums);
+        self.facts
+            .policy(terms, (block.len(), policy.out_width()), scores, slopes, sums);
         policy.backward(simd, &self.back, rows, &self.seen, &mut self.policy, gradient);
         critic.forward(simd, parameters, rows, &self.seen, &mut self.critic);
         let (values, slopes) = self.critic.out_slopes();
-        self.facts.value(terms, (block.len(), critic.out_width()), values, slopes, sums);
+        self.facts
+            .value(terms, (block.len(), critic.out_width()), values, slopes, sums);
         critic.backward(simd, &self.back, rows, &self.seen, &mut self.critic, gradient);
     }
 
@@ -147,7 +156,9 @@ impl<'a> Worker<'a> {
             if number == 0 {
                 self.gradient.copy_from_slice(&part);
             } else {
-                self.gradient.iter_mut().zip(part.iter()).for_each(|(sum, x)| *sum += x);
+                for (sum, x) in self.gradient.iter_mut().zip(part.iter()) {
+                    *sum += x;
+                }
             }
         }
     }
@@ -163,7 +174,8 @@ impl WithSimd for Worker<'_> {
         let (mut epochs, mut turn, mut before) = (0, 0, 0.0);
         for epoch in 0..job.orders.len() {
             for batch in 0..job.batches {
-                job.layout.refresh_back(self.optimiser.parameters(), &mut self.back);
+                job.layout
+                    .refresh_back(self.optimiser.parameters(), &mut self.back);
                 let (rows, count) = self.share(epoch, batch);
                 {
                     let place = &job.exchange.places[self.number][turn];
@@ -173,7 +185,9 @@ impl WithSimd for Worker<'_> {
                 self.meet(turn);
                 turn = 1 - turn;
                 let (gradient, tail) = self.gradient.split_at_mut(job.layout.parameters);
-                let norm = self.optimiser.step(gradient, job.grad_norm_max, job.learning_rate);
+                let norm = self
+                    .optimiser
+                    .step(gradient, job.grad_norm_max, job.learning_rate);
                 for (sum, x) in sums.iter_mut().zip(tail.iter().chain([&norm])) {
                     *sum += f64::from(*x);
                 }

@@ -1,0 +1,58 @@
+use crate::args::Oracle as Arguments;
+use crate::config::load;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use haggle_env::market::{Equilibrium, Market, Oracle, PerSeller};
+use std::fmt::Write;
+
+/// `haggle oracle`: what is known exactly of a market.
+pub fn run(args: &Arguments, output: Output) -> Result<(), Failure> {
+    let market = load::<Market>(&args.market, &args.sets)?.value;
+    let oracle = market
+        .oracle()
+        .map_err(|error| Failure::say(Kind::Usage, format!("{}: {error}", args.market.display())))?;
+    output.result(table(&oracle), &oracle);
+    Ok(())
+}
+
+fn table(oracle: &Oracle) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<32}{value}");
+    };
+    let share = |value: f64| format!("{value:.6}  ({:.4} of the optimum)", value / oracle.v_star);
+    line("v_star", format!("{:.6}", oracle.v_star));
+    line(
+        "v_fixed",
+        format!("{} at {:.6}", share(oracle.v_fixed), oracle.fixed_price),
+    );
+    if let Some(action) = oracle.first_action {
+        line("first_action", format!("{action:.6}"));
+    }
+    for (name, value) in &oracle.references {
+        line(name, format!("{value:.6}"));
+    }
+    if let Some(Equilibrium {
+        nash_price,
+        nash_profit,
+        monopoly_price,
+        monopoly_profit,
+    }) = &oracle.equilibrium
+    {
+        line("nash_price", each(nash_price));
+        line("nash_profit", each(nash_profit));
+        line("monopoly_price", each(monopoly_price));
+        line("monopoly_profit", each(monopoly_profit));
+    }
+    text
+}
+
+fn each(numbers: &PerSeller) -> String {
+    match numbers {
+        PerSeller::All(number) => format!("{number:.6}"),
+        PerSeller::Each(numbers) => {
+            let words: Vec<String> = numbers.iter().map(|number| format!("{number:.6}")).collect();
+            words.join(" ")
+        }
+    }
+}

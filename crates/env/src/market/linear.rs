@@ -1,0 +1,151 @@
+//! Markets H and I: linear demand that changes, or that is not known.
+
+use super::oracle::{Oracle, OracleError, count, field, not_negative, positive};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+
+/// H: demand `a_t - b_t p` plus Gaussian noise, any price in `[price_min, price_max]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangingDemand {
+    /// Periods.
+    pub periods: usize,
+    /// How demand changes.
+    pub change: Change,
+    /// Deviation of the noise in demand.
+    pub noise: f64,
+    /// Lowest price.
+    pub price_min: f64,
+    /// Highest price.
+    pub price_max: f64,
+}
+
+/// How `a_t` and `b_t` move.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Change {
+    /// Equal stretches, each with its `[a, b]`.
+    Regimes(Vec<[f64; 2]>),
+    /// `a_t = level + swing sin(2 pi t / period)` from `t = 0`, with one slope.
+    Season {
+        /// Mean of `a_t`.
+        level: f64,
+        /// How far it swings.
+        swing: f64,
+        /// Periods of one swing.
+        period: f64,
+        /// `b`.
+        slope: f64,
+    },
+}
+
+impl ChangingDemand {
+    /// Intercept and slope of period `t`.
+    #[must_use]
+    pub fn demand(&self, t: usize) -> (f64, f64) {
+        match &self.change {
+            Change::Regimes(regimes) => {
+                let [a, b] = regimes[t * regimes.len() / self.periods];
+                (a, b)
+            }
+            Change::Season {
+                level,
+                swing,
+                period,
+                slope,
+            } => (level + swing * (TAU * t as f64 / period).sin(), *slope),
+        }
+    }
+
+    fn check(&self) -> Result<(), OracleError> {
+        count("periods", self.periods)?;
+        not_negative("noise", self.noise)?;
+        not_negative("price_min", self.price_min)?;
+        let above = self.price_max.is_finite() && self.price_max >= self.price_min;
+        field("price_max", self.price_max, above, "a number not below price_min")?;
+        match &self.change {
+            Change::Regimes(regimes) => {
+                let sound = regimes
+                    .iter()
+                    .all(|[a, b]| a.is_finite() && *b > 0.0 && b.is_finite());
+                field(
+                    "change.regimes",
+                    regimes,
+                    !regimes.is_empty() && sound,
+                    "pairs of intercept and slope, slopes above 0",
+                )
+            }
+            Change::Season {
+                level,
+                swing,
+                period,
+                slope,
+            } => {
+                positive("change.season.period", *period)?;
+                positive("change.season.slope", *slope)?;
+                let sound = level.is_finite() && swing.is_finite();
+                field("change.season.level", level, sound, "a finite number")
+            }
+        }
+    }
+
+    /// Who knows `a_t` and `b_t` prices at `a_t / (2 b_t)`; the best single price is the same of their sums.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        self.check()?;
+        let held = |a: f64, b: f64| (a / (2.0 * b)).clamp(self.price_min, self.price_max);
+        let revenue = |price: f64, (a, b): (f64, f64)| price * (a - b * price);
+        let (mut clairvoyant, mut a_sum, mut b_sum) = (0.0, 0.0, 0.0);
+        for (a, b) in (0..self.periods).map(|t| self.demand(t)) {
+            clairvoyant += revenue(held(a, b), (a, b));
+            a_sum += a;
+            b_sum += b;
+        }
+        let fixed_price = held(a_sum, b_sum);
+        let (a, b) = self.demand(0);
+        Ok(Oracle {
+            v_star: clairvoyant,
+            v_fixed: revenue(fixed_price, (a_sum, b_sum)),
+            fixed_price,
+            first_action: Some(held(a, b)),
+            references: BTreeMap::new(),
+            equilibrium: None,
+        })
+    }
+}
+
+/// I: demand `intercept - slope p` plus Gaussian noise; the learner does not know the line (Keskin and Zeevi 2014).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnknownLinear {
+    /// Mean demand at a price of 0.
+    pub intercept: f64,
+    /// Fall of demand per unit of price, above 0.
+    pub slope: f64,
+    /// Deviation of the noise in demand.
+    pub noise: f64,
+    /// Lowest price.
+    pub price_min: f64,
+    /// Highest price.
+    pub price_max: f64,
+}
+
+impl UnknownLinear {
+    /// The best price and its revenue per period; a fixed price is all that is needed.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        ChangingDemand {
+            periods: 1,
+            change: Change::Regimes(vec![[self.intercept, self.slope]]),
+            noise: self.noise,
+            price_min: self.price_min,
+            price_max: self.price_max,
+        }
+        .oracle()
+    }
+}

@@ -1,0 +1,81 @@
+//! The canonical pricing problems, each with an exact optimum. One file of `envs/` is one market; every parameter is free,
+//! and the solver reads the same file.
+
+mod duopoly;
+mod linear;
+mod markdown;
+mod oligopoly;
+mod oracle;
+mod perishable;
+mod personal;
+mod reference;
+mod search;
+mod stock;
+
+pub use duopoly::{AlternatingDuopoly, Rival};
+pub use linear::{Change, ChangingDemand, UnknownLinear};
+pub use markdown::Markdown;
+pub use oligopoly::{CapacityDuopoly, Costs, LogitOligopoly};
+pub use oracle::{Equilibrium, Oracle, OracleError, PerSeller};
+pub use perishable::{ContinuousSale, SellDown, SingleArrivals};
+pub use personal::{ContinuousTypes, Segments};
+pub use reference::ReferencePrice;
+pub use stock::StockedPrices;
+
+use serde::{Deserialize, Serialize};
+
+/// A market as it stands in a file of `envs/`: `kind` names the family, the other keys are its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Market {
+    /// A1.
+    ContinuousSale(ContinuousSale),
+    /// A2, A3.
+    SingleArrivals(SingleArrivals),
+    /// A4.
+    SellDown(SellDown),
+    /// B1.
+    StockedPrices(StockedPrices),
+    /// C.
+    LogitOligopoly(LogitOligopoly),
+    /// C2.
+    CapacityDuopoly(CapacityDuopoly),
+    /// D.
+    AlternatingDuopoly(AlternatingDuopoly),
+    /// E1.
+    Segments(Segments),
+    /// E2.
+    ContinuousTypes(ContinuousTypes),
+    /// F.
+    Markdown(Markdown),
+    /// G0.
+    ReferencePrice(ReferencePrice),
+    /// H1, H2.
+    ChangingDemand(ChangingDemand),
+    /// I.
+    UnknownLinear(UnknownLinear),
+}
+
+impl Market {
+    /// What is known exactly of it.
+    ///
+    /// # Errors
+    /// When a parameter makes no market, or the market is finite but too large to solve.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        match self {
+            Self::ContinuousSale(market) => market.oracle(),
+            Self::SingleArrivals(market) => market.oracle(),
+            Self::SellDown(market) => market.oracle(),
+            Self::StockedPrices(market) => market.oracle(),
+            Self::LogitOligopoly(market) => market.oracle(),
+            Self::CapacityDuopoly(market) => market.oracle(),
+            Self::AlternatingDuopoly(market) => market.oracle(),
+            Self::Segments(market) => market.oracle(),
+            Self::ContinuousTypes(market) => market.oracle(),
+            Self::Markdown(market) => market.oracle(),
+            Self::ReferencePrice(market) => market.oracle(),
+            Self::ChangingDemand(market) => market.oracle(),
+            Self::UnknownLinear(market) => market.oracle(),
+        }
+    }
+}

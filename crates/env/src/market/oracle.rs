@@ -1,0 +1,156 @@
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What is known exactly of a market. Money in the market's own units.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Oracle {
+    /// Expected earnings of the best policy from the start (per period or visit where the market never ends).
+    pub v_star: f64,
+    /// Expected earnings of the best single price.
+    pub v_fixed: f64,
+    /// That price.
+    pub fixed_price: f64,
+    /// What the best policy does first; absent where nothing is decided in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_action: Option<f64>,
+    /// Expected earnings of reference policies, and bounds, by name.
+    pub references: BTreeMap<&'static str, f64>,
+    /// Only for oligopolies.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub equilibrium: Option<Equilibrium>,
+}
+
+/// Prices and profits of an oligopoly, one per seller, or one for all where they are equal.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Equilibrium {
+    /// Prices of the one-shot Nash equilibrium.
+    pub nash_price: PerSeller,
+    /// Each seller's profit there.
+    pub nash_profit: PerSeller,
+    /// Prices that maximise the joint profit.
+    pub monopoly_price: PerSeller,
+    /// Each seller's profit there.
+    pub monopoly_profit: PerSeller,
+}
+
+/// One number where all sellers agree, else one each.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum PerSeller {
+    /// The same for all.
+    All(f64),
+    /// In the order of `costs`.
+    Each(Vec<f64>),
+}
+
+impl PerSeller {
+    pub(crate) fn of(numbers: Vec<f64>) -> Self {
+        let same = numbers.iter().all(|x| (x - numbers[0]).abs() <= 1e-12 * x.abs());
+        if same {
+            Self::All(numbers[0])
+        } else {
+            Self::Each(numbers)
+        }
+    }
+
+    /// The number of one seller.
+    #[must_use]
+    pub fn seller(&self, seller: usize) -> f64 {
+        match self {
+            Self::All(number) => *number,
+            Self::Each(numbers) => numbers[seller],
+        }
+    }
+}
+
+/// Why a market has no answer.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum OracleError {
+    /// A parameter that makes no market.
+    #[error("{field} = {value}: {expected} expected")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// Finite, but out of reach.
+    #[error(
+        "the market has {states:.2e} states x {actions} actions; up to {} are solved exactly: fewer periods, less stock or \
+         fewer prices are needed",
+        WORK_MAX as f64
+    )]
+    TooLarge {
+        /// States over all periods.
+        states: f64,
+        /// Actions per state (times outcomes).
+        actions: usize,
+    },
+}
+
+/// Updates that a solver makes at most: some ten seconds.
+pub(crate) const WORK_MAX: u64 = 20_000_000_000;
+
+/// Refuses a field.
+pub(crate) fn field(
+    field: &'static str,
+    value: impl std::fmt::Debug,
+    sound: bool,
+    expected: &'static str,
+) -> Result<(), OracleError> {
+    if sound {
+        return Ok(());
+    }
+    Err(OracleError::Field {
+        field,
+        value: format!("{value:?}"),
+        expected,
+    })
+}
+
+/// A number above 0.
+pub(crate) fn positive(name: &'static str, value: f64) -> Result<(), OracleError> {
+    field(
+        name,
+        value,
+        value > 0.0 && value.is_finite(),
+        "a finite number above 0",
+    )
+}
+
+/// A number that is not negative.
+pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<(), OracleError> {
+    field(
+        name,
+        value,
+        value >= 0.0 && value.is_finite(),
+        "a finite number, not negative",
+    )
+}
+
+/// At least one.
+pub(crate) fn count(name: &'static str, value: usize) -> Result<(), OracleError> {
+    field(name, value, value >= 1, "a whole number, at least 1")
+}
+
+/// A ladder: rising prices, not negative.
+pub(crate) fn ladder(prices: &[f64]) -> Result<(), OracleError> {
+    let sound = prices.iter().all(|price| price.is_finite() && *price >= 0.0);
+    let rising = prices.windows(2).all(|pair| pair[0] < pair[1]);
+    field(
+        "prices",
+        prices,
+        !prices.is_empty() && sound && rising,
+        "at least one price, rising, none negative",
+    )
+}
+
+/// Refuses what would take too long.
+pub(crate) fn affordable(states: f64, actions: usize) -> Result<(), OracleError> {
+    if states * actions as f64 <= WORK_MAX as f64 {
+        return Ok(());
+    }
+    Err(OracleError::TooLarge { states, actions })
+}

@@ -1,0 +1,232 @@
+//! Markets E: shoppers differ, and the seller sees how.
+
+use super::oracle::{Oracle, OracleError, count, field, ladder, not_negative, positive};
+use super::search::{best_index, highest_peak, peak};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Cells of a search for the best of several peaks.
+const CELLS: usize = 2000;
+
+/// E1: segments; a shopper of segment `s` buys with probability `sigma(intercepts[s] - slopes[s] p)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Segments {
+    /// Share of each segment; they sum to 1.
+    pub weights: Vec<f64>,
+    /// Log odds of a sale at a price of 0.
+    pub intercepts: Vec<f64>,
+    /// Fall of the log odds per unit of price, above 0.
+    pub slopes: Vec<f64>,
+    /// Cost of a unit.
+    pub costs: f64,
+    /// The ladder; absent: any price.
+    pub prices: Option<Vec<f64>>,
+    /// Fairness: every segment's price within this share of one reference price; absent: each its own.
+    pub corridor: Option<f64>,
+}
+
+impl Segments {
+    fn check(&self) -> Result<(), OracleError> {
+        let segments = self.weights.len();
+        count("weights", segments)?;
+        let fair =
+            self.weights.iter().all(|w| *w >= 0.0) && (self.weights.iter().sum::<f64>() - 1.0).abs() < 1e-9;
+        field("weights", &self.weights, fair, "shares that sum to 1")?;
+        let whole = |numbers: &[f64]| numbers.len() == segments && numbers.iter().all(|x| x.is_finite());
+        field(
+            "intercepts",
+            &self.intercepts,
+            whole(&self.intercepts),
+            "one number per weight",
+        )?;
+        let falls = whole(&self.slopes) && self.slopes.iter().all(|b| *b > 0.0);
+        field("slopes", &self.slopes, falls, "one number above 0 per weight")?;
+        not_negative("costs", self.costs)?;
+        self.corridor.map_or(Ok(()), |corridor| {
+            field(
+                "corridor",
+                corridor,
+                (0.0..1.0).contains(&corridor),
+                "a share in [0, 1)",
+            )
+        })?;
+        self.prices.as_deref().map_or(Ok(()), ladder)
+    }
+
+    fn profit(&self, segment: usize, price: f64) -> f64 {
+        let odds = self.intercepts[segment] - self.slopes[segment] * price;
+        (price - self.costs) / (1.0 + (-odds).exp())
+    }
+
+    fn mean(&self, price: impl Fn(usize) -> f64) -> f64 {
+        let segments = self.weights.iter().enumerate();
+        segments
+            .map(|(s, weight)| weight * self.profit(s, price(s)))
+            .sum()
+    }
+
+    /// Above this price nobody's best price lies: margin `1 / slope` over cost plus the price of even odds.
+    fn most(&self) -> f64 {
+        let each = self.intercepts.iter().zip(&self.slopes);
+        each.map(|(a, b)| self.costs + (2.0 + a.max(0.0)) / b)
+            .fold(0.0, f64::max)
+    }
+
+    /// The best price of a segment between two limits, on the ladder where there is one.
+    fn best(&self, segment: usize, low: f64, high: f64) -> Option<f64> {
+        let value = |price: f64| self.profit(segment, price);
+        match &self.prices {
+            None => Some(peak(low, high, value)),
+            Some(prices) => {
+                let near = |price: &&f64| **price >= low - 1e-9 && **price <= high + 1e-9;
+                let fair: Vec<f64> = prices.iter().filter(near).copied().collect();
+                (!fair.is_empty()).then(|| fair[best_index(fair.len(), |n| value(fair[n]))])
+            }
+        }
+    }
+
+    fn held(&self, reference: f64, corridor: f64) -> f64 {
+        let (low, high) = (reference * (1.0 - corridor), reference * (1.0 + corridor));
+        let prices: Option<Vec<f64>> = (0..self.weights.len()).map(|s| self.best(s, low, high)).collect();
+        prices.map_or(f64::NEG_INFINITY, |prices| self.mean(|s| prices[s]))
+    }
+
+    /// Segment by segment, one price for all, and what a corridor leaves.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        self.check()?;
+        let most = self.most();
+        let own: Option<Vec<f64>> = (0..self.weights.len())
+            .map(|s| self.best(s, 0.0, most.max(1e9)))
+            .collect();
+        let own = match &self.prices {
+            None => (0..self.weights.len())
+                .map(|s| peak(self.costs, most, |p| self.profit(s, p)))
+                .collect(),
+            Some(_) => own.unwrap_or_default(),
+        };
+        let single = |price: f64| self.mean(|_| price);
+        let fixed_price = match &self.prices {
+            None => highest_peak(self.costs, most, CELLS, single),
+            Some(prices) => prices[best_index(prices.len(), |n| single(prices[n]))],
+        };
+        let clairvoyant = self.mean(|s| own[s]);
+        let surplus = |price: &dyn Fn(usize) -> f64| -> f64 {
+            let gain =
+                |s: usize| (self.intercepts[s] - self.slopes[s] * price(s)).exp().ln_1p() / self.slopes[s];
+            self.weights
+                .iter()
+                .enumerate()
+                .map(|(s, weight)| weight * gain(s))
+                .sum()
+        };
+        let mut references = BTreeMap::from([
+            ("clairvoyant", clairvoyant),
+            ("consumer_surplus_clairvoyant", surplus(&|s| own[s])),
+            ("consumer_surplus_fixed", surplus(&|_| fixed_price)),
+        ]);
+        if let Some(prices) = &self.prices {
+            let random = prices.iter().map(|price| single(*price)).sum::<f64>() / prices.len() as f64;
+            references.insert("uniform_random", random);
+        }
+        let v_star = match self.corridor {
+            None => clairvoyant,
+            Some(corridor) => {
+                let value = |reference: f64| self.held(reference, corridor);
+                value(highest_peak(self.costs.max(most * 1e-6), most, CELLS, value))
+            }
+        };
+        Ok(Oracle {
+            v_star,
+            v_fixed: single(fixed_price),
+            fixed_price,
+            first_action: None,
+            references,
+            equilibrium: None,
+        })
+    }
+}
+
+/// E2: `x1, x2 ~ N(0, 1)`; a shopper buys with probability
+/// `sigma(intercept + intercept_slope x2 - slope exp(slope_slope x1) p)`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContinuousTypes {
+    /// Log odds of a sale at a price of 0, at the mean.
+    pub intercept: f64,
+    /// How they move with `x2`.
+    pub intercept_slope: f64,
+    /// Fall of the log odds per unit of price, at the mean, above 0.
+    pub slope: f64,
+    /// How its logarithm moves with `x1`.
+    pub slope_slope: f64,
+    /// Cost of a unit.
+    pub costs: f64,
+}
+
+impl ContinuousTypes {
+    /// Points of the trapezoid rule over +-8 deviations: exact to machine precision for smooth functions under a Gaussian.
+    const POINTS: usize = 161;
+
+    /// Points and weights of the standard normal distribution.
+    fn normal() -> Vec<(f64, f64)> {
+        let at = |n: usize| -8.0 + 16.0 * n as f64 / (Self::POINTS - 1) as f64;
+        let raw: Vec<(f64, f64)> = (0..Self::POINTS)
+            .map(|n| (at(n), (-at(n) * at(n) / 2.0).exp()))
+            .collect();
+        let total: f64 = raw.iter().map(|(_, weight)| weight).sum();
+        raw.into_iter().map(|(x, weight)| (x, weight / total)).collect()
+    }
+
+    fn profit(&self, x1: f64, x2: f64, price: f64) -> f64 {
+        let slope = self.slope * (self.slope_slope * x1).exp();
+        let odds = self.intercept + self.intercept_slope * x2 - slope * price;
+        (price - self.costs) / (1.0 + (-odds).exp())
+    }
+
+    /// By quadrature over both features.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        positive("slope", self.slope)?;
+        not_negative("costs", self.costs)?;
+        for (name, value) in [
+            ("intercept", self.intercept),
+            ("intercept_slope", self.intercept_slope),
+            ("slope_slope", self.slope_slope),
+        ] {
+            field(name, value, value.is_finite(), "a finite number")?;
+        }
+        let points = Self::normal();
+        let over =
+            |value: &dyn Fn(f64) -> f64| points.iter().map(|(x, weight)| weight * value(*x)).sum::<f64>();
+        let most = |x1: f64| {
+            let slope = self.slope * (self.slope_slope * x1).exp();
+            self.costs + (3.0 + (self.intercept + 8.0 * self.intercept_slope.abs()).max(0.0)) / slope
+        };
+        let clairvoyant = over(&|x1| {
+            over(&|x2| {
+                let value = |price: f64| self.profit(x1, x2, price);
+                value(peak(self.costs, most(x1), value))
+            })
+        });
+        let x1_only = over(&|x1| {
+            let value = |price: f64| over(&|x2| self.profit(x1, x2, price));
+            value(peak(self.costs, most(x1), value))
+        });
+        let single = |price: f64| over(&|x1| over(&|x2| self.profit(x1, x2, price)));
+        let fixed_price = peak(self.costs, most(0.0), single);
+        Ok(Oracle {
+            v_star: clairvoyant,
+            v_fixed: single(fixed_price),
+            fixed_price,
+            first_action: None,
+            references: BTreeMap::from([("x1_only", x1_only)]),
+            equilibrium: None,
+        })
+    }
+}

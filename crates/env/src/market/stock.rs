@@ -1,0 +1,111 @@
+//! Market B1: few prices and a stock, with the right to offer nothing (Ferreira, Simchi-Levi and Wang 2018).
+
+use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
+use super::search::best_index;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One shopper per period, who buys at `prices[k]` with probability `probabilities[k]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StockedPrices {
+    /// Periods of the season.
+    pub periods: usize,
+    /// Units at the start.
+    pub stock: usize,
+    /// The ladder, rising.
+    pub prices: Vec<f64>,
+    /// Probability of a sale at each price.
+    pub probabilities: Vec<f64>,
+}
+
+impl StockedPrices {
+    /// Backward induction over (periods left, stock); the linear programme over shares of time per price is its bound.
+    ///
+    /// # Errors
+    /// When a parameter makes no market, or the market is too large.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        self.check()?;
+        let offers: Vec<(f64, f64)> = self
+            .prices
+            .iter()
+            .copied()
+            .zip(self.probabilities.iter().copied())
+            .collect();
+        let gain = |(price, chance): (f64, f64), slope: f64| chance * (price - slope);
+        let (v_star, first) = self.induct(
+            |slope| best_index(offers.len(), |n| gain(offers[n], slope)),
+            &offers,
+        );
+        let fixed = |n: usize| self.induct(|_| n, &offers).0;
+        let best = best_index(offers.len(), fixed);
+        Ok(Oracle {
+            v_star,
+            v_fixed: fixed(best),
+            fixed_price: self.prices[best],
+            first_action: Some(self.prices[first]),
+            references: BTreeMap::from([
+                ("lp_per_period", self.lp(&offers)),
+                ("lp", self.lp(&offers) * self.periods as f64),
+            ]),
+            equilibrium: None,
+        })
+    }
+
+    fn check(&self) -> Result<(), OracleError> {
+        count("periods", self.periods)?;
+        count("stock", self.stock)?;
+        ladder(&self.prices)?;
+        let chances = &self.probabilities;
+        let sound = chances.len() == self.prices.len() && chances.iter().all(|p| (0.0..=1.0).contains(p));
+        field(
+            "probabilities",
+            chances,
+            sound,
+            "one probability in [0, 1] per price",
+        )?;
+        affordable(
+            self.periods as f64 * self.stock.min(self.periods) as f64,
+            self.prices.len(),
+        )
+    }
+
+    /// Value and first rung when `choose(worth of a unit)` picks the offer; one that earns less than the unit is worth is
+    /// not made.
+    fn induct(&self, choose: impl Fn(f64) -> usize, offers: &[(f64, f64)]) -> (f64, usize) {
+        let stock_most = self.stock.min(self.periods);
+        let mut value = vec![0.0; stock_most + 1];
+        let mut first = 0;
+        for _ in 0..self.periods {
+            // From full to empty: the entry below still holds the next period's value.
+            for stock in (1..=stock_most).rev() {
+                let slope = value[stock] - value[stock - 1];
+                first = if stock == stock_most { choose(slope) } else { first };
+                let (price, chance) = offers[choose(slope)];
+                value[stock] += (chance * (price - slope)).max(0.0);
+            }
+        }
+        (value[stock_most], first)
+    }
+
+    /// `max sum x q p` over shares of time `x` with `sum x <= 1` and `sum x q <= stock / periods`. One resource: the best
+    /// worth of a unit, `w`, minimises `w stock / periods + max(0, max q (p - w))` (duality); it lies where two offers tie.
+    fn lp(&self, offers: &[(f64, f64)]) -> f64 {
+        let supply = self.stock as f64 / self.periods as f64;
+        let dual = |worth: f64| {
+            let best = offers.iter().map(|(price, chance)| chance * (price - worth));
+            worth * supply + best.fold(0.0, f64::max)
+        };
+        let mut worths = vec![0.0];
+        for (n, (price, chance)) in offers.iter().enumerate() {
+            worths.push(*price);
+            for (other_price, other) in &offers[..n] {
+                if (chance - other).abs() > 0.0 {
+                    worths.push((chance * price - other * other_price) / (chance - other));
+                }
+            }
+        }
+        let values = worths.into_iter().filter(|worth| *worth >= 0.0).map(dual);
+        values.fold(f64::INFINITY, f64::min)
+    }
+}
