@@ -1,5 +1,6 @@
-//! Is it better? Simulated comparison with intervals, off-policy estimates on logged offers, and the gate.
+//! Is it better? Simulated comparison with intervals, statistics over seeds, off-policy estimates on logged offers, and the gate.
 
+mod bootstrap;
 mod calibration;
 mod estimate;
 mod evaluation;
@@ -9,7 +10,9 @@ mod occasion;
 mod off_policy;
 mod resimulation;
 mod reward_model;
+mod scores;
 
+pub use bootstrap::{Bootstrap, REPLICATES};
 pub use calibration::Calibration;
 pub use estimate::{Estimate, Estimator, Row};
 pub use evaluation::{Contender, Evaluation, EvaluationRow, compare_on_replay};
@@ -18,3 +21,4 @@ pub use interval::Interval;
 pub use occasion::{FaultyOffers, Occasion, OfferFault, faulty_offers, occasions};
 pub use off_policy::{OffPolicyError, OffPolicyReport, Overlap, PolicyReport, Values, compare};
 pub use resimulation::{ResimulatedRevenue, Resimulation, resimulate};
+pub use scores::{Aggregate, Scores, ScoresError};
