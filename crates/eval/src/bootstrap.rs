@@ -2,8 +2,8 @@
 //! independently, as many runs as there were, with replacement; the interval lies between the quantiles 2.5 % and 97.5 %
 //! of the replicates.
 
-use crate::scores::{Aggregate, Scores, ScoresError};
 use crate::Interval;
+use crate::scores::{Aggregate, Scores, ScoresError};
 use haggle_core::Seeds;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

@@ -1,22 +1,28 @@
-//! Is it better? Simulated comparison with intervals, statistics over seeds, off-policy estimates on logged offers, and the gate.
+//! Is it better? Simulated comparison with intervals, statistics over seeds, off-policy estimates on logged offers, and
+//! the gate.
 
 mod bootstrap;
 mod calibration;
 mod estimate;
 mod evaluation;
 mod gate;
+mod gate_config;
 mod interval;
 mod occasion;
 mod off_policy;
 mod resimulation;
 mod reward_model;
 mod scores;
+mod shortfall;
+mod weighed_log;
+mod weighed_offer;
 
 pub use bootstrap::{Bootstrap, REPLICATES};
 pub use calibration::Calibration;
 pub use estimate::{Estimate, Estimator, Row};
 pub use evaluation::{Contender, Evaluation, EvaluationRow, compare_on_replay};
-pub use gate::{GateConfig, GateConfigError, GateVerdict, judge};
+pub use gate::{GateVerdict, judge};
+pub use gate_config::{GateConfig, GateConfigError};
 pub use interval::Interval;
 pub use occasion::{FaultyOffers, Occasion, OfferFault, faulty_offers, occasions};
 pub use off_policy::{OffPolicyError, OffPolicyReport, Overlap, PolicyReport, Values, compare};

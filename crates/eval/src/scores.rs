@@ -181,7 +181,10 @@ impl Scores {
     /// A performance profile: the share of all scores above each threshold.
     #[must_use]
     pub fn profile(&self, thresholds: &[f64]) -> Vec<f64> {
-        thresholds.iter().map(|threshold| self.share_above(*threshold)).collect()
+        thresholds
+            .iter()
+            .map(|threshold| self.share_above(*threshold))
+            .collect()
     }
 
     /// The share of all scores above one threshold.

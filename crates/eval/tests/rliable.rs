@@ -140,6 +140,10 @@ fn the_bootstrap_of_three_runs_is_that_of_all_resamples() {
         // = .0044 of the probability, 3.2 places
         let within = |end: f64, first: usize, last: usize| (all[first]..=all[last]).contains(&end);
         assert!(within(own.low, 15, 22), "{how:?}: {own:.4}, all {:?}", &all[..30]);
-        assert!(within(own.high, 706, 713), "{how:?}: {own:.4}, all {:?}", &all[700..]);
+        assert!(
+            within(own.high, 706, 713),
+            "{how:?}: {own:.4}, all {:?}",
+            &all[700..]
+        );
     }
 }
