@@ -72,13 +72,18 @@ impl Canvas {
         ));
     }
 
-    /// A dashed line across at a height, named at its right end.
-    pub(crate) fn level(&mut self, value: f64, name: &str) {
+    /// A dashed line across at a height. The n-th one is named at its right end when n is even, else at its left end, so
+    /// that names of neighbours do not lie on each other.
+    pub(crate) fn level(&mut self, n: usize, value: f64, name: &str) {
         let (y, left, right) = (self.y.at(value), self.left, self.right);
         let above = if y - self.top < 16.0 { y + 12.0 } else { y - 4.0 };
+        let (class, place) = if n.is_multiple_of(2) {
+            ("end", right - 3.0)
+        } else {
+            ("", left + 4.0)
+        };
         self.draw(format_args!(
-            r#"<path class="level" d="M{left} {y:.1}H{right}"/><text x="{:.1}" y="{above:.1}" class="end level">{}</text>"#,
-            right - 3.0,
+            r#"<path class="level" d="M{left} {y:.1}H{right}"/><text x="{place:.1}" y="{above:.1}" class="{class} level">{}</text>"#,
             escape(name)
         ));
     }

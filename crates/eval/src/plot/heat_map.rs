@@ -60,7 +60,7 @@ impl HeatMap {
                 let left = x.0 + first as f64 * self.x.1;
                 let (from, to) = (canvas.x.at(left), canvas.x.at(left + count as f64 * self.x.1));
                 canvas.draw(format_args!(
-                    r#"<path fill="{}" d="M{from:.1} {high:.1}H{to:.1}V{low:.1}H{from:.1}"/>"#,
+                    r#"<path shape-rendering="crispEdges" fill="{}" d="M{from:.1} {high:.1}H{to:.1}V{low:.1}H{from:.1}"/>"#,
                     hue(step)
                 ));
             }

@@ -66,8 +66,8 @@ impl LineChart {
         for (n, series) in self.series.iter().enumerate() {
             series.draw(&mut canvas, &colour(n));
         }
-        for level in &self.levels {
-            canvas.level(level.value, &level.name);
+        for (n, level) in self.levels.iter().enumerate() {
+            canvas.level(n, level.value, &level.name);
         }
         let legend = if self.series.len() > 1 {
             legend(self.series.iter().map(|series| series.name.as_str()))
