@@ -80,7 +80,10 @@ fn bad_configs_end_with_code_2_and_one_sentence() {
             vec!["train", config, "--set", "learner.gama=1"],
             "did you mean `gamma`?",
         ),
-        (vec!["train", config, "--set", "learner.gamma=2"], "gamma = 2"),
+        (
+            vec!["train", config, "--set", "learner.gamma=2"],
+            "gamma = 2: 0 to 1 expected",
+        ),
         (
             vec!["train", config, "--set", "env.accept_confounded=false"],
             "accept_confounded",
@@ -116,6 +119,46 @@ fn bad_configs_end_with_code_2_and_one_sentence() {
             "{args:?}: {said}"
         );
     }
+}
+
+#[test]
+fn every_kind_of_config_is_shown_with_origins() {
+    for (path, row) in [
+        ("configs/tune.toml", "kl_max file 0.01"),
+        ("configs/gate.toml", "power default 0.8"),
+        ("envs/replay.toml", "replay.unit file \"offer\""),
+        ("envs/a4.toml", "stock file 50"),
+        ("envs/probe/one-price.toml", "problem.choke file 10.0"),
+    ] {
+        let shown = haggle(&["config", "show", path]);
+        let out = String::from_utf8_lossy(&shown.stdout);
+        let told = out.lines().any(|line| line.split_whitespace().eq(row.split(' ')));
+        assert!(shown.status.success() && told, "{path}: {out}");
+    }
+}
+
+#[test]
+fn a_program_reads_where_a_config_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tune.toml");
+    std::fs::write(&path, "# a fault\nsteps = 10\nkl_max = -0.5\n").unwrap();
+    let done = haggle(&["config", "show", path.to_str().unwrap(), "--json"]);
+    assert_eq!(done.status.code(), Some(2));
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(told["ok"], false);
+    assert_eq!(
+        (&told["code"], &told["line"], &told["column"]),
+        (&2.into(), &3.into(), &10.into())
+    );
+    assert_eq!(
+        (told["file"].as_str(), told["field"].as_str()),
+        (path.to_str(), Some("kl_max"))
+    );
+
+    let done = haggle(&["train", "--json"]);
+    assert_eq!(done.status.code(), Some(2));
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!((&told["ok"], &told["code"]), (&false.into(), &2.into()));
 }
 
 #[test]

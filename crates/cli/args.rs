@@ -1,5 +1,5 @@
 use crate::weeks::Weeks;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Learn prices from session history, judge them, and improve them on evidence.
@@ -188,14 +188,34 @@ pub struct Runs {
 /// What can be done with configs.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print each value of a training config and where it came from.
-    Show {
-        /// The config file.
-        config: PathBuf,
-        /// Override one value. Repeatable.
-        #[arg(long = "set", value_name = "A.B=VALUE")]
-        sets: Vec<String>,
-    },
+    /// Print each value of a config file and where it came from.
+    Show(Show),
+}
+
+/// Arguments of `haggle config show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The config file.
+    pub config: PathBuf,
+    /// Override one value. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+    /// What the file is about, where its names do not say.
+    #[arg(long = "as", value_name = "KIND")]
+    pub kind: Option<ConfigKind>,
+}
+
+/// The kinds of config files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConfigKind {
+    /// How a policy is learnt, with the environment that it names.
+    Train,
+    /// An environment: a market, a probe, or replayed sessions.
+    Env,
+    /// How a policy is improved on its log.
+    Tune,
+    /// What a candidate must show.
+    Gate,
 }
 
 /// Arguments of `haggle demo`.

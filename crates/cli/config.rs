@@ -1,141 +1,45 @@
 //! Config files: TOML, unknown keys refused with the nearest known name, `--set a.b=c` on top.
 
 use crate::failure::{Failure, Kind, OrFail};
-use anyhow::{Context, anyhow};
+use crate::plan::Origin;
+use crate::source::Source;
+use anyhow::Context;
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::Path;
-use toml_edit::DocumentMut;
 
 /// A config file with its overrides applied.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Loaded<T> {
     /// The checked value.
     pub value: T,
-    file: toml::Table,
-    sets: Vec<String>,
+    /// Where each part of it stands.
+    pub source: Source,
 }
 
 /// Reads a config file and applies `--set` overrides (`a.b=c`; the value is TOML, or else a plain string).
 pub fn load<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<Loaded<T>, Failure> {
+    let source = open(path, sets)?;
+    let value = source.read()?;
+    Ok(Loaded { value, source })
+}
+
+/// Reads a config file as TOML, whatever it is about.
+pub fn open(path: &Path, sets: &[String]) -> Result<Source, Failure> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read config {}", path.display()))
         .or_fail(Kind::Usage)?;
-    parse(&text, &path.display().to_string(), sets).or_fail(Kind::Usage)
-}
-
-fn parse<T: DeserializeOwned>(text: &str, name: &str, sets: &[String]) -> anyhow::Result<Loaded<T>> {
-    let mut document: DocumentMut = text
-        .parse()
-        .map_err(|error: toml_edit::TomlError| located(name, text, error.span(), error.message()))?;
-    for set in sets {
-        apply(&mut document, set)?;
-    }
-    let merged = document.to_string();
-    let value =
-        toml::from_str(&merged).map_err(|error| located(name, &merged, error.span(), error.message()))?;
-    let file = text.parse().context("a document that was just read")?;
-    let sets = sets
-        .iter()
-        .map(|set| set.split('=').next().unwrap_or(set).trim().to_owned())
-        .collect();
-    Ok(Loaded { value, file, sets })
-}
-
-/// One sentence: file, line, field, what is wrong and what would be right.
-fn located(name: &str, text: &str, span: Option<std::ops::Range<usize>>, message: &str) -> anyhow::Error {
-    let message = message.trim().replace('\n', ", ");
-    let Some(span) = span.or_else(|| field_span(text, &message)) else {
-        return anyhow!("{name}: {message}");
-    };
-    let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
-    let field = text
-        .get(span)
-        .unwrap_or_default()
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let place = if field.is_empty() {
-        String::new()
-    } else {
-        format!("`{field}`: ")
-    };
-    match nearest(&message) {
-        Some(known) => anyhow!("{name}:{line}: {message}; did you mean `{known}`?"),
-        None => anyhow!("{name}:{line}: {place}{message}"),
-    }
-}
-
-/// Where a field stands that an error names but does not place (serde forgets places where a tag chooses the type).
-fn field_span(text: &str, message: &str) -> Option<std::ops::Range<usize>> {
-    let named = message.split('`').nth(1)?;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let key = line.split(['=', '.']).next().unwrap_or_default().trim();
-        if key == named {
-            return Some(at..at + line.trim_end().len());
-        }
-        at += line.len();
-    }
-    None
-}
-
-/// The known name nearest to the unknown one in serde's "unknown field `x`, expected one of `y`, `z`".
-fn nearest(message: &str) -> Option<String> {
-    let mut names = message.split('`').skip(1).step_by(2);
-    if !message.starts_with("unknown ") {
-        return None;
-    }
-    let unknown = names.next()?;
-    let distance = |known: &&str| strsim::damerau_levenshtein(unknown, known);
-    let known = names.min_by_key(distance)?;
-    (distance(&known) <= 1 + unknown.len() / 3).then(|| known.to_owned())
-}
-
-fn apply(document: &mut DocumentMut, set: &str) -> anyhow::Result<()> {
-    let (path, value) = set
-        .split_once('=')
-        .ok_or_else(|| anyhow!("--set {set}: expected a.b=value"))?;
-    let value: toml_edit::Value = value
-        .trim()
-        .parse()
-        .unwrap_or_else(|_| toml_edit::Value::from(value.trim()));
-    let mut keys: Vec<&str> = path.trim().split('.').collect();
-    let last = keys
-        .pop()
-        .filter(|last| !last.is_empty())
-        .ok_or_else(|| anyhow!("--set {set}: no field is named"))?;
-    let mut table: &mut dyn toml_edit::TableLike = document.as_table_mut();
-    for key in keys {
-        table = table
-            .entry(key)
-            .or_insert_with(toml_edit::table)
-            .as_table_like_mut()
-            .ok_or_else(|| anyhow!("--set {set}: `{key}` is a value, not a table"))?;
-    }
-    table.insert(last, toml_edit::value(value));
-    Ok(())
+    Ok(Source::parse(&path.display().to_string(), &text, sets)?)
 }
 
 impl<T: Serialize> Loaded<T> {
-    /// Each value with where it came from: `--set`, the file or the default.
-    pub fn origins(&self) -> anyhow::Result<Vec<(String, String, &'static str)>> {
-        let origin = |path: &str| {
-            let sets = |set: &String| {
-                path.strip_prefix(set.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
-            if self.sets.iter().any(sets) {
-                "--set"
-            } else if stands_in(&self.file, path) {
-                "file"
-            } else {
-                "default"
-            }
-        };
+    /// Each value with where it came from.
+    pub fn origins(&self) -> anyhow::Result<Vec<Origin>> {
         Ok(rows(&self.value)?
             .into_iter()
-            .map(|(path, value)| (path.clone(), value.to_string(), origin(&path)))
+            .map(|(name, value)| {
+                let origin = self.source.origin(&name);
+                (name, value.to_string(), origin)
+            })
             .collect())
     }
 }
@@ -150,38 +54,23 @@ pub fn rows(value: &impl Serialize) -> anyhow::Result<Vec<(String, toml::Value)>
 }
 
 fn flatten(path: &str, value: &toml::Value, visit: &mut impl FnMut(&str, &toml::Value)) {
-    match value {
-        toml::Value::Table(table) => {
-            for (key, inner) in table {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                flatten(&path, inner, visit);
-            }
-        }
-        leaf => visit(path, leaf),
-    }
-}
-
-fn stands_in(table: &toml::Table, path: &str) -> bool {
-    let mut keys = path.split('.');
-    let Some(mut value) = keys.next().and_then(|key| table.get(key)) else {
-        return false;
+    let toml::Value::Table(table) = value else {
+        return visit(path, value);
     };
-    for key in keys {
-        match value.get(key) {
-            Some(inner) => value = inner,
-            None => return false,
-        }
+    for (key, inner) in table {
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        flatten(&path, inner, visit);
     }
-    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Fault;
     use serde::Deserialize;
 
     #[derive(Debug, Serialize, Deserialize)]
@@ -190,6 +79,7 @@ mod tests {
         seed: u64,
         #[serde(default)]
         learner: Learner,
+        market: Option<Market>,
     }
 
     #[derive(Debug, Default, Serialize, Deserialize)]
@@ -199,28 +89,96 @@ mod tests {
         name: String,
     }
 
-    fn sentence(text: &str, sets: &[&str]) -> String {
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(tag = "kind", rename_all = "kebab-case")]
+    enum Market {
+        SellDown(SellDown),
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct SellDown {
+        stock: u32,
+        rate: f64,
+    }
+
+    fn parse(text: &str, sets: &[&str]) -> Result<Loaded<Outer>, Fault> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        parse::<Outer>(text, "a.toml", &sets)
-            .expect_err("refused")
-            .to_string()
+        let source = Source::parse("a.toml", text, &sets)?;
+        let value = source.read()?;
+        Ok(Loaded { value, source })
+    }
+
+    fn sentence(text: &str, sets: &[&str]) -> String {
+        parse(text, sets).expect_err("refused").to_string()
     }
 
     #[test]
-    fn a_misspelt_field_is_refused_with_its_line_and_the_nearest_name() {
+    fn a_fault_has_file_line_column_field_value_and_the_nearest_name() {
         assert_eq!(
             sentence("seed = 1\n[learner]\ngama = 0.9\n", &[]),
-            "a.toml:3: unknown field `gama`, expected `gamma` or `name`; did you mean `gamma`?"
+            "a.toml:3:1: learner.gama: unknown field `gama`, expected `gamma` or `name`; did you mean `gamma`?"
         );
-        assert!(sentence("seed = -1\n", &[]).starts_with("a.toml:1: `-1`: invalid value"));
-        assert!(sentence("seed = \n", &[]).starts_with("a.toml:1: "));
-        assert!(sentence("", &[]).contains("missing field `seed`"));
+        assert_eq!(
+            sentence("seed = -1\n", &[]),
+            "a.toml:1:8: seed: invalid value: integer `-1`, expected a whole number, not negative"
+        );
+        assert_eq!(
+            sentence("seed = 1\nlearner.gamma = \"x\"\n", &[]),
+            "a.toml:2:17: learner.gamma: invalid type: string \"x\", expected a number"
+        );
+        assert!(sentence("seed = \n", &[]).starts_with("a.toml:1:"));
+        assert_eq!(sentence("", &[]), "a.toml: seed: missing field `seed`");
+    }
+
+    #[test]
+    fn a_tag_that_chooses_the_type_hides_no_place() {
+        let market = |rest: &str| format!("seed = 1\n[market]\nkind = \"sell-down\"\n{rest}");
+        assert_eq!(
+            sentence(&market("rate = 1.0\nstock = -3\n"), &[]),
+            "a.toml:5:9: market.stock: invalid value: integer `-3`, expected a whole number, not negative"
+        );
+        assert!(
+            sentence(&market("rate = 1.0\nstok = 3\nstock = 3\n"), &[])
+                .starts_with("a.toml:5:1: market.stok: unknown field `stok`")
+        );
+        assert_eq!(
+            sentence(&market("rate = 1.0\n"), &[]),
+            "a.toml:2:2: market.stock: missing field `stock`"
+        );
+        assert!(
+            sentence("seed = 1\n[market]\nkind = \"sel-down\"\n", &[]).ends_with(
+                "market.kind: unknown variant `sel-down`, expected `sell-down`; did you mean `sell-down`?"
+            )
+        );
+    }
+
+    #[test]
+    fn an_override_is_to_blame_by_its_own_words_and_moves_no_line() {
+        assert_eq!(
+            sentence("seed = 1\n", &["learner.gama=1"]),
+            "--set learner.gama=1: learner.gama: unknown field `gama`, expected `gamma` or `name`; did you mean `gamma`?"
+        );
+        assert!(
+            sentence(
+                "# first\nseed = 1\n[learner]\ngamma = []\n",
+                &["learner.name=\"a\""]
+            )
+            .starts_with("a.toml:4:9: learner.gamma: ")
+        );
+        let loaded = parse("seed = 1\n[learner]\ngamma = 2.0\n", &[]).expect("loads");
+        assert_eq!(
+            loaded
+                .source
+                .fault("learner.gamma", "learner.gamma = 2: 0 to 1 expected")
+                .to_string(),
+            "a.toml:3:9: learner.gamma = 2: 0 to 1 expected"
+        );
     }
 
     #[test]
     fn sets_override_and_origins_are_told() {
-        let sets = ["learner.gamma=0.5".to_owned(), "learner.name=fast one".to_owned()];
-        let loaded = parse::<Outer>("seed = 1\n", "a.toml", &sets).expect("loads");
+        let loaded = parse("seed = 1\n", &["learner.gamma=0.5", "learner.name=fast one"]).expect("loads");
         assert_eq!(
             (loaded.value.learner.gamma, loaded.value.learner.name.as_str()),
             (0.5, "fast one")
@@ -236,10 +194,10 @@ mod tests {
             sentence("seed = 1\n", &["gamma"]),
             "--set gamma: expected a.b=value"
         );
+        assert_eq!(sentence("seed = 1\n", &["=1"]), "--set =1: no field is named");
         assert_eq!(
             sentence("seed = 1\n", &["seed.x=1"]),
             "--set seed.x=1: `seed` is a value, not a table"
         );
-        assert!(sentence("seed = 1\n", &["learner.gama=1"]).contains("did you mean `gamma`?"));
     }
 }

@@ -1,3 +1,5 @@
+use crate::fault::{Fault, Told};
+use serde::Serialize;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -55,9 +57,45 @@ impl Failure {
         }
     }
 
+    /// The kind of this failure.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The exit code of this failure.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind.code())
+    }
+
+    /// The config file that is to blame.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.error.downcast_ref()
+    }
+
+    /// What a program reads of it.
+    pub fn report(&self) -> Report<'_> {
+        Report {
+            ok: false,
+            code: self.kind.code(),
+            message: self.to_string(),
+            place: self.fault().map(Fault::told),
+        }
+    }
+}
+
+/// A failure for programs.
+#[derive(Debug, Serialize)]
+pub struct Report<'a> {
+    ok: bool,
+    code: u8,
+    message: String,
+    #[serde(flatten)]
+    place: Option<Told<'a>>,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::new(Kind::Usage, fault)
     }
 }
 

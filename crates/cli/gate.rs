@@ -1,14 +1,15 @@
 use crate::args::Gate;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::tune::read_log;
-use haggle_eval::{GateConfig, GateVerdict, judge};
+use haggle_eval::{GateConfig, GateConfigError, GateVerdict, judge};
 use haggle_policy::Bundle;
+use std::path::Path;
 
 /// `haggle gate`: writes `gate.json` beside the candidate; a refusal is exit code 6.
 pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
-    let config = config::load::<GateConfig>(&args.config, &args.sets)?.value;
+    let config = read_config(&args.config, &args.sets)?.value;
     let candidate = Bundle::load(&args.candidate).or_fail(Kind::Data)?;
     let incumbent = Bundle::load(&args.incumbent).or_fail(Kind::Data)?;
     let (offers, sources) = read_log(&args.segments)?;
@@ -23,6 +24,14 @@ pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
             format!("the gate refuses the candidate: {}", verdict.reasons.join("; ")),
         ))
     }
+}
+
+/// Reads and checks a file like `configs/gate.toml`.
+pub fn read_config(path: &Path, sets: &[String]) -> Result<Loaded<GateConfig>, Failure> {
+    let loaded: Loaded<GateConfig> = config::load(path, sets)?;
+    let fault = |error: GateConfigError| loaded.source.fault(error.field, error.to_string());
+    loaded.value.validate().map_err(fault)?;
+    Ok(loaded)
 }
 
 /// What a person reads.

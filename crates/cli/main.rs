@@ -7,6 +7,7 @@ mod daemon;
 mod demo;
 mod evaluate;
 mod failure;
+mod fault;
 mod fit;
 mod gate;
 mod import;
@@ -16,6 +17,8 @@ mod plan;
 mod runs;
 mod scene;
 mod shoppers;
+mod show;
+mod source;
 mod train;
 mod tune;
 mod value;
@@ -23,19 +26,21 @@ mod weeks;
 
 use args::{Cli, Command, ConfigCommand};
 use clap::{CommandFactory, Parser};
-use failure::Failure;
+use failure::{Failure, Kind};
 use output::Output;
-use plan::Plan;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Before anything asks libtorch about CUDA: a question too early fixes the answer at "none".
     haggle_learn::load_cuda();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse_command_line(&error),
+    };
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            Output::new(cli.json).progress(format_args!("haggle: {failure}"));
+            Output::new(cli.json).failure(&failure);
             failure.exit_code()
         }
     }
@@ -53,7 +58,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Gate(args) => gate::run(args, output),
         Command::Segments(args) => import::segments(args, output),
         Command::Runs(args) => runs::run(args, output),
-        Command::Config(ConfigCommand::Show { config, sets }) => show(config, sets, output),
+        Command::Config(ConfigCommand::Show(args)) => show::run(args, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "haggle", &mut std::io::stdout());
@@ -62,14 +67,18 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     }
 }
 
-/// `haggle config show`: each value and where it came from.
-fn show(config: &std::path::Path, sets: &[String], output: Output) -> Result<(), Failure> {
-    let (_, origins) = Plan::read(config, sets)?;
-    let width = origins.iter().map(|(name, _, _)| name.len()).max().unwrap_or(0);
-    let rows: Vec<String> = origins
-        .iter()
-        .map(|(name, value, origin)| format!("{name:<width$}  {origin:<7}  {value}"))
-        .collect();
-    output.result(rows.join("\n"), &origins);
-    Ok(())
+/// Help and version go to standard output; a wrong command line is a failure like any other where `--json` stands in it.
+fn refuse_command_line(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args().any(|word| word == "--json") {
+        let sentence = error.to_string();
+        let sentence = sentence
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        let failure = Failure::say(Kind::Usage, sentence);
+        Output::new(true).failure(&failure);
+        return failure.exit_code();
+    }
+    error.exit()
 }

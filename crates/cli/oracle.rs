@@ -1,16 +1,21 @@
 use crate::args::Oracle as Arguments;
-use crate::config::load;
-use crate::failure::{Failure, Kind};
+use crate::config::{Loaded, load};
+use crate::failure::Failure;
 use crate::output::Output;
-use haggle_env::market::{Equilibrium, Market, Oracle, PerSeller};
+use haggle_env::market::{Equilibrium, Market, Oracle, OracleError, PerSeller};
 use std::fmt::Write;
 
 /// `haggle oracle`: what is known exactly of a market.
 pub fn run(args: &Arguments, output: Output) -> Result<(), Failure> {
-    let market = load::<Market>(&args.market, &args.sets)?.value;
-    let oracle = market
-        .oracle()
-        .map_err(|error| Failure::say(Kind::Usage, format!("{}: {error}", args.market.display())))?;
+    let market: Loaded<Market> = load(&args.market, &args.sets)?;
+    let fault = |error: OracleError| {
+        let field = match &error {
+            OracleError::Field { field, .. } => field,
+            OracleError::TooLarge { .. } => "",
+        };
+        market.source.fault(field, error.to_string())
+    };
+    let oracle = market.value.oracle().map_err(fault)?;
     output.result(table(&oracle), &oracle);
     Ok(())
 }

@@ -1,11 +1,11 @@
 use crate::args::Tune;
-use crate::config;
+use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::train::failure;
 use haggle_core::{Digest, Offer, Policy, SEGMENT_EXTENSION};
 use haggle_history::import_segments;
-use haggle_learn::{TuneConfig, TuneReport, tune};
+use haggle_learn::{ConfigError, TuneConfig, TuneReport, tune};
 use haggle_policy::{Bundle, DataSource};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ struct Told<'a> {
 
 /// `haggle tune`.
 pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
-    let config = config::load::<TuneConfig>(&args.config, &args.sets)?.value;
+    let config = read_config(&args.config, &args.sets)?.value;
     let incumbent = Bundle::load(&args.bundle).or_fail(Kind::Data)?;
     let (mut offers, sources) = read_log(&args.segments)?;
     offers.retain(|offer| !offer.judges());
@@ -35,6 +35,14 @@ pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
     };
     output.result(people(&path, &report), &told);
     Ok(())
+}
+
+/// Reads and checks a file like `configs/tune.toml`.
+pub fn read_config(path: &Path, sets: &[String]) -> Result<Loaded<TuneConfig>, Failure> {
+    let loaded: Loaded<TuneConfig> = config::load(path, sets)?;
+    let fault = |error: ConfigError| loaded.source.fault(error.field(), error.to_string());
+    loaded.value.validate().map_err(fault)?;
+    Ok(loaded)
 }
 
 /// What a person reads.

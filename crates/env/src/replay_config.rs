@@ -83,6 +83,14 @@ pub enum Members {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ReplayError {
     /// A value out of its range.
+    #[error("replay.{field}: {expected}")]
+    Range {
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// Parts that do not belong together.
     #[error("replay: {0}")]
     Config(String),
     /// Data that do not belong together.
@@ -109,6 +117,18 @@ pub enum ReplayError {
     },
 }
 
+impl ReplayError {
+    /// The field of [`ReplayConfig`] that is to blame, where it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Range { field, .. } => Some(field),
+            Self::Config(_) | Self::Mismatch { .. } => None,
+            Self::Sessions { .. } => Some("weeks"),
+        }
+    }
+}
+
 impl ReplayConfig {
     /// The weeks as a half-open range.
     #[must_use]
@@ -130,39 +150,46 @@ impl ReplayConfig {
         let rules = [
             (
                 self.weeks[0] <= self.weeks[1],
-                "weeks: the first is after the last",
+                "weeks",
+                "the first is after the last",
             ),
             (
                 (1..=LADDER_RUNGS_MAX).contains(&self.ladder.len()),
-                "ladder: 1 to 64 multiples are needed",
+                "ladder",
+                "1 to 64 multiples are needed",
             ),
             (
                 rising && positive,
-                "ladder: the multiples must be positive and rising",
+                "ladder",
+                "the multiples must be positive and rising",
             ),
             (
                 self.cost_share.is_none_or(|cost| cost > 0.0 && cost < 1.0),
-                "cost_share: must lie strictly between 0 and 1",
+                "cost_share",
+                "must lie strictly between 0 and 1",
             ),
-            (share(self.common_share), "common_share: must lie in [0, 1]"),
+            (share(self.common_share), "common_share", "must lie in [0, 1]"),
             (
                 self.price_index_limit
                     .is_none_or(|limit| limit.is_finite() && limit > 0.0),
-                "price_index_limit: must be a positive number (leave it out for no limit)",
+                "price_index_limit",
+                "must be a positive number (leave it out for no limit)",
             ),
             (
                 self.stock_weeks
                     .is_none_or(|weeks| weeks.is_finite() && weeks > 0.0),
-                "stock_weeks: must be a positive number (leave it out for unlimited stock)",
+                "stock_weeks",
+                "must be a positive number (leave it out for unlimited stock)",
             ),
-            (self.episode_visits > 0, "episode_visits: must be at least 1"),
+            (self.episode_visits > 0, "episode_visits", "must be at least 1"),
             (
                 (0.0..1.0).contains(&self.guardrails.margin_min),
-                "guardrails.margin_min: must lie in [0, 1)",
+                "guardrails.margin_min",
+                "must lie in [0, 1)",
             ),
         ];
-        match rules.iter().find(|(kept, _)| !kept) {
-            Some((_, sentence)) => Err(ReplayError::Config((*sentence).to_owned())),
+        match rules.into_iter().find(|(kept, ..)| !kept) {
+            Some((_, field, expected)) => Err(ReplayError::Range { field, expected }),
             None => Ok(()),
         }
     }

@@ -144,6 +144,17 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// The dotted name of the field that is to blame; of two that disagree, the first.
+    #[must_use]
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Range { field, .. } => field,
+            Self::Disagree { first, .. } => first.split(" = ").next().unwrap_or(first),
+        }
+    }
+}
+
 impl Default for TrainConfig {
     fn default() -> Self {
         Self {

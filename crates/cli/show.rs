@@ -1,0 +1,95 @@
+//! `haggle config show`: each value of a config file, checked, and where it came from.
+
+use crate::args::{ConfigKind, Show};
+use crate::config::{self, Loaded};
+use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
+use crate::plan::{EnvFile, Origin, Plan};
+use crate::source::Source;
+use crate::{gate, tune};
+use haggle_env::ProbeConfig;
+use haggle_env::market::Market;
+use haggle_eval::GateConfig;
+use haggle_learn::TuneConfig;
+use serde::{Deserialize, Serialize};
+
+/// `haggle config show`.
+pub fn run(args: &Show, output: Output) -> Result<(), Failure> {
+    let origins = origins(args)?;
+    let width = origins.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    let rows: Vec<String> = origins
+        .iter()
+        .map(|(name, value, origin)| format!("{name:<width$}  {origin:<7}  {value}"))
+        .collect();
+    output.result(rows.join("\n"), &origins);
+    Ok(())
+}
+
+fn origins(args: &Show) -> Result<Vec<Origin>, Failure> {
+    let (path, sets) = (&args.config, &args.sets);
+    let kind = match args.kind {
+        Some(kind) => kind,
+        None => kind_of(&config::open(path, &[])?)?,
+    };
+    match kind {
+        ConfigKind::Train => Ok(Plan::read(path, sets)?.1),
+        ConfigKind::Env => env_origins(args),
+        ConfigKind::Tune => tune::read_config(path, sets)?.origins().or_fail(Kind::Usage),
+        ConfigKind::Gate => gate::read_config(path, sets)?.origins().or_fail(Kind::Usage),
+    }
+}
+
+fn env_origins(args: &Show) -> Result<Vec<Origin>, Failure> {
+    let source = config::open(&args.config, &args.sets)?;
+    if source.keys().contains(&"problem") {
+        let value: ProbeConfig = source.read()?;
+        value.optimum().or_fail(Kind::Usage)?;
+        Loaded { value, source }.origins().or_fail(Kind::Usage)
+    } else if source.read::<Kinded>().is_ok_and(|file| file.kind == "replay") {
+        config::load::<EnvFile>(&args.config, &args.sets)?
+            .origins()
+            .or_fail(Kind::Usage)
+    } else {
+        let value: Market = source.read()?;
+        Loaded { value, source }.origins().or_fail(Kind::Usage)
+    }
+}
+
+/// The one name that every environment file but a probe has.
+#[derive(Deserialize)]
+struct Kinded {
+    kind: String,
+}
+
+/// What a file is about, by the names at its top.
+fn kind_of(source: &Source) -> Result<ConfigKind, Failure> {
+    let keys = source.keys();
+    let known = |fields: &[String]| {
+        keys.iter()
+            .filter(|key| fields.iter().any(|field| field == *key))
+            .count()
+    };
+    let tune = known(&fields(&TuneConfig::default())?);
+    let gate = known(&fields(&GateConfig::default())?);
+    if keys.contains(&"env") {
+        Ok(ConfigKind::Train)
+    } else if keys.contains(&"kind") || keys.contains(&"problem") {
+        Ok(ConfigKind::Env)
+    } else if tune > gate {
+        Ok(ConfigKind::Tune)
+    } else if gate > tune {
+        Ok(ConfigKind::Gate)
+    } else {
+        Err(source
+            .fault(
+                "",
+                "which kind of config this is cannot be seen; say --as train, env, tune or gate",
+            )
+            .into())
+    }
+}
+
+fn fields(config: &impl Serialize) -> Result<Vec<String>, Failure> {
+    let rows = config::rows(config).or_fail(Kind::Usage)?;
+    Ok(rows.into_iter().map(|(name, _)| name).collect())
+}
