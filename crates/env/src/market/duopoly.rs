@@ -1,6 +1,7 @@
 //! Market D: two sellers who move in turn (Klein 2021).
 
-use super::oracle::{Oracle, OracleError, count, field};
+use super::last_price::{LastPrice, episode_periods, rounds};
+use super::oracle::{Oracle, OracleError, affordable, count, discount, field};
 use super::search::best_index;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +19,9 @@ pub struct AlternatingDuopoly {
     pub start: f64,
     /// How the rival answers.
     pub rival: Rival,
+    /// Periods after which an episode is cut off (stepping only; the value is that of the endless market).
+    #[serde(default = "episode_periods")]
+    pub episode_periods: usize,
 }
 
 /// A rival's answer to the learner's price.
@@ -60,48 +64,45 @@ impl AlternatingDuopoly {
         }
     }
 
-    /// The learner's value, times `1 - discount`, and its first move against a rival: value iteration over the rival's
-    /// price, `V(r) = max_p profit(p, r) + d profit(p, R(p)) + d^2 V(R(p))`. `fixed`: only this price.
-    fn solve(&self, rival: Rival, start: usize, fixed: Option<usize>) -> (f64, usize) {
-        let answers: Vec<usize> = (0..=self.steps).map(|step| self.answer(rival, step)).collect();
-        let d = self.discount;
-        let mut value = vec![0.0; self.steps + 1];
-        let worth = |own: usize, other: usize, value: &[f64]| {
-            let next = answers[own];
-            self.profit(own, other) + d * self.profit(own, next) + d * d * value[next]
-        };
-        let choose = |other: usize, value: &[f64]| {
-            fixed.unwrap_or_else(|| best_index(self.steps + 1, |own| worth(own, other, value)))
-        };
-        loop {
-            let next: Vec<f64> = (0..=self.steps)
-                .map(|other| worth(choose(other, &value), other, &value))
-                .collect();
-            let moved = next
-                .iter()
-                .zip(&value)
-                .map(|(a, b)| (a - b).abs())
-                .fold(0.0, f64::max);
-            value = next;
-            if moved <= 1e-14 / (1.0 - d * d) {
-                return (value[start] * (1.0 - d), choose(start, &value));
-            }
+    /// A step is the learner's move and the rival's answer: at a rival's price `r` it earns
+    /// `profit(p, r) + d profit(p, R(p))`, and `R(p)` is what it sees next, `d^2` later.
+    fn against(&self, rival: Rival) -> LastPrice {
+        let (states, d) = (self.steps + 1, self.discount);
+        let answers: Vec<usize> = (0..states).map(|step| self.answer(rival, step)).collect();
+        let earned = |other: usize, own: usize| self.profit(own, other) + d * self.profit(own, answers[own]);
+        LastPrice {
+            rungs: states,
+            positions: (0..states).map(|step| self.price(step) as f32).collect(),
+            reward: (0..states)
+                .flat_map(|other| (0..states).map(move |own| (other, own)))
+                .map(|(other, own)| earned(other, own))
+                .collect(),
+            next: (0..states)
+                .flat_map(|_| answers.iter().map(|answer| *answer as u32))
+                .collect(),
+            start: (self.start * self.steps as f64).round() as usize,
+            discount: d * d,
+            scale: 1.0 - d,
+            steps: self.episode_periods.div_ceil(2),
         }
     }
 
-    /// Exact optimum against the configured rival, and against the others as references; per period.
-    ///
-    /// # Errors
-    /// When a parameter makes no market.
-    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+    /// Rewards of every price of the rival and answer to it.
+    pub(crate) fn last_price(&self) -> Result<LastPrice, OracleError> {
+        self.check()?;
+        Ok(self.against(self.rival))
+    }
+
+    /// The prices `0, 1/steps, ..., 1`.
+    pub(crate) fn prices(&self) -> Vec<f64> {
+        (0..=self.steps).map(|step| self.price(step)).collect()
+    }
+
+    fn check(&self) -> Result<(), OracleError> {
         count("steps", self.steps)?;
         field("steps", self.steps, self.steps <= 2000, "at most 2000")?;
-        field(
-            "discount",
-            self.discount,
-            (0.0..=0.9999).contains(&self.discount),
-            "0 to 0.9999",
-        )?;
+        discount(self.discount)?;
+        count("episode_periods", self.episode_periods)?;
         let start = (self.start * self.steps as f64).round();
         let near = (start / self.steps as f64 - self.start).abs() < 1e-9 && (0.0..=1.0).contains(&self.start);
         field(
@@ -110,16 +111,38 @@ impl AlternatingDuopoly {
             near,
             "a price of the grid 0, 1/steps, ..., 1",
         )?;
-        let start = start as usize;
-        let (v_star, first) = self.solve(self.rival, start, None);
-        let fixed = |step: usize| self.solve(self.rival, start, Some(step)).0;
-        let best = best_index(self.steps + 1, fixed);
-        let against = |rival| self.solve(rival, start, None).0;
+        let states = (self.steps + 1) as f64;
+        affordable(
+            states * rounds(self.discount * self.discount) as f64,
+            self.steps + 1,
+        )
+    }
+
+    /// Exact optimum against the configured rival, and against the others as references; per period.
+    ///
+    /// # Errors
+    /// When a parameter makes no market, or the market is too large.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        let game = self.last_price()?;
+        let optimum = |game: &LastPrice| game.value(|_, worth| worth(best_index(game.rungs, worth)));
+        let first = std::cell::Cell::new(0);
+        let v_star = game.value(|state, worth| {
+            let best = best_index(game.rungs, worth);
+            if state == game.start {
+                first.set(best);
+            }
+            worth(best)
+        });
+        let fixed: Vec<f64> = (0..game.rungs)
+            .map(|rung| game.value(|_, worth| worth(rung)))
+            .collect();
+        let best = best_index(game.rungs, |rung| fixed[rung]);
+        let against = |rival| optimum(&self.against(rival));
         Ok(Oracle {
             v_star,
-            v_fixed: fixed(best),
+            v_fixed: fixed[best],
             fixed_price: self.price(best),
-            first_action: Some(self.price(first)),
+            first_action: Some(self.price(first.get())),
             references: BTreeMap::from([
                 ("against_undercut_and_reset", against(Rival::UndercutAndReset)),
                 ("against_matcher", against(Rival::Matcher)),

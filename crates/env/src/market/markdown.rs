@@ -2,6 +2,7 @@
 
 use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, not_negative, positive};
 use super::search::{best_index, poisson_sales};
+use super::season::{Demand, Moves, Season};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -72,84 +73,52 @@ impl Markdown {
         self.base_rate * weight * (-line(self.elasticities) * (price / self.price_scale - 1.0)).exp()
     }
 
+    /// The stock and its demand as tables; the day of the week is seen.
+    pub(crate) fn season(&self) -> Result<Season, OracleError> {
+        self.check()?;
+        let demand = |day: usize| {
+            let each = self.prices.iter();
+            each.map(move |price| Demand::new(poisson_sales(self.mean(day, *price), self.stock)))
+        };
+        Ok(Season {
+            periods: self.periods,
+            stock: self.stock,
+            prices: self.prices.clone(),
+            demand: (0..self.periods).flat_map(demand).collect(),
+            moves: if self.only_down { Moves::Down } else { Moves::Free },
+            salvage: self.salvage,
+            week: self.week_weights.len(),
+        })
+    }
+
     /// Backward induction over (days left, stock), for `only_down` over the last rung besides.
     ///
     /// # Errors
     /// When a parameter makes no market, or the market is too large.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        self.check()?;
+        let season = self.season()?;
+        let free = season.unguarded();
         let rungs = self.prices.len();
-        let end: Vec<f64> = (0..=self.stock).map(|left| left as f64 * self.salvage).collect();
-        let mut free = end.clone();
-        let mut myopic = end.clone();
-        let mut fixed = vec![end.clone(); rungs];
-        let mut down = vec![end; rungs];
-        let (mut first, mut first_down) = (0, 0);
-        for day in (0..self.periods).rev() {
-            let sales: Vec<Vec<Vec<f64>>> = self
-                .prices
-                .iter()
-                .map(|price| {
-                    let mean = self.mean(day, *price);
-                    (0..=self.stock).map(|stock| poisson_sales(mean, stock)).collect()
-                })
-                .collect();
-            let play = |rung: usize, next: &[f64], stock: usize| -> f64 {
-                let outcomes = sales[rung][stock].iter().enumerate();
-                outcomes
-                    .map(|(sold, p)| p * (self.prices[rung] * sold as f64 + next[stock - sold]))
-                    .sum()
-            };
-            let greedy = best_index(rungs, |rung| {
-                self.prices[rung] * self.mean(day, self.prices[rung])
-            });
-            let best = |next: &[f64], stock: usize| best_index(rungs, |rung| play(rung, next, stock));
-            let stocks = 0..=self.stock;
-            first = best(&free, self.stock);
-            free = stocks
-                .clone()
-                .map(|stock| play(best(&free, stock), &free, stock))
-                .collect();
-            myopic = stocks.clone().map(|stock| play(greedy, &myopic, stock)).collect();
-            for (rung, next) in fixed.iter_mut().enumerate() {
-                *next = stocks.clone().map(|stock| play(rung, next, stock)).collect();
-            }
-            let kept: Vec<Vec<f64>> = (0..rungs)
-                .map(|rung| {
-                    stocks
-                        .clone()
-                        .map(|stock| play(rung, &down[rung], stock))
-                        .collect()
-                })
-                .collect();
-            first_down = best_index(rungs, |rung| kept[rung][self.stock]);
-            for rung in 0..rungs {
-                down[rung] = stocks
-                    .clone()
-                    .map(|stock| {
-                        kept[..=rung]
-                            .iter()
-                            .map(|values| values[stock])
-                            .fold(f64::NEG_INFINITY, f64::max)
-                    })
-                    .collect();
-            }
-        }
-        let best = best_index(rungs, |rung| fixed[rung][self.stock]);
-        let only_down = down[rungs - 1][self.stock];
+        let fixed: Vec<f64> = (0..rungs).map(|rung| free.fixed(rung)).collect();
+        let best = best_index(rungs, |rung| fixed[rung]);
+        let myopic = free.value(|left, _, _, worth| {
+            let earns = |rung: usize| self.prices[rung] * self.mean(self.periods - left, self.prices[rung]);
+            worth(best_index(rungs, earns))
+        });
+        let down = Season {
+            moves: Moves::Down,
+            ..season.clone()
+        };
+        let (v_star, first) = season.optimum();
         Ok(Oracle {
-            v_star: if self.only_down {
-                only_down
-            } else {
-                free[self.stock]
-            },
-            v_fixed: fixed[best][self.stock],
+            v_star,
+            v_fixed: fixed[best],
             fixed_price: self.prices[best],
-            first_action: Some(self.prices[if self.only_down { first_down } else { first }]),
+            first_action: Some(self.prices[first]),
             references: BTreeMap::from([
-                ("free", free[self.stock]),
-                ("only_down", only_down),
-                ("myopic", myopic[self.stock]),
+                ("free", free.optimum().0),
+                ("only_down", down.optimum().0),
+                ("myopic", myopic),
             ]),
             equilibrium: None,
         })

@@ -1,25 +1,38 @@
 //! The canonical pricing problems, each with an exact optimum. One file of `envs/` is one market; every parameter is free,
 //! and the solver reads the same file.
 
+mod alias;
 mod duopoly;
+mod exact;
+mod game;
+mod last_price;
 mod linear;
 mod markdown;
+mod market_env;
 mod oligopoly;
 mod oracle;
 mod perishable;
 mod personal;
+mod policy;
 mod reference;
+mod rivalry;
 mod search;
+mod season;
 mod stock;
+mod visits;
 
 pub use duopoly::{AlternatingDuopoly, Rival};
+pub use exact::Exact;
 pub use linear::{Change, ChangingDemand, UnknownLinear};
 pub use markdown::Markdown;
-pub use oligopoly::{CapacityDuopoly, Costs, LogitOligopoly};
+pub use market_env::MarketEnv;
+pub use oligopoly::{CapacityDuopoly, Costs, LogitOligopoly, Pricing};
 pub use oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 pub use perishable::{ContinuousSale, SellDown, SingleArrivals};
 pub use personal::{ContinuousTypes, Segments};
+pub use policy::Probabilities;
 pub use reference::ReferencePrice;
+pub use rivalry::Reaction;
 pub use stock::StockedPrices;
 
 use serde::{Deserialize, Serialize};

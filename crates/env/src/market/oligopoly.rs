@@ -1,12 +1,19 @@
 //! Markets C: logit Bertrand competition (Calvano et al. 2020), and C2, the same with capacities.
 
-use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller, count, field, not_negative, positive};
-use super::search::{crossing, peak};
+use super::last_price::episode_periods;
+use super::oracle::{
+    Equilibrium, Oracle, OracleError, PerSeller, count, discount, field, ladder, not_negative, positive,
+};
+use super::rivalry::{Reaction, Rivalry};
+use super::search::{best_index, crossing, peak};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Fixed-point rounds of the Nash equilibrium: a contraction for logit demand, far below that many are needed.
 const ROUNDS: usize = 10_000;
+
+/// Joint choices of a game on a ladder at most: its table must fit in memory.
+const STATES_MAX: f64 = 2e6;
 
 /// C: seller `i` sells `exp((quality - p_i) / mu) / (sum_j exp((quality - p_j) / mu) + exp(outside_quality / mu))`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +29,48 @@ pub struct LogitOligopoly {
     pub mu: f64,
     /// Quality of buying nothing.
     pub outside_quality: f64,
+    /// Rungs of the ladder from `xi` of their distance below the lowest Nash price to as much above the highest cartel price.
+    #[serde(default = "ladder_rungs")]
+    pub rungs: usize,
+    /// How far the ladder reaches beyond.
+    #[serde(default = "ladder_xi")]
+    pub xi: f64,
+    /// The ladder itself, rising; absent: by `rungs` and `xi`.
+    pub prices: Option<Vec<f64>>,
+    /// Worth of the next period beside this one's, in [0, 1).
+    #[serde(default = "ladder_discount")]
+    pub discount: f64,
+    /// Periods after which an episode is cut off (stepping only; the value is that of the endless market).
+    #[serde(default = "episode_periods")]
+    pub episode_periods: usize,
+    /// How much of the other learners' profits a learner counts as its own (stepping only), in [0, 1].
+    #[serde(default)]
+    pub common_share: f64,
+    /// The last sellers, if they do not learn: a price each, or how they react to the last prices.
+    #[serde(default)]
+    pub rivals: Vec<Pricing>,
+}
+
+fn ladder_rungs() -> usize {
+    15
+}
+
+fn ladder_xi() -> f64 {
+    0.1
+}
+
+fn ladder_discount() -> f64 {
+    0.95
+}
+
+/// How a seller prices that does not learn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Pricing {
+    /// Always the same price, on the ladder or beside it.
+    Fixed(f64),
+    /// By the last prices, on the ladder.
+    Reacting(Reaction),
 }
 
 /// One cost for all sellers, or one each.
@@ -57,6 +106,25 @@ impl LogitOligopoly {
             self.outside_quality.is_finite(),
             "a finite number",
         )?;
+        field("xi", self.xi, (0.0..=10.0).contains(&self.xi), "0 to 10")?;
+        field("rungs", self.rungs, (2..=1000).contains(&self.rungs), "2 to 1000")?;
+        self.prices.as_deref().map_or(Ok(()), ladder)?;
+        discount(self.discount)?;
+        count("episode_periods", self.episode_periods)?;
+        let share = self.common_share;
+        field(
+            "common_share",
+            share,
+            (0.0..=1.0).contains(&share),
+            "a share in [0, 1]",
+        )?;
+        let few = self.rivals.len() < self.sellers;
+        field("rivals", &self.rivals, few, "fewer rivals than sellers")?;
+        for rival in &self.rivals {
+            if let Pricing::Fixed(price) = rival {
+                not_negative("rivals", *price)?;
+            }
+        }
         let costs = self.costs();
         field(
             "costs",
@@ -139,8 +207,112 @@ impl LogitOligopoly {
         at(crossing(0.0, reach, slack))
     }
 
-    /// One-shot equilibrium and cartel. `v_star` is the joint profit per period of the cartel; a single price for all is
-    /// the best that a common fixed price earns.
+    /// The prices that a seller chooses among.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn ladder(&self) -> Result<Vec<f64>, OracleError> {
+        self.check()?;
+        if let Some(prices) = &self.prices {
+            return Ok(prices.clone());
+        }
+        let low = self.nash().into_iter().fold(f64::INFINITY, f64::min);
+        let high = self.monopoly().into_iter().fold(0.0, f64::max);
+        let beyond = self.xi * (high - low);
+        let step = (high - low + 2.0 * beyond) / (self.rungs - 1) as f64;
+        Ok((0..self.rungs)
+            .map(|rung| low - beyond + step * rung as f64)
+            .collect())
+    }
+
+    /// The game of the sellers that learn, on the ladder.
+    pub(crate) fn rivalry(&self) -> Result<Rivalry, OracleError> {
+        let prices = self.ladder()?;
+        let agents = self.sellers - self.rivals.len();
+        let reacting = self
+            .rivals
+            .iter()
+            .filter(|rival| matches!(rival, Pricing::Reacting(_)));
+        let movers = agents + reacting.count();
+        let states = (prices.len() as f64).powi(movers as i32);
+        if states > STATES_MAX {
+            return Err(OracleError::TooLarge {
+                states,
+                actions: prices.len(),
+            });
+        }
+        let mut game = Rivalry {
+            agents,
+            movers,
+            profit: Vec::new(),
+            common_share: self.common_share,
+            reaction: Vec::new(),
+            discount: self.discount,
+            steps: self.episode_periods,
+            prices,
+        };
+        for state in 0..game.states() {
+            let rungs = game.rungs(state);
+            let posted = self.posted(&game.prices, agents, &rungs);
+            game.profit.extend_from_slice(&self.profits(&posted)[..agents]);
+            game.reaction.push(self.reaction(&game.prices, agents, &rungs));
+        }
+        Ok(game)
+    }
+
+    /// Every seller's price when the movers play `rungs`.
+    fn posted(&self, prices: &[f64], agents: usize, rungs: &[usize]) -> Vec<f64> {
+        let mut moved = rungs.iter().map(|rung| prices[*rung]);
+        let mut posted: Vec<f64> = moved.by_ref().take(agents).collect();
+        for rival in &self.rivals {
+            posted.push(match rival {
+                Pricing::Fixed(price) => *price,
+                Pricing::Reacting(_) => moved.next().unwrap_or_default(),
+            });
+        }
+        posted
+    }
+
+    /// What the reacting rivals answer to the movers' last `rungs`, as their part of the next joint choice's number.
+    fn reaction(&self, prices: &[f64], agents: usize, rungs: &[usize]) -> u32 {
+        let mut mover = agents;
+        let mut answer = 0;
+        for (rival, pricing) in self.rivals.iter().enumerate() {
+            let Pricing::Reacting(reaction) = pricing else {
+                continue;
+            };
+            let others = rungs.iter().enumerate().filter(|(other, _)| *other != mover);
+            let lowest = others.map(|(_, rung)| *rung).min().unwrap_or_default();
+            let rung = match reaction {
+                Reaction::Matcher => lowest,
+                Reaction::Undercutter => lowest.checked_sub(1).unwrap_or(prices.len() - 1),
+                Reaction::BestReply => {
+                    let mut posted = self.posted(prices, agents, rungs);
+                    best_index(prices.len(), |rung| {
+                        posted[agents + rival] = prices[rung];
+                        self.profits(&posted)[agents + rival]
+                    })
+                }
+            };
+            answer += rung * prices.len().pow(mover as u32);
+            mover += 1;
+        }
+        answer as u32
+    }
+
+    /// What the learning sellers can earn together, with a single price for all of them, and that price. Beside rivals that
+    /// do not learn it is solved on the ladder, over even starts.
+    fn learners(&self, joint: f64, same: f64, price: f64) -> Result<(f64, f64, f64), OracleError> {
+        if self.rivals.is_empty() {
+            return Ok((joint, same, price));
+        }
+        let game = self.rivalry()?;
+        let (rung, fixed) = game.fixed();
+        Ok((game.cartel()?, fixed, game.prices[rung]))
+    }
+
+    /// One-shot equilibrium and cartel of all sellers. `v_star` is the joint profit per period of those that learn; a
+    /// single price for all is the best that a common fixed price earns.
     ///
     /// # Errors
     /// When a parameter makes no market.
@@ -156,9 +328,11 @@ impl LogitOligopoly {
         let reply = self.best_reply(0, &monopoly);
         let mut cheated = monopoly.clone();
         cheated[0] = reply;
+        let (v_star, v_fixed, fixed_price) =
+            self.learners(joint(&monopoly), same(fixed_price), fixed_price)?;
         Ok(Oracle {
-            v_star: joint(&monopoly),
-            v_fixed: same(fixed_price),
+            v_star,
+            v_fixed,
             fixed_price,
             first_action: None,
             references: BTreeMap::from([
@@ -209,6 +383,13 @@ impl CapacityDuopoly {
             quality: self.quality,
             mu: self.mu,
             outside_quality: self.outside_quality,
+            rungs: ladder_rungs(),
+            xi: ladder_xi(),
+            prices: None,
+            discount: ladder_discount(),
+            episode_periods: episode_periods(),
+            common_share: 0.0,
+            rivals: Vec::new(),
         };
         free.check()?;
         let q = self.capacity / self.shoppers;

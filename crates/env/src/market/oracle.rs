@@ -76,6 +76,19 @@ pub enum OracleError {
         /// What it may be.
         expected: &'static str,
     },
+    /// It can be solved, but not stepped.
+    #[error("this market cannot be stepped: {0}")]
+    NotStepped(&'static str),
+    /// A policy under evaluation that answers no distribution over the allowed rungs.
+    #[error(
+        "the policy's answer is no distribution: it sums to {sum}, or gives weight outside the mask {mask:#b}"
+    )]
+    Policy {
+        /// Sum of the row.
+        sum: f64,
+        /// Rungs that were allowed.
+        mask: u64,
+    },
     /// Finite, but out of reach.
     #[error(
         "the market has {states:.2e} states x {actions} actions; up to {} are solved exactly: fewer periods, less stock or \
@@ -128,6 +141,11 @@ pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<(), OracleE
         value >= 0.0 && value.is_finite(),
         "a finite number, not negative",
     )
+}
+
+/// Worth of the next period beside this one's.
+pub(crate) fn discount(value: f64) -> Result<(), OracleError> {
+    field("discount", value, (0.0..=0.9999).contains(&value), "0 to 0.9999")
 }
 
 /// At least one.

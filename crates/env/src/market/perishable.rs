@@ -2,6 +2,7 @@
 
 use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, positive};
 use super::search::{best_index, mean_sales, peak, poisson_sales};
+use super::season::{Demand, Moves, Season};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::E;
@@ -51,6 +52,8 @@ pub struct SellDown {
     pub base_rate: f64,
     /// Demand falls by a factor e with each `price_scale`.
     pub price_scale: f64,
+    /// Where `price_scale` has moved by the last period, on a line; absent: it stays.
+    pub price_scale_end: Option<f64>,
     /// The ladder, rising.
     pub prices: Vec<f64>,
 }
@@ -126,105 +129,67 @@ impl SingleArrivals {
         )
     }
 
+    /// The stock and its demand as tables.
+    pub(crate) fn season(&self) -> Result<Season, OracleError> {
+        self.check()?;
+        let single = |price: &f64| Demand::single(self.chance(*price));
+        Ok(Season {
+            periods: self.periods,
+            stock: self.stock,
+            demand: self.prices.iter().map(single).collect(),
+            prices: self.prices.clone(),
+            moves: self.rungs_per_period_max.map_or(Moves::Free, Moves::Within),
+            salvage: 0.0,
+            week: 0,
+        })
+    }
+
     /// Backward induction over (periods left, stock); with a guardrail over the last rung besides.
     ///
     /// # Errors
     /// When a parameter makes no market, or the market is too large.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        self.check()?;
-        let offers: Vec<(f64, f64)> = self.prices.iter().map(|p| (*p, self.chance(*p))).collect();
-        let free = |_: usize, next: &[f64], stock: usize| best_offer(&offers, next, stock).1;
-        let free_value = self.induct(free);
-        let fixed = |n: usize| self.induct(|_, next, stock| step(offers[n], next, stock));
-        let best = best_index(offers.len(), fixed);
-        let continuous = self.induct(|_, next, stock| {
-            let price = self.price_scale + next[stock] - next[stock - 1];
-            step((price, self.chance(price)), next, stock)
+        let season = self.season()?;
+        let free = season.unguarded();
+        let rungs = self.prices.len();
+        let fixed: Vec<f64> = (0..rungs).map(|rung| free.fixed(rung)).collect();
+        let best = best_index(rungs, |rung| fixed[rung]);
+        // The best price of all is `price_scale` above what the unit is worth.
+        let continuous = self.any_price(|_, _, worth| self.price_scale + worth);
+        let fluid = self.any_price(|left, stock, _| {
+            fluid_price(self.arrival_rate * left as f64, self.price_scale, stock as f64)
         });
-        let fluid = self.induct(|left, next, stock| {
-            let price = fluid_price(self.arrival_rate * left as f64, self.price_scale, stock as f64);
-            let near = best_index(self.prices.len(), |n| -(self.prices[n] - price).abs());
-            step(offers[near], next, stock)
-        });
-        let random = self.induct(|_, next, stock| {
-            offers.iter().map(|offer| step(*offer, next, stock)).sum::<f64>() / offers.len() as f64
-        });
-        let near = best_index(offers.len(), |n| offers[n].0 * offers[n].1);
-        let (v_star, first) = match self.rungs_per_period_max {
-            None => (free_value, self.first_free(&offers)),
-            Some(reach) => self.guarded(&offers, reach),
-        };
+        let myopic = best_index(rungs, |rung| self.prices[rung] * self.chance(self.prices[rung]));
+        let (v_star, first) = season.optimum();
         Ok(Oracle {
             v_star,
-            v_fixed: fixed(best),
+            v_fixed: fixed[best],
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
             references: BTreeMap::from([
-                ("unguarded", free_value),
+                ("unguarded", free.optimum().0),
                 ("continuous_price", continuous),
                 ("fluid_resolve", fluid),
-                ("myopic", fixed(near)),
-                ("uniform_random", random),
+                ("myopic", fixed[myopic]),
+                ("uniform_random", season.random()),
             ]),
             equilibrium: None,
         })
     }
 
-    /// Value at the start of the policy whose value of one step is `step(periods left, next, stock)`.
-    fn induct(&self, step: impl Fn(usize, &[f64], usize) -> f64) -> f64 {
-        let mut next = vec![0.0; self.stock + 1];
+    /// Value where any price may be asked: `price(periods left, stock, worth of a unit)`.
+    fn any_price(&self, price: impl Fn(usize, usize, f64) -> f64) -> f64 {
+        let mut value = vec![0.0; self.stock + 1];
         for left in 1..=self.periods {
-            let sold_out = std::iter::once(0.0);
-            next = sold_out
-                .chain((1..=self.stock).map(|stock| step(left, &next, stock)))
-                .collect();
+            // From full to empty: the entry below still holds the next period's value.
+            for stock in (1..=self.stock).rev() {
+                let worth = value[stock] - value[stock - 1];
+                let price = price(left, stock, worth);
+                value[stock] += self.chance(price) * (price - worth);
+            }
         }
-        next[self.stock]
+        value[self.stock]
     }
-
-    fn first_free(&self, offers: &[(f64, f64)]) -> usize {
-        let last = std::cell::Cell::new(0);
-        self.induct(|_, next, stock| {
-            let (rung, value) = best_offer(offers, next, stock);
-            last.set(rung); // the last state looked at is the first one of the season
-            value
-        });
-        last.get()
-    }
-
-    fn guarded(&self, offers: &[(f64, f64)], reach: usize) -> (f64, usize) {
-        let rungs = offers.len();
-        let (mut next, mut free) = (vec![vec![0.0; self.stock + 1]; rungs], Vec::new());
-        for _ in 0..self.periods {
-            let kept = |(offer, next): (&(f64, f64), &Vec<f64>)| -> Vec<f64> {
-                let sold_out = std::iter::once(0.0);
-                sold_out
-                    .chain((1..=self.stock).map(|stock| step(*offer, next, stock)))
-                    .collect()
-            };
-            free = offers.iter().zip(&next).map(kept).collect::<Vec<_>>();
-            let reachable = |rung: usize| &free[rung.saturating_sub(reach)..=(rung + reach).min(rungs - 1)];
-            let best = |rung: usize, stock: usize| {
-                let values = reachable(rung).iter().map(|values| values[stock]);
-                values.fold(f64::NEG_INFINITY, f64::max)
-            };
-            next = (0..rungs)
-                .map(|rung| (0..=self.stock).map(|stock| best(rung, stock)).collect())
-                .collect();
-        }
-        let first = best_index(rungs, |rung| free[rung][self.stock]);
-        (free[first][self.stock], first)
-    }
-}
-
-/// One period at an offer (price, chance of a sale).
-fn step((price, chance): (f64, f64), next: &[f64], stock: usize) -> f64 {
-    chance * (price + next[stock - 1]) + (1.0 - chance) * next[stock]
-}
-
-fn best_offer(offers: &[(f64, f64)], next: &[f64], stock: usize) -> (usize, f64) {
-    let best = best_index(offers.len(), |n| step(offers[n], next, stock));
-    (best, step(offers[best], next, stock))
 }
 
 impl SellDown {
@@ -233,6 +198,8 @@ impl SellDown {
         count("stock", self.stock)?;
         positive("base_rate", self.base_rate)?;
         positive("price_scale", self.price_scale)?;
+        self.price_scale_end
+            .map_or(Ok(()), |scale| positive("price_scale_end", scale))?;
         ladder(&self.prices)?;
         let outcomes = self.stock as f64 / 2.0;
         affordable(
@@ -241,56 +208,57 @@ impl SellDown {
         )
     }
 
+    /// Mean demand of a period at a price.
+    fn mean(&self, period: usize, price: f64) -> f64 {
+        let share = period as f64 / (self.periods - 1).max(1) as f64;
+        let scale =
+            self.price_scale + (self.price_scale_end.unwrap_or(self.price_scale) - self.price_scale) * share;
+        self.base_rate * (-price / scale).exp()
+    }
+
+    /// The stock and its demand as tables.
+    pub(crate) fn season(&self) -> Result<Season, OracleError> {
+        self.check()?;
+        let phases = if self.price_scale_end.is_some() {
+            self.periods
+        } else {
+            1
+        };
+        let demand = |period: usize| {
+            let each = self.prices.iter();
+            each.map(move |price| Demand::new(poisson_sales(self.mean(period, *price), self.stock)))
+        };
+        Ok(Season {
+            periods: self.periods,
+            stock: self.stock,
+            prices: self.prices.clone(),
+            demand: (0..phases).flat_map(demand).collect(),
+            moves: Moves::Free,
+            salvage: 0.0,
+            week: 0,
+        })
+    }
+
     /// Backward induction over (periods left, stock).
     ///
     /// # Errors
     /// When a parameter makes no market, or the market is too large.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        self.check()?;
-        let mean = |price: f64| self.base_rate * (-price / self.price_scale).exp();
-        let sales: Vec<Vec<Vec<f64>>> = self
-            .prices
-            .iter()
-            .map(|price| {
-                (0..=self.stock)
-                    .map(|stock| poisson_sales(mean(*price), stock))
-                    .collect()
-            })
-            .collect();
-        let play = |rung: usize, next: &[f64], stock: usize| -> f64 {
-            let outcomes = sales[rung][stock].iter().enumerate();
-            outcomes
-                .map(|(sold, p)| p * (self.prices[rung] * sold as f64 + next[stock - sold]))
-                .sum()
-        };
+        let season = self.season()?;
         let rungs = self.prices.len();
-        let induct = |choose: &dyn Fn(&[f64], usize) -> f64| {
-            let mut next = vec![0.0; self.stock + 1];
-            for _ in 0..self.periods {
-                let here: Vec<f64> = (0..=self.stock).map(|stock| choose(&next, stock)).collect();
-                next = here;
-            }
-            next[self.stock]
-        };
-        let first = std::cell::Cell::new(0);
-        let v_star = induct(&|next, stock| {
-            let best = best_index(rungs, |rung| play(rung, next, stock));
-            first.set(best);
-            play(best, next, stock)
-        });
-        let fixed: Vec<f64> = (0..rungs)
-            .map(|rung| induct(&|next, stock| play(rung, next, stock)))
-            .collect();
+        let fixed: Vec<f64> = (0..rungs).map(|rung| season.fixed(rung)).collect();
         let best = best_index(rungs, |rung| fixed[rung]);
-        let myopic = best_index(rungs, |rung| self.prices[rung] * mean(self.prices[rung]));
-        let random =
-            induct(&|next, stock| (0..rungs).map(|rung| play(rung, next, stock)).sum::<f64>() / rungs as f64);
+        let myopic = season.value(|left, _, _, worth| {
+            let earns = |rung: usize| self.prices[rung] * self.mean(self.periods - left, self.prices[rung]);
+            worth(best_index(rungs, earns))
+        });
+        let (v_star, first) = season.optimum();
         Ok(Oracle {
             v_star,
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
-            first_action: Some(self.prices[first.get()]),
-            references: BTreeMap::from([("myopic", fixed[myopic]), ("uniform_random", random)]),
+            first_action: Some(self.prices[first]),
+            references: BTreeMap::from([("myopic", myopic), ("uniform_random", season.random())]),
             equilibrium: None,
         })
     }

@@ -2,6 +2,8 @@
 
 use super::oracle::{Oracle, OracleError, count, field, ladder, not_negative, positive};
 use super::search::{best_index, highest_peak, peak};
+use super::visits::Visits;
+use haggle_core::{LADDER_RUNGS_MAX, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -24,6 +26,8 @@ pub struct Segments {
     pub prices: Option<Vec<f64>>,
     /// Fairness: every segment's price within this share of one reference price; absent: each its own.
     pub corridor: Option<f64>,
+    /// The middle of the corridor; absent: where it earns most.
+    pub reference_price: Option<f64>,
 }
 
 impl Segments {
@@ -51,12 +55,20 @@ impl Segments {
                 "a share in [0, 1)",
             )
         })?;
+        if let Some(reference) = self.reference_price {
+            positive("reference_price", reference)?;
+        }
         self.prices.as_deref().map_or(Ok(()), ladder)
     }
 
-    fn profit(&self, segment: usize, price: f64) -> f64 {
+    /// Chance of a sale.
+    fn chance(&self, segment: usize, price: f64) -> f64 {
         let odds = self.intercepts[segment] - self.slopes[segment] * price;
-        (price - self.costs) / (1.0 + (-odds).exp())
+        1.0 / (1.0 + (-odds).exp())
+    }
+
+    fn profit(&self, segment: usize, price: f64) -> f64 {
+        (price - self.costs) * self.chance(segment, price)
     }
 
     fn mean(&self, price: impl Fn(usize) -> f64) -> f64 {
@@ -90,6 +102,64 @@ impl Segments {
         let (low, high) = (reference * (1.0 - corridor), reference * (1.0 + corridor));
         let prices: Option<Vec<f64>> = (0..self.weights.len()).map(|s| self.best(s, low, high)).collect();
         prices.map_or(f64::NEG_INFINITY, |prices| self.mean(|s| prices[s]))
+    }
+
+    /// The middle of the corridor: as configured, or the best one. On a ladder the rungs inside change only where one of them
+    /// comes to lie on an edge.
+    fn reference(&self, corridor: f64) -> f64 {
+        let value = |reference: f64| self.held(reference, corridor);
+        if let Some(reference) = self.reference_price {
+            return reference;
+        }
+        let Some(prices) = &self.prices else {
+            let most = self.most();
+            return highest_peak(self.costs.max(most * 1e-6), most, CELLS, value);
+        };
+        let edges = [1.0 - corridor, 1.0 + corridor];
+        let middles: Vec<f64> = prices
+            .iter()
+            .flat_map(|price| edges.map(|edge| price / edge))
+            .collect();
+        middles[best_index(middles.len(), |n| value(middles[n]))]
+    }
+
+    /// What each segment does at each rung, and which rungs the corridor allows.
+    pub(crate) fn visits(&self) -> Result<Visits, OracleError> {
+        self.check()?;
+        let prices = self.prices.clone().ok_or(OracleError::NotStepped(
+            "it has no `prices`, and any price may be asked",
+        ))?;
+        let (low, high) = self.corridor.map_or((0.0, f64::INFINITY), |corridor| {
+            let reference = self.reference(corridor);
+            (reference * (1.0 - corridor), reference * (1.0 + corridor))
+        });
+        let fair = |price: f64| price >= low - 1e-9 && price <= high + 1e-9;
+        let rungs = prices.iter().enumerate().filter(|(_, price)| fair(**price));
+        let mask = rungs.fold(Mask::NONE, |mask, (rung, _)| {
+            if rung < LADDER_RUNGS_MAX {
+                mask.with(rung)
+            } else {
+                mask
+            }
+        });
+        field(
+            "reference_price",
+            self.reference_price,
+            !mask.is_empty(),
+            "a corridor with a price of the ladder inside",
+        )?;
+        let chances =
+            (0..self.weights.len()).flat_map(|segment| prices.iter().map(move |price| (segment, *price)));
+        let chances = chances
+            .map(|(segment, price)| self.chance(segment, price))
+            .collect();
+        Ok(Visits::new(
+            prices,
+            self.costs,
+            self.weights.clone(),
+            chances,
+            mask.0,
+        ))
     }
 
     /// Segment by segment, one price for all, and what a corridor leaves.
@@ -135,8 +205,9 @@ impl Segments {
         let v_star = match self.corridor {
             None => clairvoyant,
             Some(corridor) => {
-                let value = |reference: f64| self.held(reference, corridor);
-                value(highest_peak(self.costs.max(most * 1e-6), most, CELLS, value))
+                let reference = self.reference(corridor);
+                references.insert("corridor_reference", reference);
+                self.held(reference, corridor)
             }
         };
         Ok(Oracle {

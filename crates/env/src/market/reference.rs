@@ -1,6 +1,7 @@
 //! Market G0: shoppers compare with the last price.
 
-use super::oracle::{Oracle, OracleError, affordable, field, ladder, not_negative, positive};
+use super::last_price::{LastPrice, episode_periods, rounds};
+use super::oracle::{Oracle, OracleError, affordable, count, discount, ladder, not_negative, positive};
 use super::search::best_index;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,6 +24,9 @@ pub struct ReferencePrice {
     pub reference_price: f64,
     /// Worth of the next period beside this one's, in [0, 1).
     pub discount: f64,
+    /// Periods after which an episode is cut off (stepping only; the value is that of the endless market).
+    #[serde(default = "episode_periods")]
+    pub episode_periods: usize,
 }
 
 impl ReferencePrice {
@@ -31,60 +35,82 @@ impl ReferencePrice {
         price * (self.base_rate - self.slope * price + compared).max(0.0)
     }
 
-    /// Value iteration over the last price.
-    ///
-    /// # Errors
-    /// When a parameter makes no market, or the market is too large.
-    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+    /// Rewards of every last price and rung. The first last price may lie beside the ladder: then it is a state of its own.
+    pub(crate) fn last_price(&self) -> Result<LastPrice, OracleError> {
+        self.check()?;
+        let rungs = self.prices.len();
+        let mut references = self.prices.clone();
+        let known = references.iter().position(|price| *price == self.reference_price);
+        let start = known.unwrap_or_else(|| {
+            references.push(self.reference_price);
+            rungs
+        });
+        let (low, span) = (
+            self.prices[0],
+            (self.prices[rungs - 1] - self.prices[0]).max(f64::MIN_POSITIVE),
+        );
+        let revenues = references
+            .iter()
+            .flat_map(|reference| self.prices.iter().map(|price| self.revenue(*price, *reference)));
+        Ok(LastPrice {
+            rungs,
+            positions: references
+                .iter()
+                .map(|price| ((price - low) / span) as f32)
+                .collect(),
+            reward: revenues.collect(),
+            next: references.iter().flat_map(|_| 0..rungs as u32).collect(),
+            start,
+            discount: self.discount,
+            scale: 1.0,
+            steps: self.episode_periods,
+        })
+    }
+
+    fn check(&self) -> Result<(), OracleError> {
         positive("base_rate", self.base_rate)?;
         positive("slope", self.slope)?;
         not_negative("gain", self.gain)?;
         not_negative("loss", self.loss)?;
         ladder(&self.prices)?;
         not_negative("reference_price", self.reference_price)?;
-        field(
-            "discount",
-            self.discount,
-            (0.0..=0.9999).contains(&self.discount),
-            "0 to 0.9999",
-        )?;
-        let (rungs, d) = (self.prices.len(), self.discount);
-        let rounds = 36.0 / -d.max(0.01).ln();
-        affordable(rungs as f64 * rounds, rungs)?;
-        let iterate = |choose: &dyn Fn(f64, &[f64]) -> usize| {
-            let mut value = vec![0.0; rungs];
-            let worth = |rung: usize, reference: f64, value: &[f64]| {
-                self.revenue(self.prices[rung], reference) + d * value[rung]
-            };
-            for _ in 0..rounds.ceil() as usize {
-                value = self
-                    .prices
-                    .iter()
-                    .map(|reference| worth(choose(*reference, &value), *reference, &value))
-                    .collect();
+        discount(self.discount)?;
+        count("episode_periods", self.episode_periods)?;
+        let rungs = self.prices.len();
+        affordable((rungs * rounds(self.discount)) as f64, rungs)
+    }
+
+    /// Value iteration over the last price.
+    ///
+    /// # Errors
+    /// When a parameter makes no market, or the market is too large.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        let game = self.last_price()?;
+        let rungs = self.prices.len();
+        let first = std::cell::Cell::new(0);
+        let v_star = game.value(|state, worth| {
+            let best = best_index(rungs, worth);
+            if state == game.start {
+                first.set(best);
             }
-            let first = choose(self.reference_price, &value);
-            (worth(first, self.reference_price, &value), first)
-        };
-        let best = |reference: f64, value: &[f64]| {
-            best_index(rungs, |rung| {
-                self.revenue(self.prices[rung], reference) + d * value[rung]
-            })
-        };
-        let (v_star, first) = iterate(&best);
+            worth(best)
+        });
         let myopic =
-            |reference: f64, _: &[f64]| best_index(rungs, |rung| self.revenue(self.prices[rung], reference));
-        let fixed = |rung: usize| {
-            let price = self.prices[rung];
-            self.revenue(price, self.reference_price) + d / (1.0 - d) * self.revenue(price, price)
-        };
-        let best = best_index(rungs, fixed);
+            game.value(|state, worth| worth(best_index(rungs, |rung| game.reward[state * rungs + rung])));
+        let fixed: Vec<f64> = (0..rungs)
+            .map(|rung| {
+                let price = self.prices[rung];
+                let later = self.discount / (1.0 - self.discount) * self.revenue(price, price);
+                self.revenue(price, self.reference_price) + later
+            })
+            .collect();
+        let best = best_index(rungs, |rung| fixed[rung]);
         Ok(Oracle {
             v_star,
-            v_fixed: fixed(best),
+            v_fixed: fixed[best],
             fixed_price: self.prices[best],
-            first_action: Some(self.prices[first]),
-            references: BTreeMap::from([("myopic", iterate(&myopic).0)]),
+            first_action: Some(self.prices[first.get()]),
+            references: BTreeMap::from([("myopic", myopic)]),
             equilibrium: None,
         })
     }

@@ -37,7 +37,7 @@ pub(crate) fn crossing(low: f64, high: f64, value: impl Fn(f64) -> f64) -> f64 {
 }
 
 /// The first index of the largest value.
-pub(crate) fn best_index(count: usize, value: impl Fn(usize) -> f64) -> usize {
+pub(crate) fn best_index(count: usize, mut value: impl FnMut(usize) -> f64) -> usize {
     let (mut best, mut most) = (0, f64::NEG_INFINITY);
     for index in 0..count {
         let here = value(index);

@@ -2,6 +2,7 @@
 
 use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
 use super::search::best_index;
+use super::season::{Demand, Moves, Season};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,6 +69,21 @@ impl StockedPrices {
             self.periods as f64 * self.stock.min(self.periods) as f64,
             self.prices.len(),
         )
+    }
+
+    /// The stock and its demand as tables; the rung above the last price is "no offer".
+    pub(crate) fn season(&self) -> Result<Season, OracleError> {
+        self.check()?;
+        let chances = self.probabilities.iter().copied().chain([0.0]);
+        Ok(Season {
+            periods: self.periods,
+            stock: self.stock,
+            prices: self.prices.iter().copied().chain([0.0]).collect(),
+            demand: chances.map(Demand::single).collect(),
+            moves: Moves::Free,
+            salvage: 0.0,
+            week: 0,
+        })
     }
 
     /// Value and first rung when `choose(worth of a unit)` picks the offer; one that earns less than the unit is worth is

@@ -1,0 +1,122 @@
+use super::Market;
+use super::game::Game;
+use super::oracle::{OracleError, affordable, field};
+use super::policy::{Ask, Probabilities};
+use haggle_core::LADDER_RUNGS_MAX;
+
+/// What a policy earns, exactly; in the units of the oracle's `v_star`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exact {
+    /// Expected earnings from the start, all agents together. For the endless markets C and D: discounted, times
+    /// `1 - discount`; for G0 discounted; for E1 per visit.
+    pub value: f64,
+    /// Each agent's part.
+    pub agents: Vec<f64>,
+    /// What each agent could win with the best reply to the others' policies, as a share of its part; only where several
+    /// sellers meet.
+    pub reply_gain: Option<Vec<f64>>,
+}
+
+impl Market {
+    /// The market as tables.
+    pub(crate) fn game(&self) -> Result<Game, OracleError> {
+        let game = match self {
+            Self::SingleArrivals(market) => Game::Season(market.season()?),
+            Self::SellDown(market) => Game::Season(market.season()?),
+            Self::StockedPrices(market) => Game::Season(market.season()?),
+            Self::Markdown(market) => Game::Season(market.season()?),
+            Self::Segments(market) => Game::Visits(market.visits()?),
+            Self::AlternatingDuopoly(market) => Game::LastPrice(market.last_price()?),
+            Self::ReferencePrice(market) => Game::LastPrice(market.last_price()?),
+            Self::LogitOligopoly(market) => Game::Rivalry(market.rivalry()?),
+            Self::ContinuousSale(_) => {
+                return Err(OracleError::NotStepped("its time and its prices are continuous"));
+            }
+            Self::CapacityDuopoly(_)
+            | Self::ContinuousTypes(_)
+            | Self::ChangingDemand(_)
+            | Self::UnknownLinear(_) => {
+                return Err(OracleError::NotStepped("its prices are continuous"));
+            }
+        };
+        let (_, _, rungs) = game.shape();
+        field(
+            "prices",
+            rungs,
+            rungs <= LADDER_RUNGS_MAX,
+            "at most 64 prices to step through",
+        )?;
+        Ok(game)
+    }
+
+    /// The price of each rung. "No offer" (B1) is an infinite one.
+    ///
+    /// # Errors
+    /// When the market makes no sense or cannot be stepped.
+    pub fn prices(&self) -> Result<Vec<f64>, OracleError> {
+        Ok(match (self, self.game()?) {
+            (Self::StockedPrices(market), _) => {
+                market.prices.iter().copied().chain([f64::INFINITY]).collect()
+            }
+            (Self::AlternatingDuopoly(market), _) => market.prices(),
+            (Self::ReferencePrice(market), _) => market.prices.clone(),
+            (_, Game::Season(game)) => game.prices,
+            (_, Game::Visits(game)) => game.prices,
+            (_, Game::Rivalry(game)) => game.prices,
+            (_, Game::LastPrice(_)) => Vec::new(),
+        })
+    }
+
+    /// Worth of the next step beside this one's: 1 where episodes end by themselves. (D: a step is two periods.)
+    ///
+    /// # Errors
+    /// When the market makes no sense or cannot be stepped.
+    pub fn discount(&self) -> Result<f64, OracleError> {
+        Ok(match self.game()? {
+            Game::Season(_) | Game::Visits(_) => 1.0,
+            Game::LastPrice(game) => game.discount,
+            Game::Rivalry(game) => game.discount,
+        })
+    }
+
+    /// Exact expected earnings of a policy. It is asked with the very observations and masks that [`super::MarketEnv`]
+    /// shows; nothing where the states are not finite.
+    ///
+    /// # Errors
+    /// When the market makes no sense or is too large, or the policy answers no distribution.
+    pub fn exact_value(&self, policy: &mut Probabilities<'_>) -> Result<Option<Exact>, OracleError> {
+        let game = match self.game() {
+            Err(OracleError::NotStepped(_)) => return Ok(None),
+            game => game?,
+        };
+        let (agents, obs_width, rungs) = game.shape();
+        let mut ask = Ask {
+            agents,
+            obs_width,
+            rungs,
+            policy,
+        };
+        let single = |value: f64| Exact {
+            value,
+            agents: vec![value],
+            reply_gain: None,
+        };
+        Ok(Some(match &game {
+            Game::Season(game) => {
+                let states = (game.periods * game.stock * game.lasts()) as f64;
+                affordable(states, game.outcomes() * rungs)?;
+                single(game.evaluate(&mut ask)?)
+            }
+            Game::Visits(game) => single(game.evaluate(&mut ask)?),
+            Game::LastPrice(game) => single(game.evaluate(&mut ask)?),
+            Game::Rivalry(game) => {
+                let standing = game.evaluate(&mut ask)?;
+                Exact {
+                    value: standing.profit.iter().sum(),
+                    agents: standing.profit,
+                    reply_gain: (agents > 1).then_some(standing.reply_gain),
+                }
+            }
+        }))
+    }
+}

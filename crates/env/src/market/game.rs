@@ -1,0 +1,92 @@
+use super::last_price::LastPrice;
+use super::rivalry::Rivalry;
+use super::season::Season;
+use super::visits::Visits;
+use crate::StepEnd;
+
+/// Where a copy stands. What `state` counts is the market's affair: stock, segment, last prices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Steps until the episode ends.
+    pub(crate) left: u32,
+    pub(crate) state: u32,
+    /// The last rung where it binds the next one.
+    pub(crate) last: u8,
+}
+
+impl Place {
+    #[inline]
+    pub(crate) fn new(left: usize, state: usize, last: usize) -> Self {
+        Self {
+            left: left as u32,
+            state: state as u32,
+            last: last as u8,
+        }
+    }
+
+    /// The next place of a market without end, whose episodes are cut off.
+    #[inline]
+    pub(crate) fn endless(self, state: u32) -> (Self, StepEnd) {
+        let next = Self {
+            left: self.left - 1,
+            state,
+            last: 0,
+        };
+        let end = if next.left == 0 {
+            StepEnd::Truncated
+        } else {
+            StepEnd::Go
+        };
+        (next, end)
+    }
+}
+
+/// A market as tables that can be stepped.
+#[derive(Clone, Debug)]
+pub(crate) enum Game {
+    Season(Season),
+    Visits(Visits),
+    LastPrice(LastPrice),
+    Rivalry(Rivalry),
+}
+
+impl Game {
+    /// Agents, width of an observation, rungs.
+    pub(crate) fn shape(&self) -> (usize, usize, usize) {
+        match self {
+            Self::Season(game) => (1, game.obs_width(), game.prices.len()),
+            Self::Visits(game) => (1, game.obs_width(), game.prices.len()),
+            Self::LastPrice(game) => (1, game.obs_width(), game.rungs),
+            Self::Rivalry(game) => (game.agents, game.obs_width(), game.prices.len()),
+        }
+    }
+
+    /// Where an episode starts, given a uniform number.
+    pub(crate) fn start(&self, uniform: u32) -> Place {
+        match self {
+            Self::Season(game) => game.start(),
+            Self::Visits(game) => game.start(uniform),
+            Self::LastPrice(game) => game.start(),
+            Self::Rivalry(game) => game.start(uniform),
+        }
+    }
+
+    pub(crate) fn observe(&self, place: Place, agent: usize, obs: &mut [f32], mask: &mut u64) {
+        match self {
+            Self::Season(game) => game.observe(place, obs, mask),
+            Self::Visits(game) => game.observe(place, obs, mask),
+            Self::LastPrice(game) => game.observe(place, obs, mask),
+            Self::Rivalry(game) => game.observe(place, agent, obs, mask),
+        }
+    }
+
+    /// Whether a copy can stand there.
+    pub(crate) fn sound(&self, place: Place) -> bool {
+        match self {
+            Self::Season(game) => game.sound(place),
+            Self::Visits(game) => game.sound(place),
+            Self::LastPrice(game) => game.sound(place),
+            Self::Rivalry(game) => game.sound(place),
+        }
+    }
+}

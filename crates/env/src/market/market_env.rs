@@ -1,0 +1,181 @@
+use super::Market;
+use super::game::{Game, Place};
+use super::oracle::{OracleError, count};
+use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+use haggle_core::{Seeds, decode_record, encode_record};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// A block of copies of one market, as a structure of arrays. Rewards are money in the market's own units.
+///
+/// What is observed is documented at each game's `observe`; rung `r` of the spec is `Market::prices()[r]`.
+#[derive(Debug)]
+pub struct MarketEnv {
+    spec: EnvSpec,
+    game: Game,
+    copies: Copies,
+}
+
+/// One entry per copy.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Copies {
+    left: Vec<u32>,
+    state: Vec<u32>,
+    last: Vec<u8>,
+    draws: Vec<ChaCha8Rng>,
+}
+
+impl Copies {
+    #[inline]
+    fn place(&self, copy: usize) -> Place {
+        Place {
+            left: self.left[copy],
+            state: self.state[copy],
+            last: self.last[copy],
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, copy: usize, place: Place) {
+        self.left[copy] = place.left;
+        self.state[copy] = place.state;
+        self.last[copy] = place.last;
+    }
+}
+
+impl MarketEnv {
+    /// `copies` copies of a market, reset with root seed 0.
+    ///
+    /// # Errors
+    /// When the market makes no sense or cannot be stepped.
+    pub fn new(market: &Market, copies: usize) -> Result<Self, OracleError> {
+        count("copies", copies)?;
+        let game = market.game()?;
+        let (agents, obs_width, rungs) = game.shape();
+        let spec = EnvSpec {
+            copies,
+            agents,
+            obs_width,
+            state_width: 0,
+            rungs,
+            constraints: 0,
+            constraint_names: Vec::new(),
+        };
+        let mut env = Self {
+            spec,
+            game,
+            copies: Copies::default(),
+        };
+        env.reset(&Seeds::new(0));
+        Ok(env)
+    }
+}
+
+impl Game {
+    /// Writes what the agents of a copy see.
+    fn show(&self, copy: usize, place: Place, spec: &EnvSpec, obs: &mut [f32], mask: &mut [u64]) {
+        for agent in 0..spec.agents {
+            let row = copy * spec.agents + agent;
+            let obs = &mut obs[row * spec.obs_width..][..spec.obs_width];
+            self.observe(place, agent, obs, &mut mask[row]);
+        }
+    }
+}
+
+/// Moves every copy by a step, and begins the next episode where one ends. `step(place, rungs, draw, rewards)` uses the
+/// low half of the draw; the high half chooses the next start.
+fn advance(
+    (spec, game, copies): (&EnvSpec, &Game, &mut Copies),
+    rungs: &[u8],
+    out: &mut StepOut<'_>,
+    step: impl Fn(Place, &[u8], u32, &mut [f32]) -> (Place, StepEnd),
+) {
+    let agents = spec.agents;
+    let rows = rungs
+        .chunks_exact(agents)
+        .zip(out.reward.chunks_exact_mut(agents));
+    for (copy, (rungs, reward)) in rows.enumerate() {
+        let draw = copies.draws[copy].next_u64();
+        let (next, end) = step(copies.place(copy), rungs, draw as u32, reward);
+        out.end[copy] = end;
+        if end == StepEnd::Truncated {
+            game.show(copy, next, spec, out.last.obs, out.last.mask);
+        }
+        let next = if end == StepEnd::Go {
+            next
+        } else {
+            game.start((draw >> 32) as u32)
+        };
+        copies.put(copy, next);
+    }
+}
+
+impl Env for MarketEnv {
+    fn spec(&self) -> &EnvSpec {
+        &self.spec
+    }
+
+    fn reset(&mut self, seeds: &Seeds) {
+        let mut draws: Vec<ChaCha8Rng> = (0..self.spec.copies)
+            .map(|copy| seeds.indexed(copy as u64).rng())
+            .collect();
+        let places: Vec<Place> = draws
+            .iter_mut()
+            .map(|rng| self.game.start(rng.next_u32()))
+            .collect();
+        self.copies = Copies {
+            left: places.iter().map(|place| place.left).collect(),
+            state: places.iter().map(|place| place.state).collect(),
+            last: places.iter().map(|place| place.last).collect(),
+            draws,
+        };
+    }
+
+    fn observe(&self, out: &mut ObserveOut<'_>) {
+        for copy in 0..self.spec.copies {
+            self.game
+                .show(copy, self.copies.place(copy), &self.spec, out.obs, out.mask);
+        }
+    }
+
+    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
+        let all = (&self.spec, &self.game, &mut self.copies);
+        // One loop per kind of market, so that nothing is decided inside it.
+        match &self.game {
+            Game::Season(game) => advance(all, rungs, out, |place, rungs, draw, reward| {
+                game.step(place, rungs, draw, reward)
+            }),
+            Game::Visits(game) => advance(all, rungs, out, |place, rungs, draw, reward| {
+                game.step(place, rungs, draw, reward)
+            }),
+            Game::LastPrice(game) => advance(all, rungs, out, |place, rungs, _, reward| {
+                game.step(place, rungs, reward)
+            }),
+            Game::Rivalry(game) => advance(all, rungs, out, |place, rungs, _, reward| {
+                game.step(place, rungs, reward)
+            }),
+        }
+    }
+
+    fn save(&self) -> Vec<u8> {
+        encode_record(&self.copies)
+    }
+
+    fn load(&mut self, state: &[u8]) -> Result<(), String> {
+        let copies: Copies =
+            decode_record(state).map_err(|error| format!("the saved market is unreadable: {error}"))?;
+        let count = self.spec.copies;
+        let whole = copies.left.len() == count
+            && copies.state.len() == count
+            && copies.last.len() == count
+            && copies.draws.len() == count;
+        if !whole || !(0..count).all(|copy| self.game.sound(copies.place(copy))) {
+            return Err(format!(
+                "the saved state is not one of this market with {count} copies"
+            ));
+        }
+        self.copies = copies;
+        Ok(())
+    }
+}

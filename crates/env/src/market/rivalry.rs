@@ -1,0 +1,234 @@
+//! Sellers on one ladder who see the last prices of all (C), for ever: stepped, and solved over the joint last prices.
+
+use super::game::Place;
+use super::last_price::rounds;
+use super::oracle::{OracleError, affordable};
+use super::policy::{Answer, Ask};
+use crate::StepEnd;
+use haggle_core::Mask;
+use serde::{Deserialize, Serialize};
+
+/// How a seller reacts that does not learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reaction {
+    /// The lowest last price of the others.
+    Matcher,
+    /// One rung below it; from the lowest rung back to the highest.
+    Undercutter,
+    /// The rung that earns most against the others' last prices.
+    BestReply,
+}
+
+/// A game on a ladder. Movers are the agents and then the rivals that react; a joint choice of all movers has the number
+/// `sum_m rung_m x rungs^m`, and the last one is the state.
+#[derive(Clone, Debug)]
+pub(crate) struct Rivalry {
+    pub(crate) agents: usize,
+    pub(crate) movers: usize,
+    pub(crate) prices: Vec<f64>,
+    /// Profit of each agent at `joint x agents + agent`.
+    pub(crate) profit: Vec<f64>,
+    /// How much of the other agents' profits an agent counts as its own.
+    pub(crate) common_share: f64,
+    /// What the reacting rivals add to the number of the next joint choice, by state.
+    pub(crate) reaction: Vec<u32>,
+    pub(crate) discount: f64,
+    /// Steps until an episode is cut off.
+    pub(crate) steps: usize,
+}
+
+/// What a policy is worth among its rivals. One number per agent.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Standing {
+    /// Discounted profit times `1 - discount`, over even starts.
+    pub(crate) profit: Vec<f64>,
+    /// How much more the best reply to the others' policies would earn, as a share of the profit.
+    pub(crate) reply_gain: Vec<f64>,
+}
+
+impl Rivalry {
+    /// Numbers of joint choices, and so of states.
+    pub(crate) fn states(&self) -> usize {
+        self.prices.len().pow(self.movers as u32)
+    }
+
+    /// The movers' rungs in a joint choice.
+    pub(crate) fn rungs(&self, joint: usize) -> Vec<usize> {
+        let count = self.prices.len();
+        let digit = |mover| joint / count.pow(mover) % count;
+        (0..self.movers as u32).map(digit).collect()
+    }
+
+    /// The last prices of every mover, one of the rungs each: its own first, then the next movers' in a circle; then, with
+    /// several agents, which one it is.
+    pub(crate) fn obs_width(&self) -> usize {
+        self.movers * self.prices.len() + if self.agents > 1 { self.agents } else { 0 }
+    }
+
+    pub(crate) fn start(&self, uniform: u32) -> Place {
+        let state = (u64::from(uniform) * self.states() as u64) >> 32;
+        Place::new(self.steps, state as usize, 0)
+    }
+
+    #[inline]
+    pub(crate) fn observe(&self, place: Place, agent: usize, obs: &mut [f32], mask: &mut u64) {
+        let rungs = self.prices.len();
+        obs.fill(0.0);
+        let mut joint = place.state as usize;
+        for mover in 0..self.movers {
+            let seat = if mover >= agent {
+                mover - agent
+            } else {
+                mover + self.movers - agent
+            };
+            obs[seat * rungs + joint % rungs] = 1.0;
+            joint /= rungs;
+        }
+        if self.agents > 1 {
+            obs[self.movers * rungs + agent] = 1.0;
+        }
+        *mask = Mask::all(rungs).0;
+    }
+
+    #[inline]
+    pub(crate) fn step(&self, place: Place, rungs: &[u8], reward: &mut [f32]) -> (Place, StepEnd) {
+        let mut joint = 0;
+        for rung in rungs.iter().rev() {
+            joint = joint * self.prices.len() + usize::from(*rung);
+        }
+        joint += self.reaction[place.state as usize] as usize;
+        let profit = &self.profit[joint * self.agents..][..self.agents];
+        let all: f64 = profit.iter().sum();
+        for (reward, own) in reward.iter_mut().zip(profit) {
+            *reward = (own + self.common_share * (all - own)) as f32;
+        }
+        place.endless(joint as u32)
+    }
+
+    pub(crate) fn sound(&self, place: Place) -> bool {
+        (1..=self.steps).contains(&(place.left as usize)) && (place.state as usize) < self.states()
+    }
+
+    fn ask(&self, ask: &mut Ask<'_>) -> Result<Answer, OracleError> {
+        let choices = self.prices.len().pow(self.agents as u32);
+        let work = self.states() as f64 * rounds(self.discount) as f64;
+        affordable(work, choices * self.agents)?;
+        let places: Vec<Place> = (0..self.states())
+            .map(|state| Place::new(self.steps, state, 0))
+            .collect();
+        ask.answer(&places, |place, agent, obs, mask| {
+            self.observe(place, agent, obs, mask);
+        })
+    }
+
+    /// Chances of the agents' joint choices (rivals' parts left out) in a state; `left_out` plays rung 0 for certain.
+    fn choices(&self, answer: &Answer, state: usize, left_out: Option<usize>) -> Vec<(usize, f64)> {
+        let mut joint = vec![(0, 1.0)];
+        let mut place = 1;
+        for agent in 0..self.agents {
+            if left_out != Some(agent) {
+                let pmf = answer.row(state * self.agents + agent);
+                let played = || pmf.iter().enumerate().filter(|(_, p)| **p > 0.0);
+                joint = joint
+                    .iter()
+                    .flat_map(|(index, q)| played().map(move |(rung, p)| (index + rung * place, p * q)))
+                    .collect();
+            }
+            place *= self.prices.len();
+        }
+        joint
+    }
+
+    /// Exact value of the agents' policies, and what the best replies would win.
+    pub(crate) fn evaluate(&self, ask: &mut Ask<'_>) -> Result<Standing, OracleError> {
+        let answer = self.ask(ask)?;
+        let profit: Vec<f64> = (0..self.agents)
+            .map(|agent| self.played(&answer, agent))
+            .collect();
+        let reply_gain = profit
+            .iter()
+            .enumerate()
+            .map(|(agent, own)| (self.reply(&answer, agent) - own) / own.abs())
+            .collect();
+        Ok(Standing { profit, reply_gain })
+    }
+
+    fn played(&self, answer: &Answer, agent: usize) -> f64 {
+        let chances: Vec<Vec<(usize, f64)>> = (0..self.states())
+            .map(|state| self.choices(answer, state, None))
+            .collect();
+        self.iterate(agent, |state, worth| {
+            chances[state].iter().map(|(joint, p)| p * worth(*joint)).sum()
+        })
+    }
+
+    /// Value of the best own policy against the others'.
+    fn reply(&self, answer: &Answer, agent: usize) -> f64 {
+        let others: Vec<Vec<(usize, f64)>> = (0..self.states())
+            .map(|state| self.choices(answer, state, Some(agent)))
+            .collect();
+        let place = self.prices.len().pow(agent as u32);
+        self.iterate(agent, |state, worth| {
+            let own = (0..self.prices.len()).map(|rung| {
+                let each = others[state].iter();
+                each.map(|(joint, p)| p * worth(joint + rung * place))
+                    .sum::<f64>()
+            });
+            own.fold(f64::NEG_INFINITY, f64::max)
+        })
+    }
+
+    /// Mean over even starts of an agent's discounted profit, times `1 - discount`; `choose(state, worth of the agents'
+    /// joint choices)` combines the worths.
+    fn iterate(&self, agent: usize, choose: impl Fn(usize, &dyn Fn(usize) -> f64) -> f64) -> f64 {
+        let d = self.discount;
+        let mut value = vec![0.0; self.states()];
+        for _ in 0..rounds(d) {
+            // Every state leads to the same joint choices: what each is worth is computed once.
+            let worth: Vec<f64> = (0..self.states())
+                .map(|joint| self.profit[joint * self.agents + agent] + d * value[joint])
+                .collect();
+            value = (0..self.states())
+                .map(|state| choose(state, &|joint| worth[joint + self.reaction[state] as usize]))
+                .collect();
+        }
+        value.iter().sum::<f64>() / value.len() as f64 * (1.0 - d)
+    }
+
+    /// The best joint policy of all agents, per period over even starts: the sum of their profits.
+    pub(crate) fn cartel(&self) -> Result<f64, OracleError> {
+        let choices = self.prices.len().pow(self.agents as u32);
+        affordable(self.states() as f64 * rounds(self.discount) as f64, choices)?;
+        let joint = self.merged();
+        Ok(joint.iterate(0, |_, worth| {
+            (0..choices).map(worth).fold(f64::NEG_INFINITY, f64::max)
+        }))
+    }
+
+    /// The best single rung for all agents: rung and joint profit per period over even starts.
+    pub(crate) fn fixed(&self) -> (usize, f64) {
+        let merged = self.merged();
+        let value = |rung: usize| {
+            let same = (0..self.agents)
+                .map(|agent| rung * self.prices.len().pow(agent as u32))
+                .sum();
+            merged.iterate(0, |_, worth| worth(same))
+        };
+        let best = super::search::best_index(self.prices.len(), value);
+        (best, value(best))
+    }
+
+    /// The same game with all profit in one hand (the choices are still joint ones).
+    fn merged(&self) -> Self {
+        let sums = self
+            .profit
+            .chunks_exact(self.agents)
+            .map(|each| each.iter().sum());
+        let mut merged = self.clone();
+        merged.profit = sums
+            .flat_map(|sum: f64| std::iter::repeat_n(sum, self.agents))
+            .collect();
+        merged
+    }
+}
