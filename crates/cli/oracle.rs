@@ -8,13 +8,7 @@ use std::fmt::Write;
 /// `haggle oracle`: what is known exactly of a market.
 pub fn run(args: &Arguments, output: Output) -> Result<(), Failure> {
     let market: Loaded<Market> = load(&args.market, &args.sets)?;
-    let fault = |error: OracleError| {
-        let field = match &error {
-            OracleError::Field { field, .. } => field,
-            OracleError::TooLarge { .. } => "",
-        };
-        market.source.fault(field, error.to_string())
-    };
+    let fault = |error: OracleError| market.source.fault(error.field(), error.to_string());
     let oracle = market.value.oracle().map_err(fault)?;
     output.result(table(&oracle), &oracle);
     Ok(())

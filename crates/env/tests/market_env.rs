@@ -293,7 +293,7 @@ fn plan(
     let lasts = if bound { 0..rungs + 1 } else { rungs..rungs + 1 };
     let mut value: Vec<Vec<f64>> = vec![(0..=stock).map(|n| n as f64 * salvage).collect(); rungs + 1];
     let mut best = vec![vec![vec![0; stock + 1]; rungs + 1]; periods + 1];
-    for left in 1..=periods {
+    for (left, best) in best.iter_mut().enumerate().skip(1) {
         let mut now = vec![vec![0.0; stock + 1]; rungs + 1];
         for last in lasts.clone() {
             for n in 1..=stock {
@@ -310,7 +310,7 @@ fn plan(
                     worth += rest * n as f64 * prices[rung];
                     if worth > most {
                         most = worth;
-                        best[left][last][n] = rung;
+                        best[last][n] = rung;
                     }
                 }
                 now[last][n] = most;

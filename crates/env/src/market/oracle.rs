@@ -103,6 +103,17 @@ pub enum OracleError {
     },
 }
 
+impl OracleError {
+    /// The field at fault; empty where it is no single one.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Field { field, .. } => field,
+            Self::NotStepped(_) | Self::Policy { .. } | Self::TooLarge { .. } => "",
+        }
+    }
+}
+
 /// Updates that a solver makes at most: some ten seconds.
 pub(crate) const WORK_MAX: u64 = 20_000_000_000;
 
