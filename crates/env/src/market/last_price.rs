@@ -3,8 +3,10 @@
 use super::game::Place;
 use super::oracle::OracleError;
 use super::policy::Ask;
+use super::search::best_index;
 use crate::StepEnd;
 use haggle_core::Mask;
+use std::cell::RefCell;
 
 /// Rounds of value iteration after which what is still to come is below rounding: `discount^rounds = e^-37`.
 pub(crate) fn rounds(discount: f64) -> usize {
@@ -36,6 +38,17 @@ pub(crate) struct LastPrice {
 }
 
 impl LastPrice {
+    /// The best rung in each state.
+    pub(crate) fn best(&self) -> Vec<usize> {
+        let best = RefCell::new(vec![0; self.positions.len()]);
+        self.value(|state, worth| {
+            let rung = best_index(self.rungs, worth);
+            best.borrow_mut()[state] = rung;
+            worth(rung)
+        });
+        best.into_inner() // of the last round
+    }
+
     /// Discounted value from the start of what `choose(state, worths of the rungs)` makes of the worths.
     pub(crate) fn value(&self, choose: impl Fn(usize, &dyn Fn(usize) -> f64) -> f64) -> f64 {
         let mut value = vec![0.0; self.positions.len()];

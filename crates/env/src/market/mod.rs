@@ -2,6 +2,8 @@
 //! and the solver reads the same file.
 
 mod alias;
+mod chart;
+mod conduct;
 mod duopoly;
 mod exact;
 mod game;
@@ -21,6 +23,8 @@ mod season;
 mod stock;
 mod visits;
 
+pub use chart::Chart;
+pub use conduct::{Conduct, Deviation};
 pub use duopoly::{AlternatingDuopoly, Rival};
 pub use exact::Exact;
 pub use linear::{Change, ChangingDemand, UnknownLinear};

@@ -4,9 +4,11 @@ use super::game::Place;
 use super::last_price::rounds;
 use super::oracle::{OracleError, affordable};
 use super::policy::{Answer, Ask};
+use super::search::best_index;
 use crate::StepEnd;
 use haggle_core::Mask;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 /// How a seller reacts that does not learn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +112,7 @@ impl Rivalry {
         (1..=self.steps).contains(&(place.left as usize)) && (place.state as usize) < self.states()
     }
 
-    fn ask(&self, ask: &mut Ask<'_>) -> Result<Answer, OracleError> {
+    pub(crate) fn ask(&self, ask: &mut Ask<'_>) -> Result<Answer, OracleError> {
         let choices = self.prices.len().pow(self.agents as u32);
         let work = self.states() as f64 * rounds(self.discount) as f64;
         affordable(work, choices * self.agents)?;
@@ -123,7 +125,12 @@ impl Rivalry {
     }
 
     /// Chances of the agents' joint choices (rivals' parts left out) in a state; `left_out` plays rung 0 for certain.
-    fn choices(&self, answer: &Answer, state: usize, left_out: Option<usize>) -> Vec<(usize, f64)> {
+    pub(crate) fn choices(
+        &self,
+        answer: &Answer,
+        state: usize,
+        left_out: Option<usize>,
+    ) -> Vec<(usize, f64)> {
         let mut joint = vec![(0, 1.0)];
         let mut place = 1;
         for agent in 0..self.agents {
@@ -165,18 +172,39 @@ impl Rivalry {
 
     /// Value of the best own policy against the others'.
     fn reply(&self, answer: &Answer, agent: usize) -> f64 {
+        let own = self.replies(answer, agent);
+        self.iterate(agent, |state, worth| {
+            let worths = (0..self.prices.len()).map(|rung| own(state, rung, worth));
+            worths.fold(f64::NEG_INFINITY, f64::max)
+        })
+    }
+
+    /// The rung of that policy in each state.
+    pub(crate) fn best_reply(&self, answer: &Answer, agent: usize) -> Vec<usize> {
+        let own = self.replies(answer, agent);
+        let best = RefCell::new(vec![0; self.states()]);
+        self.iterate(agent, |state, worth| {
+            let mut most = f64::NEG_INFINITY;
+            best.borrow_mut()[state] = best_index(self.prices.len(), |rung| {
+                let here = own(state, rung, worth);
+                most = most.max(here);
+                here
+            });
+            most
+        });
+        best.into_inner() // of the last round
+    }
+
+    /// Mean worth of an agent's rung in a state, over the others' choices.
+    fn replies(&self, answer: &Answer, agent: usize) -> impl Fn(usize, usize, &dyn Fn(usize) -> f64) -> f64 {
         let others: Vec<Vec<(usize, f64)>> = (0..self.states())
             .map(|state| self.choices(answer, state, Some(agent)))
             .collect();
         let place = self.prices.len().pow(agent as u32);
-        self.iterate(agent, |state, worth| {
-            let own = (0..self.prices.len()).map(|rung| {
-                let each = others[state].iter();
-                each.map(|(joint, p)| p * worth(joint + rung * place))
-                    .sum::<f64>()
-            });
-            own.fold(f64::NEG_INFINITY, f64::max)
-        })
+        move |state, rung, worth| {
+            let each = others[state].iter();
+            each.map(|(joint, p)| p * worth(joint + rung * place)).sum()
+        }
     }
 
     /// Mean over even starts of an agent's discounted profit, times `1 - discount`; `choose(state, worth of the agents'
@@ -215,7 +243,7 @@ impl Rivalry {
                 .sum();
             merged.iterate(0, |_, worth| worth(same))
         };
-        let best = super::search::best_index(self.prices.len(), value);
+        let best = best_index(self.prices.len(), value);
         (best, value(best))
     }
 

@@ -4,6 +4,7 @@ use super::alias::AliasTable;
 use super::game::Place;
 use super::oracle::OracleError;
 use super::policy::Ask;
+use super::search::best_index;
 use crate::StepEnd;
 
 /// What a shopper of each segment does at each price.
@@ -73,6 +74,16 @@ impl Visits {
                 .sum()
         };
         Ok((0..segments).map(|s| self.weights[s] * profit(s)).sum())
+    }
+
+    /// The rung inside the corridor that earns most from a segment.
+    pub(crate) fn best(&self, segment: usize) -> usize {
+        best_index(self.prices.len(), |rung| {
+            if self.mask >> rung & 1 == 0 {
+                return f64::NEG_INFINITY;
+            }
+            self.chances[segment * self.prices.len() + rung] * (self.prices[rung] - self.cost)
+        })
     }
 
     pub(crate) fn sound(&self, place: Place) -> bool {
