@@ -1,6 +1,7 @@
 use crate::engine::{Engine, Status};
 use crate::envelope::Envelope;
 use crate::export::{Exported, export};
+use crate::journal::{Checked, backup};
 use crate::lines::{Lines, Next};
 use crate::protocol::{Code, LINE_BYTES_MAX, Refusal, RequestId, write_reply};
 use crate::swap::{Swapped, chain};
@@ -37,6 +38,11 @@ pub enum AdminRequest {
         /// The folder that they go to.
         out: PathBuf,
     },
+    /// Copy the store as it is now.
+    Backup {
+        /// The folder that is made for it.
+        out: PathBuf,
+    },
     /// Answer what is in flight, write what waits, stop.
     Drain,
 }
@@ -51,16 +57,19 @@ pub enum AdminReply {
     Swapped(Swapped),
     /// To `export`.
     Exported(Exported),
+    /// To `backup`: what the copy holds.
+    BackedUp(Box<Checked>),
 }
 
 /// Each operation with its keys.
-const OPS: [(&str, &[&str]); 7] = [
+const OPS: [(&str, &[&str]); 8] = [
     ("status", &[]),
     ("swap", &["bundle", "force"]),
     ("rollback", &[]),
     ("freeze", &[]),
     ("unfreeze", &[]),
     ("export", &["out"]),
+    ("backup", &["out"]),
     ("drain", &[]),
 ];
 
@@ -145,6 +154,12 @@ fn carry_out(engine: &Engine, request: AdminRequest) -> Result<AdminReply, Refus
             let exported = export(&engine.reader, &out);
             return exported
                 .map(AdminReply::Exported)
+                .map_err(|error| Refusal::new(Code::ExportFailed, chain(&error)));
+        }
+        AdminRequest::Backup { out } => {
+            let copied = backup(&engine.reader, &out);
+            return copied
+                .map(|checked| AdminReply::BackedUp(Box::new(checked)))
                 .map_err(|error| Refusal::new(Code::ExportFailed, chain(&error)));
         }
     }

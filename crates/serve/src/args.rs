@@ -25,11 +25,41 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Read every record of a store that no daemon holds.
+    /// Read every byte of a store that no daemon holds, and name what is damaged, lost or changed.
     Check {
         /// Folder of the store.
         #[arg(long)]
         store: PathBuf,
+        /// Write damaged files again with what is left of them.
+        #[arg(long)]
+        repair: bool,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Copy a store that no daemon holds; `ctl backup` copies the store of a running one.
+    Backup {
+        /// Folder of the store.
+        #[arg(long)]
+        store: PathBuf,
+        /// Folder of the copy; made now.
+        #[arg(long)]
+        out: PathBuf,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Erase everything of a user from a store that no daemon holds, and from segments.
+    Forget {
+        /// Folder of the store.
+        #[arg(long)]
+        store: PathBuf,
+        /// The user, as price requests name him.
+        #[arg(long)]
+        user: String,
+        /// Folder of segments that tell of him too: what was exported, and what the daemon reads as its history.
+        #[arg(long)]
+        segments: Vec<PathBuf>,
         /// Print one JSON object as the last line of standard output.
         #[arg(long)]
         json: bool,
@@ -85,6 +115,12 @@ pub enum Ctl {
     /// Join decisions and rewards into segments.
     Export {
         /// Folder for the segments.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Copy the store as it is now; the copy is a store of its own.
+    Backup {
+        /// Folder of the copy; made now.
         #[arg(long)]
         out: PathBuf,
     },

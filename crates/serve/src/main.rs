@@ -6,8 +6,8 @@ use anyhow::Context;
 use args::{Cli, Command, Ctl, Serve};
 use clap::Parser;
 use haggle_serve::{
-    AdminRequest, Client, ClientError, Code, Engine, EngineConfig, Journal, Record, ServeError, Sockets,
-    StoreError, admin_path, export, run,
+    AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Journal, ServeError,
+    Sockets, StoreError, admin_path, backup, check, export, forget, run,
 };
 use serde::Serialize;
 use std::io::ErrorKind;
@@ -31,7 +31,14 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(serve) => start(serve),
         Command::Export { store, out, json } => export_store(&store, &out, json),
-        Command::Check { store, json } => check(&store, json),
+        Command::Check { store, repair, json } => check_store(&store, repair, json),
+        Command::Backup { store, out, json } => backup_store(&store, &out, json),
+        Command::Forget {
+            store,
+            user,
+            segments,
+            json,
+        } => forget_user(&store, &user, &segments, json),
         Command::Ctl { socket, command } => ctl(&socket, command),
     };
     match done {
@@ -97,22 +104,8 @@ fn start(serve: Serve) -> anyhow::Result<()> {
     })
 }
 
-fn existing(store: &Path) -> Result<Journal, StoreError> {
-    let missing = |what| StoreError::Missing {
-        store: store.to_owned(),
-        what,
-    };
-    if !store.is_dir() {
-        return Err(missing("there is no such folder"));
-    }
-    if !store.join("journal").is_dir() {
-        return Err(missing("the folder holds no store: there is no `journal` in it"));
-    }
-    Journal::open(store, None)
-}
-
 fn export_store(store: &Path, out: &Path, json: bool) -> anyhow::Result<()> {
-    let exported = export(&existing(store)?.reader(), out)?;
+    let exported = export(&Journal::existing(store)?.reader(), out)?;
     print(&exported, json, || {
         let (segments, offers) = (exported.segments.len(), exported.offers);
         format!(
@@ -122,32 +115,67 @@ fn export_store(store: &Path, out: &Path, json: bool) -> anyhow::Result<()> {
     })
 }
 
-#[derive(Default, Serialize)]
-struct Checked {
-    records: u64,
-    decisions: u64,
-    rewards: u64,
-    swaps: u64,
+fn check_store(store: &Path, repair: bool, json: bool) -> anyhow::Result<()> {
+    let found = check(store, repair)?;
+    print(&found, json, || describe(&found))?;
+    if found.sound() {
+        return Ok(());
+    }
+    let what = if found.breaks.is_empty() {
+        "it is damaged; `--repair` keeps the rest, or restore a backup"
+    } else {
+        "its chain is broken: somebody has changed it"
+    };
+    Err(StoreError::Unsound {
+        store: store.to_owned(),
+        what,
+    }
+    .into())
 }
 
-fn check(store: &Path, json: bool) -> anyhow::Result<()> {
-    let mut found = Checked::default();
-    let mut count = |record: Record| -> Result<(), StoreError> {
-        match record {
-            Record::Decision(_) => found.decisions += 1,
-            Record::Reward(_) => found.rewards += 1,
-            Record::Swap(_) => found.swaps += 1,
-            Record::Frozen(_) | Record::Void | Record::Refused(_) => {}
-        }
-        Ok(())
-    };
-    let records = existing(store)?.recover(&mut count)?;
-    found.records = records;
-    print(&found, json, || {
-        let Checked {
-            decisions, rewards, ..
-        } = &found;
-        format!("{records} records are sound: {decisions} decisions, {rewards} rewards")
+fn describe(found: &Checked) -> String {
+    let mut text = format!(
+        "{} records are sound: {} decisions, {} rewards",
+        found.records, found.decisions, found.rewards
+    );
+    if found.erased > 0 {
+        text += &format!("\n{} records were erased", found.erased);
+    }
+    for (from, to) in &found.lost {
+        text += &format!("\nlost: records {from} to {to}");
+    }
+    if found.torn_bytes > 0 {
+        text += &format!(
+            "\n{} torn bytes at the end were never acknowledged",
+            found.torn_bytes
+        );
+    }
+    for what in found.damage.iter().chain(&found.breaks) {
+        text += &format!("\n{what}");
+    }
+    if found.repaired {
+        text += "\nrepaired: what is left can be used";
+    }
+    text + &format!("\nchain {}", found.chain)
+}
+
+fn backup_store(store: &Path, out: &Path, json: bool) -> anyhow::Result<()> {
+    let copied = backup(&Journal::existing(store)?.reader(), out)?;
+    print(&copied, json, || describe(&copied))
+}
+
+fn forget_user(store: &Path, user: &str, segments: &[PathBuf], json: bool) -> anyhow::Result<()> {
+    let forgotten = forget(store, user, segments)?;
+    print(&forgotten, json, || {
+        let Forgotten {
+            sessions,
+            decisions,
+            records,
+            offers,
+        } = forgotten;
+        format!(
+            "erased: {sessions} sessions with {decisions} decisions, {records} records of the journal, {offers} offers of segments"
+        )
     })
 }
 
@@ -164,6 +192,7 @@ fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {
         Ctl::Freeze => AdminRequest::Freeze,
         Ctl::Unfreeze => AdminRequest::Unfreeze,
         Ctl::Export { out } => AdminRequest::Export { out: absolute(out)? },
+        Ctl::Backup { out } => AdminRequest::Backup { out: absolute(out)? },
         Ctl::Drain => AdminRequest::Drain,
     };
     let admin = admin_path(socket);

@@ -20,6 +20,22 @@ pub enum Record {
     Refused(Reward),
 }
 
+impl Record {
+    /// The one decision that the record tells of, if it does.
+    #[must_use]
+    pub fn decision(&self) -> Option<&str> {
+        match self {
+            Self::Decision(record) => record
+                .offer
+                .logged
+                .as_ref()
+                .map(|logged| logged.decision.0.as_str()),
+            Self::Reward(reward) | Self::Refused(reward) => Some(&reward.decision.0),
+            Self::Swap(_) | Self::Frozen(_) | Self::Void => None,
+        }
+    }
+}
+
 /// A decision with everything that rebuilds the market's memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DecisionRecord {

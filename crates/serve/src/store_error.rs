@@ -1,4 +1,5 @@
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +10,7 @@ pub enum StoreError {
         /// The store.
         store: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Too little space is left.
     #[error("store {}: the disk is full", store.display())]
@@ -32,7 +33,7 @@ pub enum StoreError {
         store: PathBuf,
     },
     /// Made by another version.
-    #[error("store {}: its version is `{got}`, this program reads `haggle store 1`", store.display())]
+    #[error("store {}: its version is `{got}`, this program reads `haggle store 2`; export it with the haggled that made it, and begin a new store with --history on what was exported", store.display())]
     Version {
         /// The store.
         store: PathBuf,
@@ -45,12 +46,51 @@ pub enum StoreError {
         /// The store.
         store: PathBuf,
     },
+    /// A check found something.
+    #[error("store {}: {what}", store.display())]
+    Unsound {
+        /// The store.
+        store: PathBuf,
+        /// What is wrong.
+        what: &'static str,
+    },
     /// What is in it is not what was written.
-    #[error("store {}: it is damaged: {what}; move it away or restore it from a copy", store.display())]
+    #[error("store {}: it is damaged: {what}; `haggled check --repair` keeps the rest, or restore a backup", store.display())]
     Damaged {
         /// The store.
         store: PathBuf,
         /// What is wrong.
         what: String,
     },
+}
+
+impl StoreError {
+    /// An error of the file system at a store.
+    pub(crate) fn io(store: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let store = store.to_owned();
+        move |source| Self::Io {
+            store: store.clone(),
+            source,
+        }
+    }
+
+    /// The same, where a full disk is told apart.
+    pub(crate) fn full_or_io(store: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let store = store.to_owned();
+        move |source| match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { store: store.clone() },
+            _ => Self::Io {
+                store: store.clone(),
+                source,
+            },
+        }
+    }
+
+    /// Records from a number on, up to the other one without it, are not there.
+    pub(crate) fn lost(store: &Path, from: u64, next: u64) -> Self {
+        Self::Damaged {
+            store: store.to_owned(),
+            what: format!("records {from} to {} are lost", next.saturating_sub(1).max(from)),
+        }
+    }
 }

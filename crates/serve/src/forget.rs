@@ -1,0 +1,139 @@
+use crate::error::ServeError;
+use crate::journal::{Journal, JournalReader};
+use crate::record::Record;
+use crate::store_error::StoreError;
+use haggle_core::{Offer, SEGMENT_EXTENSION, read_segment, write_segment};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What was erased.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Sessions of the user.
+    pub sessions: usize,
+    /// Decisions made for them.
+    pub decisions: usize,
+    /// Records erased from the journal: the decisions, and whatever tells of them.
+    pub records: usize,
+    /// Offers erased from segments.
+    pub offers: usize,
+}
+
+/// Erases everything of a user: his decisions, those of his sessions, and what was earned with them, from a store that no
+/// daemon holds and from the segments of some folders. At the next start the market's memory is rebuilt without him.
+///
+/// # Errors
+/// When the store is in use or damaged, or a file cannot be read or written. It can be called again.
+pub fn forget(store: &Path, user: &str, folders: &[PathBuf]) -> Result<Forgotten, ServeError> {
+    let journal = Journal::existing(store)?;
+    let reader = journal.reader();
+    let mut sessions = sessions_of(&reader, user)?;
+    let mut segments = Vec::new();
+    for path in segment_files(folders)? {
+        let bytes = fs::read(&path).map_err(io_at(&path))?;
+        let offers = read_segment(&bytes).map_err(|source| ServeError::History {
+            path: path.clone(),
+            source,
+        })?;
+        let his = offers.iter().filter(|offer| offer.user.as_deref() == Some(user));
+        sessions.extend(his.map(|offer| offer.session.clone()));
+        segments.push((path, offers));
+    }
+    let (numbers, decisions) = records_of(&reader, &sessions)?;
+    journal.erase(&numbers)?;
+    let mut forgotten = Forgotten {
+        sessions: sessions.len(),
+        decisions,
+        records: numbers.len(),
+        offers: 0,
+    };
+    for (path, offers) in segments {
+        let left: Vec<Offer> = offers
+            .iter()
+            .filter(|offer| !sessions.contains(&offer.session))
+            .cloned()
+            .collect();
+        if left.len() < offers.len() {
+            forgotten.offers += offers.len() - left.len();
+            replace(&path, &write_segment(&left)).map_err(io_at(&path))?;
+        }
+    }
+    Ok(forgotten)
+}
+
+fn sessions_of(journal: &JournalReader, user: &str) -> Result<HashSet<String>, StoreError> {
+    let mut sessions = HashSet::new();
+    for record in journal.scan(0) {
+        if let (_, Record::Decision(record)) = record?
+            && record.offer.user.as_deref() == Some(user)
+        {
+            sessions.insert(record.offer.session);
+        }
+    }
+    Ok(sessions)
+}
+
+/// Numbers of the records that tell of some sessions, and how many of them are decisions.
+fn records_of(
+    journal: &JournalReader,
+    sessions: &HashSet<String>,
+) -> Result<(BTreeSet<u64>, usize), StoreError> {
+    let (mut numbers, mut decisions) = (BTreeSet::new(), HashSet::new());
+    for record in journal.scan(0) {
+        let (number, record) = record?;
+        if let Record::Decision(record) = &record
+            && sessions.contains(&record.offer.session)
+        {
+            numbers.insert(number);
+            decisions.extend(record.offer.logged.iter().map(|logged| logged.decision.0.clone()));
+        }
+    }
+    // A reward may come before its decision.
+    for record in journal.scan(0) {
+        let (number, record) = record?;
+        if record
+            .decision()
+            .is_some_and(|decision| decisions.contains(decision))
+        {
+            numbers.insert(number);
+        }
+    }
+    Ok((numbers, decisions.len()))
+}
+
+fn segment_files(folders: &[PathBuf]) -> Result<Vec<PathBuf>, ServeError> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        for entry in fs::read_dir(folder).map_err(io_at(folder))? {
+            let path = entry.map_err(io_at(folder))?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == SEGMENT_EXTENSION)
+            {
+                paths.push(path);
+            }
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let draft = path.with_extension("draft");
+    let mut file = File::create(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn io_at(path: &Path) -> impl Fn(io::Error) -> ServeError + use<> {
+    let path = path.to_owned();
+    move |source| ServeError::Io {
+        path: path.clone(),
+        source,
+    }
+}

@@ -1,0 +1,125 @@
+use super::sync_folder;
+use crate::store_error::StoreError;
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The first line of the file `identity`; the second is the secret in hexadecimal digits, the third its CRC-32C.
+const VERSION: &str = "haggle store 2";
+/// What the stores were called whose records lay in sled.
+const VERSION_SLED: &str = "haggle store 1";
+const FILE: &str = "identity";
+
+/// Takes the lock of a store.
+///
+/// # Errors
+/// When another process has it.
+pub fn lock(store: &Path) -> Result<File, StoreError> {
+    let io = StoreError::io(store);
+    let mut options = File::options();
+    options.write(true).create(true).truncate(false);
+    let file = options.open(store.join("lock")).map_err(&io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
+            store: store.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Says no when a folder holds no store.
+///
+/// # Errors
+/// When it does not.
+pub fn expect(store: &Path) -> Result<(), StoreError> {
+    let what = if !store.is_dir() {
+        "there is no such folder"
+    } else if !store.join(FILE).exists() && !store.join("log").exists() && !is_sled(store) {
+        "the folder holds no store: there is no `identity` in it"
+    } else {
+        return Ok(());
+    };
+    Err(StoreError::Missing {
+        store: store.to_owned(),
+        what,
+    })
+}
+
+/// Checks the version and gives the secret; a new store gets `wanted` or one from the system.
+///
+/// # Errors
+/// When the store is of another version, has another secret than `wanted`, or cannot be read or written.
+pub fn claim(store: &Path, wanted: Option<u64>) -> Result<u64, StoreError> {
+    let version = |got: &str| StoreError::Version {
+        store: store.to_owned(),
+        got: got.to_owned(),
+    };
+    if is_sled(store) {
+        return Err(version(VERSION_SLED));
+    }
+    let kept = match fs::read(store.join(FILE)) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        // Without it, but with records, a store is damaged, not new.
+        Err(error) if error.kind() == ErrorKind::NotFound && !store.join("log").exists() => {
+            return give(store, wanted);
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(StoreError::io(store)(error)),
+    };
+    let first = kept.lines().next().unwrap_or_default();
+    if first != VERSION && first.starts_with("haggle store ") {
+        return Err(version(first));
+    }
+    let secret = read(&kept).ok_or_else(|| StoreError::Damaged {
+        store: store.to_owned(),
+        what: "its file `identity` cannot be understood".to_owned(),
+    })?;
+    match wanted {
+        Some(wanted) if wanted != secret => Err(StoreError::Seed {
+            store: store.to_owned(),
+        }),
+        _ => Ok(secret),
+    }
+}
+
+/// Gives a store a secret, also in the place of a damaged one.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn give(store: &Path, wanted: Option<u64>) -> Result<u64, StoreError> {
+    let io = StoreError::full_or_io(store);
+    let secret = wanted.map_or_else(system_secret, Ok).map_err(&io)?;
+    let sum = crc32c::crc32c(&secret.to_le_bytes());
+    let draft = store.join(".identity");
+    let write = || {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&draft)?;
+        writeln!(file, "{VERSION}\n{secret:016x}\n{sum:08x}")?;
+        file.sync_all()?;
+        fs::rename(&draft, store.join(FILE))?;
+        sync_folder(store)
+    };
+    write().map_err(&io)?;
+    Ok(secret)
+}
+
+fn read(text: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let version = lines.next()?;
+    let secret = u64::from_str_radix(lines.next()?, 16).ok()?;
+    let sum = u32::from_str_radix(lines.next()?, 16).ok()?;
+    (version == VERSION && sum == crc32c::crc32c(&secret.to_le_bytes())).then_some(secret)
+}
+
+fn is_sled(store: &Path) -> bool {
+    store.join("journal/db").exists()
+}
+
+fn system_secret() -> std::io::Result<u64> {
+    let mut bytes = [0; 8];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes))
+}

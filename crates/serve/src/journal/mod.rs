@@ -1,0 +1,291 @@
+//! The journal: every record in the order in which it happened, appended to a row of volumes.
+//!
+//! Layout of a store folder: `identity` (version and secret), `log/` (the volumes, named by the number of their first
+//! record; format in `volume.rs`), `tail` (number after the last durable record, written without waiting: it survives a
+//! killed process and can only be too old after a power cut), `bundles/`, `lock`.
+//!
+//! A commit is one write into space that is allocated in advance, and one `fdatasync`. The last volume is read when the
+//! store is opened: what a power cut tore and nobody was promised is cut off, anything else is damage and is named.
+
+mod backup;
+mod check;
+mod end;
+mod erase;
+mod examined;
+mod identity;
+mod reader;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod volume;
+
+pub use backup::backup;
+pub use check::{Checked, check};
+pub use reader::JournalReader;
+
+use crate::record::Record;
+use crate::store_error::StoreError;
+use end::{End, Unsound};
+use haggle_core::{Digest, encode_record};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::Path;
+use tail::Tail;
+use volume::{Entry, Frame, HEADER_BYTES, Header, SALT_BYTES};
+
+/// Bytes of a volume.
+const VOLUME_BYTES: u64 = 16 << 20;
+/// Space is allocated in steps of this.
+const ALLOCATION_BYTES: u64 = 4 << 20;
+
+/// The open journal: the only writer of a store.
+#[derive(Debug)]
+pub struct Journal {
+    reader: JournalReader,
+    file: File,
+    /// Number of the first record of the last volume.
+    first: u64,
+    /// Where the next frame goes.
+    offset: u64,
+    /// Up to here the file has its space.
+    allocated: u64,
+    sealed: bool,
+    chain: Digest,
+    next: u64,
+    tail: Tail,
+    salts: Salts,
+    secret: u64,
+    /// A volume that has grown to this is sealed.
+    volume_bytes: u64,
+    /// `fdatasync`; tests put a failing or a slow disk here.
+    sync: fn(&File) -> io::Result<()>,
+    _lock: File,
+}
+
+/// Random salts: a digest of a key that is never written, and a counter.
+#[derive(Debug)]
+struct Salts {
+    key: [u8; 32],
+    count: u64,
+}
+
+impl Journal {
+    /// Opens the store in a folder, or makes a new one. `secret` keys the draws of a new store; without it one is
+    /// taken from the system.
+    ///
+    /// # Errors
+    /// When the folder cannot be written, another process holds the store, it is of another version or damaged, or
+    /// `secret` is not the one that the store was made with.
+    pub fn open(store: &Path, secret: Option<u64>) -> Result<Self, StoreError> {
+        let io = StoreError::io(store);
+        // The secret of the draws lies in it: nobody else may read it.
+        let mut folder = DirBuilder::new();
+        folder.recursive(true).mode(0o700).create(store).map_err(&io)?;
+        let lock = identity::lock(store)?;
+        let secret = identity::claim(store, secret)?;
+        let log = store.join("log");
+        folder.create(&log).map_err(&io)?;
+        sync_folder(store).map_err(&io)?;
+        let tail = Tail::open(store).map_err(&io)?;
+        let mut firsts = volume::firsts(&log).map_err(&io)?;
+        let end = loop {
+            let Some(first) = firsts.last() else { break None };
+            let bytes = fs::read(volume::path(&log, *first)).map_err(&io)?;
+            match End::read(&bytes, *first, tail.number()) {
+                Ok(end) => break Some((end, bytes)),
+                // Its making was cut off: it never held a record.
+                Err(Unsound::Empty) => firsts.pop(),
+                Err(Unsound::Lost(from, to)) => return Err(StoreError::lost(store, from, to)),
+            };
+        };
+        let (file, end, allocated) = match end {
+            Some((end, bytes)) => {
+                let path = volume::path(&log, firsts.last().copied().unwrap_or_default());
+                let file = File::options().read(true).write(true).open(path).map_err(&io)?;
+                end.clean(&file, &bytes).map_err(&io)?;
+                (file, end, bytes.len() as u64)
+            }
+            None if tail.number() > 0 => return Err(StoreError::lost(store, 0, tail.number())),
+            None => {
+                firsts.push(0);
+                let file = make_volume(&log, 0, volume::origin()).map_err(StoreError::full_or_io(store))?;
+                (file, End::new(0, volume::origin()), HEADER_BYTES as u64)
+            }
+        };
+        Ok(Self {
+            first: firsts.last().copied().unwrap_or_default(),
+            reader: JournalReader::new(store, firsts, end.next),
+            file,
+            offset: end.offset as u64,
+            allocated,
+            sealed: end.sealed,
+            chain: end.chain,
+            next: end.next,
+            tail,
+            salts: Salts::new().map_err(&io)?,
+            secret,
+            volume_bytes: VOLUME_BYTES,
+            sync: File::sync_data,
+            _lock: lock,
+        })
+    }
+
+    /// Opens a store that is there already.
+    ///
+    /// # Errors
+    /// When there is none, or as [`Journal::open`].
+    pub fn existing(store: &Path) -> Result<Self, StoreError> {
+        identity::expect(store)?;
+        Self::open(store, None)
+    }
+
+    /// The key of the store's draws.
+    #[must_use]
+    pub fn secret(&self) -> u64 {
+        self.secret
+    }
+
+    /// Something that reads while this writes.
+    #[must_use]
+    pub fn reader(&self) -> JournalReader {
+        self.reader.clone()
+    }
+
+    /// Reads every record in order; none may be missing.
+    ///
+    /// # Errors
+    /// When a record is damaged or missing, or `each` fails.
+    pub fn recover<E: From<StoreError>>(
+        &mut self,
+        mut each: impl FnMut(Record) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        for record in self.reader.scan(0) {
+            each(record?.1)?;
+        }
+        Ok(self.next)
+    }
+
+    /// Appends records; they are on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when no space is left: nothing was written, and it can be tried again. Everything else is
+    /// final: what is on disk is only known after a restart.
+    pub fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let (mut bytes, mut chain) = (Vec::with_capacity(512 * records.len()), self.chain);
+        for (place, record) in records.iter().enumerate() {
+            let (number, record) = (self.next + place as u64, encode_record(record));
+            let salt = self.salts.draw();
+            let entry = Entry::Record {
+                salt,
+                record: &record,
+            };
+            let place = place as u16;
+            if let Some(digest) = entry.digest(number) {
+                chain = volume::link(chain, digest);
+            }
+            Frame { number, place, entry }.write(&mut bytes);
+        }
+        if self.sealed || self.offset + bytes.len() as u64 > self.volume_bytes && self.first < self.next {
+            self.roll()?;
+        }
+        self.write(&bytes)?;
+        self.chain = chain;
+        self.next += records.len() as u64;
+        self.reader.publish(self.next);
+        // Only a hint for finding lost records after a restart: an error here loses nothing.
+        let _ = self.tail.write(self.next);
+        Ok(())
+    }
+
+    /// Seals the last volume and begins another one.
+    fn roll(&mut self) -> Result<(), StoreError> {
+        if !self.sealed {
+            let mut seal = Vec::new();
+            Frame {
+                number: self.next,
+                place: 0,
+                entry: Entry::Seal(self.chain),
+            }
+            .write(&mut seal);
+            self.write(&seal)?;
+            self.sealed = true;
+            self.file.set_len(self.offset).map_err(self.reader.io())?;
+        }
+        let made = make_volume(&self.reader.log(), self.next, self.chain);
+        self.file = made.map_err(StoreError::full_or_io(self.reader.store()))?;
+        self.reader.begin(self.next);
+        self.first = self.next;
+        self.offset = HEADER_BYTES as u64;
+        self.allocated = self.offset;
+        self.sealed = false;
+        Ok(())
+    }
+
+    /// Writes bytes at the end, durably.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let full_or_io = StoreError::full_or_io(self.reader.store());
+        let end = self.offset + bytes.len() as u64;
+        if end > self.allocated {
+            let step = (end - self.allocated).next_multiple_of(ALLOCATION_BYTES);
+            allocate(&self.file, self.allocated, step).map_err(&full_or_io)?;
+            self.allocated += step;
+        }
+        if let Err(error) = self.file.write_all_at(bytes, self.offset) {
+            // Half a batch must not lie behind the next one.
+            let zeros = vec![0; bytes.len()];
+            return Err(match self.file.write_all_at(&zeros, self.offset) {
+                Ok(()) => full_or_io(error),
+                Err(_) => self.reader.io()(error),
+            });
+        }
+        (self.sync)(&self.file).map_err(self.reader.io())?;
+        self.offset = end;
+        Ok(())
+    }
+}
+
+impl Salts {
+    fn new() -> io::Result<Self> {
+        let mut key = [0; 32];
+        File::open("/dev/urandom")?.read_exact(&mut key)?;
+        Ok(Self { key, count: 0 })
+    }
+
+    fn draw(&mut self) -> [u8; SALT_BYTES] {
+        self.count += 1;
+        let digest = Digest::of_parts(&[&self.key, &self.count.to_le_bytes()]);
+        std::array::from_fn(|place| digest.as_bytes()[place])
+    }
+}
+
+/// Makes an empty volume, durably.
+fn make_volume(log: &Path, first: u64, chain: Digest) -> io::Result<File> {
+    let mut options = File::options();
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600);
+    let file = options.open(volume::path(log, first))?;
+    file.write_all_at(&Header { first, chain }.write(), 0)?;
+    file.sync_all()?;
+    sync_folder(log)?;
+    Ok(file)
+}
+
+/// Takes space in advance, so that a commit does not change the length of the file. A file system that cannot do that
+/// gives the space while it is written.
+fn allocate(file: &File, from: u64, bytes: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), from, bytes) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

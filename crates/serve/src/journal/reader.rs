@@ -1,0 +1,181 @@
+use super::volume::{self, Entry, Frame, HEADER_BYTES, Header, Piece, Pieces};
+use crate::record::Record;
+use crate::store_error::StoreError;
+use haggle_core::decode_record;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Reads a journal, also while it is being written.
+#[derive(Clone, Debug)]
+pub struct JournalReader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: PathBuf,
+    /// First numbers of the volumes, in order.
+    firsts: RwLock<Vec<u64>>,
+    /// Number after the last durable record.
+    next: AtomicU64,
+}
+
+impl JournalReader {
+    pub(super) fn new(store: &Path, firsts: Vec<u64>, next: u64) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store: store.to_owned(),
+                firsts: RwLock::new(firsts),
+                next: AtomicU64::new(next),
+            }),
+        }
+    }
+
+    /// The records from a number on, up to the last that is durable now, each with its number. What is erased or was
+    /// declared lost is passed over, and so is what retention has dropped. After an error the iteration ends.
+    pub fn scan(&self, from: u64) -> impl Iterator<Item = Result<(u64, Record), StoreError>> + use<> {
+        let firsts = self.firsts();
+        let at = firsts.partition_point(|first| *first <= from).max(1) - 1;
+        Scan {
+            reader: self.clone(),
+            end: self.next(),
+            expected: firsts.get(at).copied().unwrap_or(0),
+            firsts: firsts.into_iter().skip(at).collect::<Vec<_>>().into_iter(),
+            from,
+            bytes: Vec::new(),
+            offset: 0,
+            ended: false,
+        }
+    }
+
+    /// Number after the last durable record.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.shared.next.load(Ordering::Acquire)
+    }
+
+    pub(super) fn publish(&self, next: u64) {
+        self.shared.next.store(next, Ordering::Release);
+    }
+
+    /// A new volume begins with a number.
+    pub(super) fn begin(&self, first: u64) {
+        let mut firsts = self.shared.firsts.write().unwrap_or_else(PoisonError::into_inner);
+        firsts.push(first);
+    }
+
+    pub(super) fn firsts(&self) -> Vec<u64> {
+        let firsts = self.shared.firsts.read().unwrap_or_else(PoisonError::into_inner);
+        firsts.clone()
+    }
+
+    pub(super) fn store(&self) -> &Path {
+        &self.shared.store
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.shared.store.join("log")
+    }
+
+    pub(super) fn io(&self) -> impl Fn(io::Error) -> StoreError + use<> {
+        StoreError::io(&self.shared.store)
+    }
+}
+
+/// A walk through the volumes.
+struct Scan {
+    reader: JournalReader,
+    firsts: std::vec::IntoIter<u64>,
+    /// The volume that is read, and where in it.
+    bytes: Vec<u8>,
+    offset: usize,
+    /// Number of the next record.
+    expected: u64,
+    /// The first number that is asked for, and the one after the last.
+    from: u64,
+    end: u64,
+    ended: bool,
+}
+
+impl Scan {
+    fn step(&mut self) -> Result<Option<(u64, Record)>, StoreError> {
+        while self.expected < self.end {
+            let mut pieces = Pieces::starting_at(&self.bytes, self.offset, self.expected);
+            let piece = pieces.next();
+            self.offset = pieces.offset();
+            match piece {
+                Some(Piece::Sound(_, frame)) if frame.number == self.expected => {
+                    self.expected = frame.next();
+                    if let Some(record) = self.read(frame)? {
+                        return Ok(Some((frame.number, record)));
+                    }
+                }
+                Some(Piece::Sound(_, frame)) => return Err(self.lost(frame.number)),
+                Some(Piece::Damage(_)) => {
+                    let next = pieces.find_map(|piece| match piece {
+                        Piece::Sound(_, frame) => Some(frame.number),
+                        Piece::Damage(_) => None,
+                    });
+                    return Err(self.lost(next.unwrap_or(self.end).min(self.end)));
+                }
+                None => match self.firsts.next() {
+                    Some(first) => self.open(first)?,
+                    None => return Err(self.lost(self.end)),
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&self, frame: Frame<'_>) -> Result<Option<Record>, StoreError> {
+        let Entry::Record { record, .. } = frame.entry else {
+            return Ok(None);
+        };
+        if frame.number < self.from {
+            return Ok(None);
+        }
+        let record = decode_record(record).map_err(|error| StoreError::Damaged {
+            store: self.reader.store().to_owned(),
+            what: format!("record {}: {error}", frame.number),
+        });
+        record.map(Some)
+    }
+
+    fn open(&mut self, first: u64) -> Result<(), StoreError> {
+        let bytes = match fs::read(volume::path(&self.reader.log(), first)) {
+            Ok(bytes) => bytes,
+            // Retention was faster.
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.reader.firsts().contains(&first) => {
+                self.expected = self.firsts.as_slice().first().copied().unwrap_or(self.end);
+                return Ok(());
+            }
+            Err(error) => return Err(self.reader.io()(error)),
+        };
+        if first != self.expected || Header::read(&bytes).is_none_or(|header| header.first != first) {
+            return Err(self.lost(first.max(self.expected + 1).min(self.end)));
+        }
+        self.bytes = bytes;
+        self.offset = HEADER_BYTES;
+        Ok(())
+    }
+
+    fn lost(&self, next: u64) -> StoreError {
+        StoreError::lost(self.reader.store(), self.expected, next)
+    }
+}
+
+impl Iterator for Scan {
+    type Item = Result<(u64, Record), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let step = self.step();
+        self.ended = !matches!(step, Ok(Some(_)));
+        step.transpose()
+    }
+}
