@@ -20,7 +20,7 @@ pub use best_fixed::{FixedPlan, FixedPrices, best_fixed};
 pub use environment::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 pub use probe::{Optimum, ProbeConfig, ProbeError, Problem};
 pub use probe_env::ProbeEnv;
-pub use replay_config::{Earning, Members, Outcome, ReplayConfig, ReplayError, Unit};
+pub use replay_config::{Credit, Earning, Members, Outcome, ReplayConfig, ReplayError, Unit};
 pub use replay_env::{ReplayEnv, STATE_WIDTH};
 pub use totals::{Totals, Walk};
 pub use walk::{Pricing, WalkError, WalkPlan, walk};

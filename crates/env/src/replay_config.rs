@@ -21,6 +21,9 @@ pub struct ReplayConfig {
     pub outcome: Outcome,
     /// How much of its rivals' reward (and cost) an agent counts as its own, in [0, 1]: 0 selfish, 1 one team.
     pub common_share: f64,
+    /// How the common part is told to the agents.
+    #[serde(default)]
+    pub credit: Credit,
     /// Upper limit of the shoppers' price index: what baskets cost at the agents' prices / at the logged prices.
     /// 1 means "reallocate, don't raise"; absent: unconstrained.
     #[serde(default)]
@@ -67,6 +70,20 @@ pub enum Outcome {
     Expected,
     /// The sampled purchases.
     Sampled,
+}
+
+/// How the agents of a visit learn what the team earned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Credit {
+    /// Everybody is told the team's sum: right in the long run, but an agent's own part drowns in its rivals' draws.
+    #[default]
+    Shared,
+    /// Each agent is told what the team earns beyond what it would have earned with this agent at its posted price
+    /// (difference rewards: Wolpert and Tumer 2002). The price that is subtracted does not depend on what the agent did, so
+    /// the best prices of a visit stay the same and the noise goes. What a price does to later visits is not seen: only for
+    /// a learner with `gamma = 0`, and only with expected outcomes.
+    Difference,
 }
 
 /// Which members of the demand model are drawn.
@@ -169,6 +186,10 @@ impl ReplayConfig {
                 "must lie strictly between 0 and 1",
             ),
             (share(self.common_share), "common_share", "must lie in [0, 1]"),
+            (
+                self.credit == Credit::Shared || self.outcome == Outcome::Expected,
+                "credit: \"difference\" needs outcome = \"expected\", since nobody saw the purchases at the other price",
+            ),
             (
                 self.price_index_limit
                     .is_none_or(|limit| limit.is_finite() && limit > 0.0),

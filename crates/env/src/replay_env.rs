@@ -1,7 +1,9 @@
 use crate::episode::Episode;
-use crate::replay_config::{Earning, Members, Outcome, ReplayConfig, ReplayError, Unit};
+use crate::replay_config::{Credit, Earning, Members, Outcome, ReplayConfig, ReplayError, Unit};
 use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut, World};
-use haggle_core::{FEATURE_WIDTH, Mask, PriceMinor, Seeds, Visit, decode_record, encode, encode_record};
+use haggle_core::{
+    FEATURE_WIDTH, Item, Mask, PriceMinor, Seeds, ShelfEntry, Visit, decode_record, encode, encode_record,
+};
 use haggle_demand::Response;
 use rand::RngExt;
 use std::ops::Range;
@@ -37,9 +39,10 @@ struct Scratch {
     prices: Vec<f64>,
     posted: Vec<f64>,
     response: Vec<Response>,
-    at_posted: Vec<Response>,
     units: Vec<u32>,
+    /// Each agent's own earnings, and what it is told of the team's.
     reward: Vec<f64>,
+    team: Vec<f64>,
     cost: Vec<f64>,
     violation: f64,
 }
@@ -168,6 +171,7 @@ impl ReplayEnv {
                 .map(|(item, rung)| item.ladder.price(usize::from(*rung))),
         );
         scratch.reward.fill(0.0);
+        scratch.team.fill(0.0);
         scratch.cost.fill(0.0);
         scratch.violation = 0.0;
         let week = |session: usize| world.replay().sessions[session].week;
@@ -197,13 +201,7 @@ impl ReplayEnv {
         let world = &*self.world;
         let items = world.catalog().items_of(episode.category);
         let agents = items.len();
-        let shelf = world.shelf(episode.session, episode.category);
-        scratch.prices.clear();
-        scratch
-            .prices
-            .extend(scratch.shown.iter().map(|price| price.as_f64()));
-        scratch.units.clear();
-        scratch.units.resize(agents, 0);
+        scratch.set_prices(world.shelf(episode.session, episode.category));
         let Episode {
             rng,
             category,
@@ -217,46 +215,27 @@ impl ReplayEnv {
             ..
         } = episode;
         let visit = world.visit(*session, *category, state, loyalties.get(*place));
-        let demand = world.demand();
-        if self.config.outcome == Outcome::Expected {
-            demand.respond(&visit, &scratch.prices, *member, &mut scratch.response[..agents]);
-        }
         if let Some(limit) = self.config.price_index_limit {
-            scratch.posted.clear();
-            scratch
-                .posted
-                .extend(shelf.iter().map(|entry| entry.posted_minor.as_f64()));
-            demand.respond(&visit, &scratch.posted, *member, &mut scratch.at_posted[..agents]);
-            for agent in 0..agents {
-                let basket = scratch.at_posted[agent].purchases * scratch.at_posted[agent].units;
-                scratch.cost[agent] +=
-                    basket * (scratch.prices[agent] - limit * scratch.posted[agent]) / 100.0;
-            }
-            for line in world.replay().bought(*session, *category) {
-                let agent = usize::from(line.agent);
-                let dearer = scratch.prices[agent] - limit * scratch.posted[agent];
-                scratch.violation += f64::from(line.units) * dearer / 100.0;
-            }
+            self.charge(&visit, *member, (*session, limit), scratch);
+        }
+        if self.config.outcome == Outcome::Expected {
+            self.expect(&visit, *member, stock, scratch);
         }
         let mut uniform = || rng.random::<f64>();
-        demand.shop(&visit, &scratch.prices, *member, &mut uniform, &mut scratch.units);
-        let known = loyalties.get_mut(*place);
-        let mut user = known;
-        for (agent, item) in items.iter().enumerate() {
+        scratch.units.clear();
+        scratch.units.resize(agents, 0);
+        world
+            .demand()
+            .shop(&visit, &scratch.prices, *member, &mut uniform, &mut scratch.units);
+        let mut user = loyalties.get_mut(*place);
+        for agent in 0..agents {
             let left = stock.get(agent).copied().unwrap_or(u32::MAX);
             let sold = scratch.units[agent].min(left);
-            let earned = match self.config.outcome {
-                Outcome::Expected => {
-                    let response = scratch.response[agent];
-                    (response.purchases * response.units).min(f64::from(left))
-                }
-                Outcome::Sampled => f64::from(sold),
-            };
-            let cost = match (self.config.reward, item.cost_minor) {
-                (Earning::Margin, Some(cost)) => cost.as_f64(),
-                _ => 0.0,
-            };
-            scratch.reward[agent] += earned * (scratch.prices[agent] - cost) / 100.0;
+            if self.config.outcome == Outcome::Sampled {
+                let earned = f64::from(sold) * self.earns(&items[agent], scratch.prices[agent]);
+                scratch.reward[agent] += earned;
+                scratch.team[..agents].iter_mut().for_each(|team| *team += earned);
+            }
             state.on_shown(agent, scratch.shown[agent], world.rates());
             if sold > 0 {
                 state.on_bought(agent, sold, world.rates());
@@ -270,6 +249,80 @@ impl ReplayEnv {
             }
         }
     }
+
+    /// What the price index costs each agent, and how far the logged basket is on the wrong side of it.
+    fn charge(
+        &self,
+        visit: &Visit<'_>,
+        member: usize,
+        (session, limit): (usize, f64),
+        scratch: &mut Scratch,
+    ) {
+        let agents = scratch.prices.len();
+        let at_posted = &mut scratch.response[..agents];
+        self.world
+            .demand()
+            .respond(visit, &scratch.posted, member, at_posted);
+        let dearer = |agent: usize| (scratch.prices[agent] - limit * scratch.posted[agent]) / 100.0;
+        for (agent, response) in at_posted.iter().enumerate() {
+            scratch.cost[agent] += response.purchases * response.units * dearer(agent);
+        }
+        for line in self.world.replay().bought(session, visit.category) {
+            scratch.violation += f64::from(line.units) * dearer(usize::from(line.agent));
+        }
+    }
+
+    /// Adds what the visit is expected to bring each agent, and what the agent is told of the team's part.
+    fn expect(&self, visit: &Visit<'_>, member: usize, stock: &[u32], scratch: &mut Scratch) {
+        let demand = self.world.demand();
+        let items = self.world.catalog().items_of(visit.category);
+        let agents = items.len();
+        let response = &mut scratch.response[..agents];
+        let earned = |agent: usize, response: &Response, price: f64| {
+            let left = stock.get(agent).copied().unwrap_or(u32::MAX);
+            let sold = (response.purchases * response.units).min(f64::from(left));
+            sold * self.earns(&items[agent], price)
+        };
+        demand.respond(visit, &scratch.prices, member, response);
+        let mut team = 0.0;
+        for (agent, response) in response.iter().enumerate() {
+            let own = earned(agent, response, scratch.prices[agent]);
+            scratch.reward[agent] += own;
+            team += own;
+        }
+        for agent in 0..agents {
+            let without = if self.config.credit == Credit::Difference {
+                let price = std::mem::replace(&mut scratch.prices[agent], scratch.posted[agent]);
+                demand.respond(visit, &scratch.prices, member, response);
+                let all = response.iter().zip(&scratch.prices).enumerate();
+                let sum = all
+                    .map(|(agent, (response, price))| earned(agent, response, *price))
+                    .sum();
+                scratch.prices[agent] = price;
+                sum
+            } else {
+                0.0
+            };
+            scratch.team[agent] += team - without;
+        }
+    }
+
+    /// What one unit brings at a price, in major units.
+    fn earns(&self, item: &Item, price: f64) -> f64 {
+        let cost = match (self.config.reward, item.cost_minor) {
+            (Earning::Margin, Some(cost)) => cost.as_f64(),
+            _ => 0.0,
+        };
+        (price - cost) / 100.0
+    }
+
+    /// What each agent is told: its own amount, and `common_share` of the team's in its place.
+    fn tell(&self, own: &[f64], team: impl Fn(usize) -> f64, out: &mut [f32]) {
+        let common = self.config.common_share;
+        for (agent, (out, own)) in out.iter_mut().zip(own).enumerate() {
+            *out = ((1.0 - common) * own + common * team(agent)) as f32;
+        }
+    }
 }
 
 impl Scratch {
@@ -279,12 +332,21 @@ impl Scratch {
             prices: Vec::with_capacity(agents),
             posted: Vec::with_capacity(agents),
             response: vec![Response::default(); agents],
-            at_posted: vec![Response::default(); agents],
             units: Vec::with_capacity(agents),
             reward: vec![0.0; agents],
+            team: vec![0.0; agents],
             cost: vec![0.0; agents],
             violation: 0.0,
         }
+    }
+
+    /// Shown and posted prices of a visit, as numbers.
+    fn set_prices(&mut self, shelf: &[ShelfEntry]) {
+        self.prices.clear();
+        self.prices.extend(self.shown.iter().map(|price| price.as_f64()));
+        self.posted.clear();
+        self.posted
+            .extend(shelf.iter().map(|entry| entry.posted_minor.as_f64()));
     }
 }
 
@@ -320,17 +382,15 @@ impl Env for ReplayEnv {
         for (copy, episode) in episodes.iter_mut().enumerate() {
             let rows = copy * agents..(copy + 1) * agents;
             let end = self.play(episode, &rungs[rows.clone()], &mut scratch);
-            mix(
-                &scratch.reward,
-                self.config.common_share,
-                &mut out.reward[rows.clone()],
-            );
+            let team = |agent: usize| scratch.team[agent];
+            self.tell(&scratch.reward, team, &mut out.reward[rows.clone()]);
             if self.spec.constraints > 0 {
-                mix(
-                    &scratch.cost,
-                    self.config.common_share,
-                    &mut out.cost[rows.clone()],
-                );
+                let total: f64 = scratch.cost.iter().sum();
+                let team = |agent: usize| match self.config.credit {
+                    Credit::Shared => total,
+                    Credit::Difference => scratch.cost[agent],
+                };
+                self.tell(&scratch.cost, team, &mut out.cost[rows.clone()]);
                 out.violation[copy] = scratch.violation as f32;
             }
             out.end[copy] = end;
@@ -374,20 +434,12 @@ fn stock_units(world: &World, config: &ReplayConfig, sessions: &Range<usize>) ->
         return Vec::new();
     };
     let per_week = sessions.len() as f64 / f64::from(config.weeks[1] - config.weeks[0] + 1);
-    let of = |item: &haggle_core::Item| {
+    let of = |item: &Item| {
         (f64::from(item.traits.sales_rate) * per_week * weeks)
             .round()
             .max(1.0) as u32
     };
     world.catalog().items().iter().map(of).collect()
-}
-
-/// Each agent's own amount, and `common` of what its rivals got.
-fn mix(own: &[f64], common: f64, out: &mut [f32]) {
-    let total: f64 = own.iter().sum();
-    for (out, own) in out.iter_mut().zip(own) {
-        *out = ((1.0 - common) * own + common * total) as f32;
-    }
 }
 
 /// The mean observation, the number of agents / 8, and the logs of the category's sales rate, of its revenue rate, and of

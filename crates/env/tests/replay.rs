@@ -222,6 +222,24 @@ fn a_team_earns_the_sum_of_what_its_members_earn() {
 }
 
 #[test]
+fn a_difference_reward_moves_with_the_own_price_as_the_team_s_does() {
+    let first = |credit: &str, rungs: [u8; 3]| {
+        let changes = [("common_share", "1.0"), ("credit", credit)];
+        play(&mut env(1, &changes), 1, |row| rungs[row]).swap_remove(0)
+    };
+    for own in 0..5 {
+        let team = |credit: &str| f64::from(first(credit, [own, 1, 3]).reward[0]);
+        let start = |credit: &str| f64::from(first(credit, [2, 1, 3]).reward[0]);
+        let moved = |credit: &str| team(credit) - start(credit);
+        let (shared, difference) = (moved("\"shared\""), moved("\"difference\""));
+        assert!((shared - difference).abs() < 1e-6, "{shared} and {difference}");
+    }
+    let costs = first("\"difference\"", [0, 2, 4]).cost;
+    let alone = first("\"difference\"", [0, 3, 1]).cost;
+    assert_eq!(costs[0], alone[0], "the index is charged to who moves it");
+}
+
+#[test]
 fn stock_runs_out_and_ends_the_episode() {
     let changes = [
         ("stock_weeks", "0.25"),
@@ -289,6 +307,9 @@ fn values_out_of_range_are_named() {
             .to_string();
         assert!(error.contains(word), "{error}");
     }
+    let unseen = config(&[("outcome", "\"sampled\""), ("credit", "\"difference\"")]);
+    let error = ReplayEnv::new(world(), unseen, 0..1).unwrap_err().to_string();
+    assert!(error.contains("credit"), "{error}");
     assert!(ReplayEnv::new(world(), config(&[]), 3..3).is_err(), "no copy");
     assert!(toml::from_str::<ReplayConfig>(&format!("{CONFIG}\ncopys = 3")).is_err());
 }
