@@ -4,7 +4,7 @@ use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::weeks::Weeks;
 use anyhow::Context;
-use haggle_env::{Earning, ReplayConfig};
+use haggle_env::{Credit, Earning, ReplayConfig};
 use haggle_learn::{Setting, TrainConfig};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -129,7 +129,19 @@ impl Plan {
         self.env
             .check()
             .with_context(|| env.display().to_string())
-            .or_fail(Kind::Usage)
+            .or_fail(Kind::Usage)?;
+        if self.env.replay.credit == Credit::Difference && self.learner.gamma > 0.0 {
+            return Err(Failure::say(
+                Kind::Usage,
+                format!(
+                    "{}: learner.gamma = {} and replay.credit = \"difference\" disagree: difference rewards do not see \
+                     what a price does to later visits; set gamma = 0 or credit = \"shared\"",
+                    train.display(),
+                    self.learner.gamma
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// All values as TOML.

@@ -11,6 +11,7 @@ mod probe;
 mod probe_env;
 mod replay_config;
 mod replay_env;
+mod till;
 mod totals;
 mod walk;
 mod world;

@@ -188,7 +188,8 @@ impl ReplayConfig {
             (share(self.common_share), "common_share", "must lie in [0, 1]"),
             (
                 self.credit == Credit::Shared || self.outcome == Outcome::Expected,
-                "credit: \"difference\" needs outcome = \"expected\", since nobody saw the purchases at the other price",
+                "credit",
+                "\"difference\" needs outcome = \"expected\", since nobody saw the purchases at the other price",
             ),
             (
                 self.price_index_limit

@@ -1,10 +1,8 @@
 use crate::episode::Episode;
-use crate::replay_config::{Credit, Earning, Members, Outcome, ReplayConfig, ReplayError, Unit};
+use crate::replay_config::{Earning, Members, ReplayConfig, ReplayError, Unit};
+use crate::till::Till;
 use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut, World};
-use haggle_core::{
-    FEATURE_WIDTH, Item, Mask, PriceMinor, Seeds, ShelfEntry, Visit, decode_record, encode, encode_record,
-};
-use haggle_demand::Response;
+use haggle_core::{FEATURE_WIDTH, Item, Mask, Seeds, Visit, decode_record, encode, encode_record};
 use rand::RngExt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,22 +27,7 @@ pub struct ReplayEnv {
     stock: Vec<u32>,
     first_copy: usize,
     episodes: Vec<Episode>,
-    scratch: Scratch,
-}
-
-/// Room for one visit's numbers, one place per agent.
-#[derive(Debug)]
-struct Scratch {
-    shown: Vec<PriceMinor>,
-    prices: Vec<f64>,
-    posted: Vec<f64>,
-    response: Vec<Response>,
-    units: Vec<u32>,
-    /// Each agent's own earnings, and what it is told of the team's.
-    reward: Vec<f64>,
-    team: Vec<f64>,
-    cost: Vec<f64>,
-    violation: f64,
+    till: Till,
 }
 
 impl ReplayEnv {
@@ -100,7 +83,7 @@ impl ReplayEnv {
             stock,
             first_copy: copies.start,
             episodes: Vec::new(),
-            scratch: Scratch::new(agents),
+            till: Till::new(agents),
         };
         env.reset(&Seeds::new(0));
         Ok(env)
@@ -159,25 +142,14 @@ impl ReplayEnv {
         }
     }
 
-    /// Plays one step of a copy: `scratch.reward` and `scratch.cost` hold the agents' own sums afterwards.
-    fn play(&self, episode: &mut Episode, rungs: &[u8], scratch: &mut Scratch) -> StepEnd {
+    /// Plays one step of a copy; the till holds its sums afterwards.
+    fn play(&self, episode: &mut Episode, rungs: &[u8], till: &mut Till) -> StepEnd {
         let world = &*self.world;
-        let items = world.catalog().items_of(episode.category);
-        scratch.shown.clear();
-        scratch.shown.extend(
-            items
-                .iter()
-                .zip(rungs)
-                .map(|(item, rung)| item.ladder.price(usize::from(*rung))),
-        );
-        scratch.reward.fill(0.0);
-        scratch.team.fill(0.0);
-        scratch.cost.fill(0.0);
-        scratch.violation = 0.0;
+        till.open(world.catalog().items_of(episode.category), rungs);
         let week = |session: usize| world.replay().sessions[session].week;
         let now = week(episode.session);
         loop {
-            self.shop(episode, scratch);
+            till.shop(world, &self.config, episode);
             if !episode.stock.is_empty() && episode.stock.iter().all(|left| *left == 0) {
                 return StepEnd::Terminated;
             }
@@ -194,159 +166,6 @@ impl ReplayEnv {
                 Unit::Period => {}
             }
         }
-    }
-
-    /// One visit at `scratch.shown`: adds to the agents' rewards and costs, and moves the state.
-    fn shop(&self, episode: &mut Episode, scratch: &mut Scratch) {
-        let world = &*self.world;
-        let items = world.catalog().items_of(episode.category);
-        let agents = items.len();
-        scratch.set_prices(world.shelf(episode.session, episode.category));
-        let Episode {
-            rng,
-            category,
-            member,
-            session,
-            state,
-            stock,
-            stocked,
-            loyalties,
-            place,
-            ..
-        } = episode;
-        let visit = world.visit(*session, *category, state, loyalties.get(*place));
-        if let Some(limit) = self.config.price_index_limit {
-            self.charge(&visit, *member, (*session, limit), scratch);
-        }
-        if self.config.outcome == Outcome::Expected {
-            self.expect(&visit, *member, stock, scratch);
-        }
-        let mut uniform = || rng.random::<f64>();
-        scratch.units.clear();
-        scratch.units.resize(agents, 0);
-        world
-            .demand()
-            .shop(&visit, &scratch.prices, *member, &mut uniform, &mut scratch.units);
-        let mut user = loyalties.get_mut(*place);
-        for agent in 0..agents {
-            let left = stock.get(agent).copied().unwrap_or(u32::MAX);
-            let sold = scratch.units[agent].min(left);
-            if self.config.outcome == Outcome::Sampled {
-                let earned = f64::from(sold) * self.earns(&items[agent], scratch.prices[agent]);
-                scratch.reward[agent] += earned;
-                scratch.team[..agents].iter_mut().for_each(|team| *team += earned);
-            }
-            state.on_shown(agent, scratch.shown[agent], world.rates());
-            if sold > 0 {
-                state.on_bought(agent, sold, world.rates());
-                if let Some(user) = user.as_deref_mut() {
-                    user.on_chosen(agent, agents, world.rates());
-                }
-            }
-            if let Some(left) = stock.get_mut(agent) {
-                *left -= sold;
-                state.items[agent].stock_left = *left as f32 / stocked[agent] as f32;
-            }
-        }
-    }
-
-    /// What the price index costs each agent, and how far the logged basket is on the wrong side of it.
-    fn charge(
-        &self,
-        visit: &Visit<'_>,
-        member: usize,
-        (session, limit): (usize, f64),
-        scratch: &mut Scratch,
-    ) {
-        let agents = scratch.prices.len();
-        let at_posted = &mut scratch.response[..agents];
-        self.world
-            .demand()
-            .respond(visit, &scratch.posted, member, at_posted);
-        let dearer = |agent: usize| (scratch.prices[agent] - limit * scratch.posted[agent]) / 100.0;
-        for (agent, response) in at_posted.iter().enumerate() {
-            scratch.cost[agent] += response.purchases * response.units * dearer(agent);
-        }
-        for line in self.world.replay().bought(session, visit.category) {
-            scratch.violation += f64::from(line.units) * dearer(usize::from(line.agent));
-        }
-    }
-
-    /// Adds what the visit is expected to bring each agent, and what the agent is told of the team's part.
-    fn expect(&self, visit: &Visit<'_>, member: usize, stock: &[u32], scratch: &mut Scratch) {
-        let demand = self.world.demand();
-        let items = self.world.catalog().items_of(visit.category);
-        let agents = items.len();
-        let response = &mut scratch.response[..agents];
-        let earned = |agent: usize, response: &Response, price: f64| {
-            let left = stock.get(agent).copied().unwrap_or(u32::MAX);
-            let sold = (response.purchases * response.units).min(f64::from(left));
-            sold * self.earns(&items[agent], price)
-        };
-        demand.respond(visit, &scratch.prices, member, response);
-        let mut team = 0.0;
-        for (agent, response) in response.iter().enumerate() {
-            let own = earned(agent, response, scratch.prices[agent]);
-            scratch.reward[agent] += own;
-            team += own;
-        }
-        for agent in 0..agents {
-            let without = if self.config.credit == Credit::Difference {
-                let price = std::mem::replace(&mut scratch.prices[agent], scratch.posted[agent]);
-                demand.respond(visit, &scratch.prices, member, response);
-                let all = response.iter().zip(&scratch.prices).enumerate();
-                let sum = all
-                    .map(|(agent, (response, price))| earned(agent, response, *price))
-                    .sum();
-                scratch.prices[agent] = price;
-                sum
-            } else {
-                0.0
-            };
-            scratch.team[agent] += team - without;
-        }
-    }
-
-    /// What one unit brings at a price, in major units.
-    fn earns(&self, item: &Item, price: f64) -> f64 {
-        let cost = match (self.config.reward, item.cost_minor) {
-            (Earning::Margin, Some(cost)) => cost.as_f64(),
-            _ => 0.0,
-        };
-        (price - cost) / 100.0
-    }
-
-    /// What each agent is told: its own amount, and `common_share` of the team's in its place.
-    fn tell(&self, own: &[f64], team: impl Fn(usize) -> f64, out: &mut [f32]) {
-        let common = self.config.common_share;
-        for (agent, (out, own)) in out.iter_mut().zip(own).enumerate() {
-            *out = ((1.0 - common) * own + common * team(agent)) as f32;
-        }
-    }
-}
-
-impl Scratch {
-    fn new(agents: usize) -> Self {
-        Self {
-            shown: Vec::with_capacity(agents),
-            prices: Vec::with_capacity(agents),
-            posted: Vec::with_capacity(agents),
-            response: vec![Response::default(); agents],
-            units: Vec::with_capacity(agents),
-            reward: vec![0.0; agents],
-            team: vec![0.0; agents],
-            cost: vec![0.0; agents],
-            violation: 0.0,
-        }
-    }
-
-    /// Shown and posted prices of a visit, as numbers.
-    fn set_prices(&mut self, shelf: &[ShelfEntry]) {
-        self.prices.clear();
-        self.prices.extend(self.shown.iter().map(|price| price.as_f64()));
-        self.posted.clear();
-        self.posted
-            .extend(shelf.iter().map(|entry| entry.posted_minor.as_f64()));
     }
 }
 
@@ -378,20 +197,15 @@ impl Env for ReplayEnv {
     fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
         let agents = self.spec.agents;
         let mut episodes = std::mem::take(&mut self.episodes);
-        let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new(0));
+        let mut till = std::mem::replace(&mut self.till, Till::new(0));
+        let (common, credit) = (self.config.common_share, self.config.credit);
         for (copy, episode) in episodes.iter_mut().enumerate() {
             let rows = copy * agents..(copy + 1) * agents;
-            let end = self.play(episode, &rungs[rows.clone()], &mut scratch);
-            let team = |agent: usize| scratch.team[agent];
-            self.tell(&scratch.reward, team, &mut out.reward[rows.clone()]);
+            let end = self.play(episode, &rungs[rows.clone()], &mut till);
+            till.tell_rewards(common, &mut out.reward[rows.clone()]);
             if self.spec.constraints > 0 {
-                let total: f64 = scratch.cost.iter().sum();
-                let team = |agent: usize| match self.config.credit {
-                    Credit::Shared => total,
-                    Credit::Difference => scratch.cost[agent],
-                };
-                self.tell(&scratch.cost, team, &mut out.cost[rows.clone()]);
-                out.violation[copy] = scratch.violation as f32;
+                till.tell_costs(common, credit, &mut out.cost[rows.clone()]);
+                out.violation[copy] = till.violation as f32;
             }
             out.end[copy] = end;
             if end == StepEnd::Truncated {
@@ -407,7 +221,7 @@ impl Env for ReplayEnv {
             }
         }
         self.episodes = episodes;
-        self.scratch = scratch;
+        self.till = till;
     }
 
     fn save(&self) -> Vec<u8> {
