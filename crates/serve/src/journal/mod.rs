@@ -4,7 +4,7 @@
 //! record; format in `volume.rs`), `tail` (number after the last durable record, written without waiting: it survives a
 //! killed process and can only be too old after a power cut), `bundles/`, `lock`.
 //!
-//! A commit is one write into space that is allocated in advance, and one `fdatasync`. The last volume is read when the
+//! A commit is one write over zeros that are on disk already, and one `fdatasync`. The last volume is read when the
 //! store is opened: what a power cut tore and nobody was promised is cut off, anything else is damage and is named.
 
 mod backup;
@@ -14,6 +14,7 @@ mod erase;
 mod examined;
 mod identity;
 mod reader;
+mod spare;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -27,19 +28,16 @@ use crate::record::Record;
 use crate::store_error::StoreError;
 use end::{End, Unsound};
 use haggle_core::{Digest, encode_record};
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
+use spare::Spare;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 use tail::Tail;
 use volume::{Entry, Frame, HEADER_BYTES, Header, SALT_BYTES};
 
-/// Bytes of a volume.
-const VOLUME_BYTES: u64 = 16 << 20;
-/// Space is allocated in steps of this.
-const ALLOCATION_BYTES: u64 = 4 << 20;
+/// Bytes of a volume: one that has grown to this is sealed.
+const VOLUME_BYTES: u64 = 8 << 20;
 
 /// The open journal: the only writer of a store.
 #[derive(Debug)]
@@ -50,7 +48,7 @@ pub struct Journal {
     first: u64,
     /// Where the next frame goes.
     offset: u64,
-    /// Up to here the file has its space.
+    /// Bytes of the file.
     allocated: u64,
     sealed: bool,
     chain: Digest,
@@ -58,8 +56,8 @@ pub struct Journal {
     tail: Tail,
     salts: Salts,
     secret: u64,
-    /// A volume that has grown to this is sealed.
     volume_bytes: u64,
+    spare: Spare,
     /// `fdatasync`; tests put a failing or a slow disk here.
     sync: fn(&File) -> io::Result<()>,
     _lock: File,
@@ -91,6 +89,7 @@ impl Journal {
         sync_folder(store).map_err(&io)?;
         let tail = Tail::open(store).map_err(&io)?;
         let mut firsts = volume::firsts(&log).map_err(&io)?;
+        let mut spare = Spare::new(&log, VOLUME_BYTES);
         let end = loop {
             let Some(first) = firsts.last() else { break None };
             let bytes = fs::read(volume::path(&log, *first)).map_err(&io)?;
@@ -111,8 +110,9 @@ impl Journal {
             None if tail.number() > 0 => return Err(StoreError::lost(store, 0, tail.number())),
             None => {
                 firsts.push(0);
-                let file = make_volume(&log, 0, volume::origin()).map_err(StoreError::full_or_io(store))?;
-                (file, End::new(0, volume::origin()), HEADER_BYTES as u64)
+                let file = begin_volume(&mut spare, &log, 0, volume::origin());
+                let file = file.map_err(StoreError::full_or_io(store))?;
+                (file, End::new(0, volume::origin()), VOLUME_BYTES)
             }
         };
         Ok(Self {
@@ -128,6 +128,7 @@ impl Journal {
             salts: Salts::new().map_err(&io)?,
             secret,
             volume_bytes: VOLUME_BYTES,
+            spare,
             sync: File::sync_data,
             _lock: lock,
         })
@@ -214,12 +215,12 @@ impl Journal {
             self.sealed = true;
             self.file.set_len(self.offset).map_err(self.reader.io())?;
         }
-        let made = make_volume(&self.reader.log(), self.next, self.chain);
+        let made = begin_volume(&mut self.spare, &self.reader.log(), self.next, self.chain);
         self.file = made.map_err(StoreError::full_or_io(self.reader.store()))?;
         self.reader.begin(self.next);
         self.first = self.next;
         self.offset = HEADER_BYTES as u64;
-        self.allocated = self.offset;
+        self.allocated = VOLUME_BYTES;
         self.sealed = false;
         Ok(())
     }
@@ -227,22 +228,21 @@ impl Journal {
     /// Writes bytes at the end, durably.
     fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let full_or_io = StoreError::full_or_io(self.reader.store());
-        let end = self.offset + bytes.len() as u64;
-        if end > self.allocated {
-            let step = (end - self.allocated).next_multiple_of(ALLOCATION_BYTES);
-            allocate(&self.file, self.allocated, step).map_err(&full_or_io)?;
-            self.allocated += step;
-        }
         if let Err(error) = self.file.write_all_at(bytes, self.offset) {
             // Half a batch must not lie behind the next one.
-            let zeros = vec![0; bytes.len()];
-            return Err(match self.file.write_all_at(&zeros, self.offset) {
+            let there = self.allocated.saturating_sub(self.offset).min(bytes.len() as u64);
+            let cleaned = self.file.write_all_at(&vec![0; there as usize], self.offset);
+            return Err(match cleaned.and_then(|()| self.file.set_len(self.allocated)) {
                 Ok(()) => full_or_io(error),
                 Err(_) => self.reader.io()(error),
             });
         }
         (self.sync)(&self.file).map_err(self.reader.io())?;
-        self.offset = end;
+        self.offset += bytes.len() as u64;
+        self.allocated = self.allocated.max(self.offset);
+        if self.offset > self.volume_bytes / 2 {
+            self.spare.begin();
+        }
         Ok(())
     }
 }
@@ -261,29 +261,13 @@ impl Salts {
     }
 }
 
-/// Makes an empty volume, durably.
-fn make_volume(log: &Path, first: u64, chain: Digest) -> io::Result<File> {
-    let mut options = File::options();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600);
-    let file = options.open(volume::path(log, first))?;
+/// Begins a volume, durably.
+fn begin_volume(spare: &mut Spare, log: &Path, first: u64, chain: Digest) -> io::Result<File> {
+    let file = spare.take(&volume::path(log, first))?;
     file.write_all_at(&Header { first, chain }.write(), 0)?;
-    file.sync_all()?;
+    file.sync_data()?;
     sync_folder(log)?;
     Ok(file)
-}
-
-/// Takes space in advance, so that a commit does not change the length of the file. A file system that cannot do that
-/// gives the space while it is written.
-fn allocate(file: &File, from: u64, bytes: u64) -> io::Result<()> {
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), from, bytes) {
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-        done => Ok(done?),
-    }
 }
 
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
