@@ -64,7 +64,12 @@ impl Drop for Spare {
 
 fn make(path: &Path, bytes: u64) -> io::Result<File> {
     let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(true).mode(0o600);
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600);
     let file = options.open(path)?;
     let write = || {
         for offset in (0..bytes).step_by(CHUNK_BYTES as usize) {
