@@ -145,6 +145,15 @@ fn steppable() -> Vec<(Market, usize, f64)> {
         (market("a3", &[]), 2000, 1.0),
         (market("a4", &[]), 2000, 1.0),
         (market("b1", &[("periods", "100"), ("stock", "25")]), 2000, 1.0),
+        (market("b3", &[("periods", "60"), ("stock", "[9, 7]")]), 2000, 1.0),
+        (
+            market(
+                "b3",
+                &[("periods", "60"), ("stock", "[9, 7]"), ("common_share", "0.3")],
+            ),
+            2000,
+            1.0,
+        ),
         (market("f", &[]), 4000, 1.0),
         (market("f", &[("only_down", "true")]), 4000, 1.0),
         (market("e1", &[GRID]), 100_000, 1.0),
@@ -410,8 +419,8 @@ fn check(market: &Market, planned: f64, played: f64) {
 #[test]
 fn the_best_fixed_price_earns_v_fixed_and_no_other_more() {
     for (market, _, _) in steppable() {
-        if matches!(&market, Market::LogitOligopoly(_)) {
-            continue; // its fixed price may lie beside the ladder
+        if matches!(&market, Market::LogitOligopoly(_) | Market::Network(_)) {
+            continue; // fixed prices beside the ladder, or another one for each product
         }
         let oracle = market.oracle().expect("an optimum");
         let prices = market.prices().expect("a ladder");
@@ -478,7 +487,7 @@ fn endless_markets_are_cut_off_and_finite_ones_end() {
 
 #[test]
 fn what_cannot_be_stepped_says_why() {
-    for name in ["a1", "c2", "e1", "e2", "h1", "i"] {
+    for name in ["a1", "b2", "c2", "e1", "e2", "h1", "i"] {
         let error = MarketEnv::new(&market(name, &[]), 1).expect_err("not steppable");
         assert!(matches!(error, OracleError::NotStepped(_)), "{name}: {error}");
     }

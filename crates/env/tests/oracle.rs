@@ -117,6 +117,43 @@ fn a_stock_and_four_prices() {
 }
 
 #[test]
+fn price_vectors_over_three_resources() {
+    let curves = [
+        (
+            "linear = { intercepts = [8, 9], slopes = [1.5, 3] }",
+            6.666667,
+            9.75,
+        ),
+        (
+            "exponential = { scales = [5, 9], slopes = [0.5, 1] }",
+            4.598510,
+            6.044910,
+        ),
+        ("logit = { scale = 10 }", 3.768095, 4.415905),
+    ];
+    for (curve, scarce, ample) in curves {
+        for (stock, value) in [("[3, 5, 7]", scarce), ("[15, 12, 30]", ample)] {
+            let curve = format!("{{ {curve} }}");
+            let b2 = oracle("b2", &[("demand", &curve), ("stock", stock)]);
+            close(b2.references["lp_per_period"], value, 6);
+            assert!(b2.v_fixed <= b2.v_star * (1.0 + 1e-9));
+        }
+    }
+}
+
+#[test]
+fn a_network_of_two_legs() {
+    let b3 = oracle("b3", &[]);
+    close(b3.v_star, 6519.452592, 6);
+    close(b3.v_fixed, 6308.401802, 6);
+    assert_eq!(b3.fixed_prices, Some(vec![130.0, 130.0, 220.0]));
+    close(b3.references["lp"], 6860.0, 6);
+    close(b3.references["bid_price"], 5629.877551, 6);
+    close(b3.references["myopic"], 3289.422781, 6);
+    close(b3.references["uniform_random"], 4473.642168, 6);
+}
+
+#[test]
 fn an_oligopoly() {
     let rows = [
         (2, 1.472927, 1.924981, 0.222927, 0.337490, 1.661695, 0.411695),

@@ -150,6 +150,7 @@ impl AlternatingDuopoly {
                 ("against_myopic", against(Rival::Myopic)),
             ]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }

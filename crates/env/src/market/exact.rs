@@ -29,10 +29,12 @@ impl Market {
             Self::AlternatingDuopoly(market) => Game::LastPrice(market.last_price()?),
             Self::ReferencePrice(market) => Game::LastPrice(market.last_price()?),
             Self::LogitOligopoly(market) => Game::Rivalry(market.rivalry()?),
+            Self::Network(market) => Game::Itineraries(market.itineraries()?),
             Self::ContinuousSale(_) => {
                 return Err(OracleError::NotStepped("its time and its prices are continuous"));
             }
-            Self::CapacityDuopoly(_)
+            Self::SharedResources(_)
+            | Self::CapacityDuopoly(_)
             | Self::ContinuousTypes(_)
             | Self::ChangingDemand(_)
             | Self::UnknownLinear(_) => {
@@ -49,7 +51,7 @@ impl Market {
         Ok(game)
     }
 
-    /// The price of each rung. "No offer" (B1) is an infinite one.
+    /// The price of each rung. "No offer" (B1) is an infinite one; empty where every agent has its own menu (B3).
     ///
     /// # Errors
     /// When the market makes no sense or cannot be stepped.
@@ -63,7 +65,7 @@ impl Market {
             (_, Game::Season(game)) => game.prices,
             (_, Game::Visits(game)) => game.prices,
             (_, Game::Rivalry(game)) => game.prices,
-            (_, Game::LastPrice(_)) => Vec::new(),
+            (_, Game::LastPrice(_) | Game::Itineraries(_)) => Vec::new(),
         })
     }
 
@@ -73,7 +75,7 @@ impl Market {
     /// When the market makes no sense or cannot be stepped.
     pub fn discount(&self) -> Result<f64, OracleError> {
         Ok(match self.game()? {
-            Game::Season(_) | Game::Visits(_) => 1.0,
+            Game::Season(_) | Game::Visits(_) | Game::Itineraries(_) => 1.0,
             Game::LastPrice(game) => game.discount,
             Game::Rivalry(game) => game.discount,
         })
@@ -109,6 +111,7 @@ impl Market {
             }
             Game::Visits(game) => single(game.evaluate(&mut ask)?),
             Game::LastPrice(game) => single(game.evaluate(&mut ask)?),
+            Game::Itineraries(game) => single(game.evaluate(&mut ask)?),
             Game::Rivalry(game) => {
                 let standing = game.evaluate(&mut ask)?;
                 Exact {

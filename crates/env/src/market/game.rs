@@ -1,3 +1,4 @@
+use super::itinerary::Itineraries;
 use super::last_price::LastPrice;
 use super::rivalry::Rivalry;
 use super::season::Season;
@@ -48,6 +49,7 @@ pub(crate) enum Game {
     Visits(Visits),
     LastPrice(LastPrice),
     Rivalry(Rivalry),
+    Itineraries(Itineraries),
 }
 
 impl Game {
@@ -58,6 +60,7 @@ impl Game {
             Self::Visits(game) => (1, game.obs_width(), game.prices.len()),
             Self::LastPrice(game) => (1, game.obs_width(), game.rungs),
             Self::Rivalry(game) => (game.agents, game.obs_width(), game.prices.len()),
+            Self::Itineraries(game) => (game.agents(), game.obs_width(), game.rungs),
         }
     }
 
@@ -68,6 +71,7 @@ impl Game {
             Self::Visits(game) => game.start(uniform),
             Self::LastPrice(game) => game.start(),
             Self::Rivalry(game) => game.start(uniform),
+            Self::Itineraries(game) => game.start(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Game {
             Self::Visits(game) => game.observe(place, obs, mask),
             Self::LastPrice(game) => game.observe(place, obs, mask),
             Self::Rivalry(game) => game.observe(place, agent, obs, mask),
+            Self::Itineraries(game) => game.observe(place, agent, obs, mask),
         }
     }
 
@@ -87,6 +92,7 @@ impl Game {
             Self::Visits(game) => game.sound(place),
             Self::LastPrice(game) => game.sound(place),
             Self::Rivalry(game) => game.sound(place),
+            Self::Itineraries(game) => game.sound(place),
         }
     }
 }

@@ -113,6 +113,7 @@ impl ChangingDemand {
             first_action: Some(held(a, b)),
             references: BTreeMap::new(),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }

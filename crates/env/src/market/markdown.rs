@@ -121,6 +121,7 @@ impl Markdown {
                 ("myopic", myopic),
             ]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }

@@ -149,6 +149,9 @@ impl Env for MarketEnv {
             Game::Visits(game) => advance(all, rungs, out, |place, rungs, draw, reward| {
                 game.step(place, rungs, draw, reward)
             }),
+            Game::Itineraries(game) => advance(all, rungs, out, |place, rungs, draw, reward| {
+                game.step(place, rungs, draw, reward)
+            }),
             Game::LastPrice(game) => advance(all, rungs, out, |place, rungs, _, reward| {
                 game.step(place, rungs, reward)
             }),

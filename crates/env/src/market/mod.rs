@@ -7,16 +7,20 @@ mod conduct;
 mod duopoly;
 mod exact;
 mod game;
+mod itinerary;
 mod last_price;
 mod linear;
 mod markdown;
 mod market_env;
+mod network;
 mod oligopoly;
 mod oracle;
+mod packing;
 mod perishable;
 mod personal;
 mod policy;
 mod reference;
+mod resources;
 mod rivalry;
 mod search;
 mod season;
@@ -30,12 +34,14 @@ pub use exact::Exact;
 pub use linear::{Change, ChangingDemand, UnknownLinear};
 pub use markdown::Markdown;
 pub use market_env::MarketEnv;
+pub use network::Network;
 pub use oligopoly::{CapacityDuopoly, Costs, LogitOligopoly, Pricing};
 pub use oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 pub use perishable::{ContinuousSale, SellDown, SingleArrivals};
 pub use personal::{ContinuousTypes, Segments};
 pub use policy::Probabilities;
 pub use reference::ReferencePrice;
+pub use resources::{DemandCurve, SharedResources};
 pub use rivalry::Reaction;
 pub use stock::StockedPrices;
 
@@ -53,6 +59,10 @@ pub enum Market {
     SellDown(SellDown),
     /// B1.
     StockedPrices(StockedPrices),
+    /// B2.
+    SharedResources(SharedResources),
+    /// B3.
+    Network(Network),
     /// C.
     LogitOligopoly(LogitOligopoly),
     /// C2.
@@ -84,6 +94,8 @@ impl Market {
             Self::SingleArrivals(market) => market.oracle(),
             Self::SellDown(market) => market.oracle(),
             Self::StockedPrices(market) => market.oracle(),
+            Self::SharedResources(market) => market.oracle(),
+            Self::Network(market) => market.oracle(),
             Self::LogitOligopoly(market) => market.oracle(),
             Self::CapacityDuopoly(market) => market.oracle(),
             Self::AlternatingDuopoly(market) => market.oracle(),

@@ -43,7 +43,7 @@ pub struct LogitOligopoly {
     /// Periods after which an episode is cut off (stepping only; the value is that of the endless market).
     #[serde(default = "episode_periods")]
     pub episode_periods: usize,
-    /// How much of the other learners' profits a learner counts as its own (stepping only), in [0, 1].
+    /// How much of the learners' mean profit, instead of its own, a learner is paid (stepping only), in [0, 1].
     #[serde(default)]
     pub common_share: f64,
     /// The last sellers, if they do not learn: a price each, or how they react to the last prices.
@@ -340,6 +340,7 @@ impl LogitOligopoly {
                 ("best_reply_to_monopoly_price", reply),
                 ("best_reply_to_monopoly_profit", self.profits(&cheated)[0]),
             ]),
+            fixed_prices: None,
             equilibrium: Some(Equilibrium {
                 nash_profit: PerSeller::of(self.profits(&nash)),
                 nash_price: PerSeller::of(nash),
@@ -409,6 +410,7 @@ impl CapacityDuopoly {
             fixed_price: monopoly,
             first_action: None,
             references: BTreeMap::from([("joint_nash", 2.0 * profit(nash))]),
+            fixed_prices: None,
             equilibrium: Some(Equilibrium {
                 nash_profit: PerSeller::All(profit(nash)),
                 nash_price: PerSeller::All(nash),

@@ -8,8 +8,11 @@ pub struct Oracle {
     pub v_star: f64,
     /// Expected earnings of the best single price.
     pub v_fixed: f64,
-    /// That price.
+    /// That price; the first product's where several are priced.
     pub fixed_price: f64,
+    /// Every product's price where several are priced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fixed_prices: Option<Vec<f64>>,
     /// What the best policy does first; absent where nothing is decided in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_action: Option<f64>,
@@ -89,6 +92,9 @@ pub enum OracleError {
         /// Rungs that were allowed.
         mask: u64,
     },
+    /// A linear programme without an answer.
+    #[error("the linear programme was not solved: {0}")]
+    Unsolved(String),
     /// Finite, but out of reach.
     #[error(
         "the market has {states:.2e} states x {actions} actions; up to {} are solved exactly: fewer periods, less stock or \
@@ -109,7 +115,7 @@ impl OracleError {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Field { field, .. } => field,
-            Self::NotStepped(_) | Self::Policy { .. } | Self::TooLarge { .. } => "",
+            Self::NotStepped(_) | Self::Unsolved(_) | Self::Policy { .. } | Self::TooLarge { .. } => "",
         }
     }
 }

@@ -102,6 +102,7 @@ impl ContinuousSale {
             first_action: Some(self.price_scale + value(self.stock) - value(self.stock - 1)),
             references: BTreeMap::from([("fluid_bound", fluid * sold)]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }
@@ -174,6 +175,7 @@ impl SingleArrivals {
                 ("uniform_random", season.random()),
             ]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 
@@ -260,6 +262,7 @@ impl SellDown {
             first_action: Some(self.prices[first]),
             references: BTreeMap::from([("myopic", myopic), ("uniform_random", season.random())]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }

@@ -217,6 +217,7 @@ impl Segments {
             first_action: None,
             references,
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }
@@ -298,6 +299,7 @@ impl ContinuousTypes {
             first_action: None,
             references: BTreeMap::from([("x1_only", x1_only)]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }

@@ -112,6 +112,7 @@ impl ReferencePrice {
             first_action: Some(self.prices[first.get()]),
             references: BTreeMap::from([("myopic", myopic)]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 }

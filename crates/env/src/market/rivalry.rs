@@ -31,7 +31,7 @@ pub(crate) struct Rivalry {
     pub(crate) prices: Vec<f64>,
     /// Profit of each agent at `joint x agents + agent`.
     pub(crate) profit: Vec<f64>,
-    /// How much of the other agents' profits an agent counts as its own.
+    /// How much of the mean profit, instead of its own, an agent is paid.
     pub(crate) common_share: f64,
     /// What the reacting rivals add to the number of the next joint choice, by state.
     pub(crate) reaction: Vec<u32>,
@@ -101,9 +101,9 @@ impl Rivalry {
         }
         joint += self.reaction[place.state as usize] as usize;
         let profit = &self.profit[joint * self.agents..][..self.agents];
-        let all: f64 = profit.iter().sum();
+        let mean = profit.iter().sum::<f64>() / self.agents as f64;
         for (reward, own) in reward.iter_mut().zip(profit) {
-            *reward = (own + self.common_share * (all - own)) as f32;
+            *reward = (own + self.common_share * (mean - own)) as f32;
         }
         place.endless(joint as u32)
     }
@@ -112,6 +112,7 @@ impl Rivalry {
         (1..=self.steps).contains(&(place.left as usize)) && (place.state as usize) < self.states()
     }
 
+    /// The agents' answers in every state.
     pub(crate) fn ask(&self, ask: &mut Ask<'_>) -> Result<Answer, OracleError> {
         let choices = self.prices.len().pow(self.agents as u32);
         let work = self.states() as f64 * rounds(self.discount) as f64;

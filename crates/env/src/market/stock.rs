@@ -1,6 +1,7 @@
 //! Market B1: few prices and a stock, with the right to offer nothing (Ferreira, Simchi-Levi and Wang 2018).
 
 use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
+use super::packing::Packing;
 use super::search::best_index;
 use super::season::{Demand, Moves, Season};
 use serde::{Deserialize, Serialize};
@@ -40,16 +41,15 @@ impl StockedPrices {
         );
         let fixed = |n: usize| self.induct(|_| n, &offers).0;
         let best = best_index(offers.len(), fixed);
+        let lp = self.lp(&offers)?;
         Ok(Oracle {
             v_star,
             v_fixed: fixed(best),
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
-            references: BTreeMap::from([
-                ("lp_per_period", self.lp(&offers)),
-                ("lp", self.lp(&offers) * self.periods as f64),
-            ]),
+            references: BTreeMap::from([("lp_per_period", lp), ("lp", lp * self.periods as f64)]),
             equilibrium: None,
+            fixed_prices: None,
         })
     }
 
@@ -104,24 +104,11 @@ impl StockedPrices {
         (value[stock_most], first)
     }
 
-    /// `max sum x q p` over shares of time `x` with `sum x <= 1` and `sum x q <= stock / periods`. One resource: the best
-    /// worth of a unit, `w`, minimises `w stock / periods + max(0, max q (p - w))` (duality); it lies where two offers tie.
-    fn lp(&self, offers: &[(f64, f64)]) -> f64 {
+    /// Revenue per period of the best shares of time for each offer.
+    fn lp(&self, offers: &[(f64, f64)]) -> Result<f64, OracleError> {
+        let gains: Vec<f64> = offers.iter().map(|(price, chance)| price * chance).collect();
+        let chances = offers.iter().map(|(_, chance)| *chance).collect();
         let supply = self.stock as f64 / self.periods as f64;
-        let dual = |worth: f64| {
-            let best = offers.iter().map(|(price, chance)| chance * (price - worth));
-            worth * supply + best.fold(0.0, f64::max)
-        };
-        let mut worths = vec![0.0];
-        for (n, (price, chance)) in offers.iter().enumerate() {
-            worths.push(*price);
-            for (other_price, other) in &offers[..n] {
-                if (chance - other).abs() > 0.0 {
-                    worths.push((chance * price - other * other_price) / (chance - other));
-                }
-            }
-        }
-        let values = worths.into_iter().filter(|worth| *worth >= 0.0).map(dual);
-        values.fold(f64::INFINITY, f64::min)
+        Ok(Packing::solve(&gains, &[vec![1.0; offers.len()], chances], &[1.0, supply])?.value)
     }
 }
