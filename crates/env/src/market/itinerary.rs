@@ -94,7 +94,7 @@ impl Itineraries {
         for left in 1..=self.periods {
             let places: Vec<Place> = (0..value.len()).map(|state| Place::new(left, state, 0)).collect();
             let answer = ask.answer(&places, |place, agent, obs, mask| {
-                self.observe(place, agent, obs, mask)
+                self.observe(place, agent, obs, mask);
             })?;
             value = self.before(&value, |state, product, worth| {
                 let pmf = answer.row(state * self.agents() + product);
