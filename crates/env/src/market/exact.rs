@@ -12,6 +12,8 @@ pub struct Exact {
     pub value: f64,
     /// Each agent's part.
     pub agents: Vec<f64>,
+    /// Expected cost of each constraint over an episode; not above 0 where it holds.
+    pub costs: Vec<f64>,
     /// What each agent could win with the best reply to the others' policies, as a share of its part; only where several
     /// sellers meet.
     pub reply_gain: Option<Vec<f64>>,
@@ -29,6 +31,7 @@ impl Market {
             Self::AlternatingDuopoly(market) => Game::LastPrice(market.last_price()?),
             Self::ReferencePrice(market) => Game::LastPrice(market.last_price()?),
             Self::LogitOligopoly(market) => Game::Rivalry(market.rivalry()?),
+            Self::HiddenType(market) => Game::Sessions(market.sessions()?),
             Self::Network(market) => Game::Itineraries(market.itineraries()?),
             Self::ContinuousSale(_) => {
                 return Err(OracleError::NotStepped("its time and its prices are continuous"));
@@ -64,6 +67,7 @@ impl Market {
             (Self::ReferencePrice(market), _) => market.prices.clone(),
             (_, Game::Season(game)) => game.prices,
             (_, Game::Visits(game)) => game.prices,
+            (_, Game::Sessions(game)) => game.prices,
             (_, Game::Rivalry(game)) => game.prices,
             (_, Game::LastPrice(_) | Game::Itineraries(_)) => Vec::new(),
         })
@@ -75,7 +79,7 @@ impl Market {
     /// When the market makes no sense or cannot be stepped.
     pub fn discount(&self) -> Result<f64, OracleError> {
         Ok(match self.game()? {
-            Game::Season(_) | Game::Visits(_) | Game::Itineraries(_) => 1.0,
+            Game::Season(_) | Game::Visits(_) | Game::Itineraries(_) | Game::Sessions(_) => 1.0,
             Game::LastPrice(game) => game.discount,
             Game::Rivalry(game) => game.discount,
         })
@@ -101,14 +105,24 @@ impl Market {
         let single = |value: f64| Exact {
             value,
             agents: vec![value],
+            costs: Vec::new(),
             reply_gain: None,
         };
         Ok(Some(match &game {
             Game::Season(game) => {
                 let states = (game.periods * game.stock * game.lasts()) as f64;
                 affordable(states, game.outcomes() * rungs)?;
-                single(game.evaluate(&mut ask)?)
+                let (value, sold) = game.evaluate(&mut ask)?;
+                Exact {
+                    costs: game
+                        .sell_through_min
+                        .map(|share| share - sold)
+                        .into_iter()
+                        .collect(),
+                    ..single(value)
+                }
             }
+            Game::Sessions(game) => single(game.evaluate(&mut ask)?),
             Game::Visits(game) => single(game.evaluate(&mut ask)?),
             Game::LastPrice(game) => single(game.evaluate(&mut ask)?),
             Game::Itineraries(game) => single(game.evaluate(&mut ask)?),
@@ -117,6 +131,7 @@ impl Market {
                 Exact {
                     value: standing.profit.iter().sum(),
                     agents: standing.profit,
+                    costs: Vec::new(),
                     reply_gain: (agents > 1).then_some(standing.reply_gain),
                 }
             }

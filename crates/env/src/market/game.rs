@@ -2,6 +2,7 @@ use super::itinerary::Itineraries;
 use super::last_price::LastPrice;
 use super::rivalry::Rivalry;
 use super::season::Season;
+use super::sessions::Sessions;
 use super::visits::Visits;
 use crate::StepEnd;
 
@@ -50,6 +51,7 @@ pub(crate) enum Game {
     LastPrice(LastPrice),
     Rivalry(Rivalry),
     Itineraries(Itineraries),
+    Sessions(Sessions),
 }
 
 impl Game {
@@ -61,6 +63,7 @@ impl Game {
             Self::LastPrice(game) => (1, game.obs_width(), game.rungs),
             Self::Rivalry(game) => (game.agents, game.obs_width(), game.prices.len()),
             Self::Itineraries(game) => (game.agents(), game.obs_width(), game.rungs),
+            Self::Sessions(game) => (1, game.obs_width(), game.prices.len()),
         }
     }
 
@@ -72,6 +75,7 @@ impl Game {
             Self::LastPrice(game) => game.start(),
             Self::Rivalry(game) => game.start(uniform),
             Self::Itineraries(game) => game.start(),
+            Self::Sessions(game) => game.start(uniform),
         }
     }
 
@@ -82,6 +86,7 @@ impl Game {
             Self::LastPrice(game) => game.observe(place, obs, mask),
             Self::Rivalry(game) => game.observe(place, agent, obs, mask),
             Self::Itineraries(game) => game.observe(place, agent, obs, mask),
+            Self::Sessions(game) => game.observe(place, obs, mask),
         }
     }
 
@@ -93,6 +98,38 @@ impl Game {
             Self::LastPrice(game) => game.sound(place),
             Self::Rivalry(game) => game.sound(place),
             Self::Itineraries(game) => game.sound(place),
+            Self::Sessions(game) => game.sound(place),
+        }
+    }
+
+    /// Width of what a critic may see besides the observation.
+    pub(crate) fn state_width(&self) -> usize {
+        match self {
+            Self::Sessions(game) => game.state_width(),
+            _ => 0,
+        }
+    }
+
+    /// Writes what a critic may see besides the observation.
+    pub(crate) fn state(&self, place: Place, state: &mut [f32]) {
+        if let Self::Sessions(game) = self {
+            game.state(place, state);
+        }
+    }
+
+    /// Constraints on the mean of an episode.
+    pub(crate) fn constraint_names(&self) -> Vec<String> {
+        match self {
+            Self::Season(game) if game.sell_through_min.is_some() => vec!["sell_through".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a step adds to the cost of the constraint.
+    pub(crate) fn cost(&self, from: Place, to: Place, end: StepEnd) -> f32 {
+        match self {
+            Self::Season(game) => game.cost(from, to, end),
+            _ => 0.0,
         }
     }
 }

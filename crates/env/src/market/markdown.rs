@@ -3,6 +3,7 @@
 use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, not_negative, positive};
 use super::search::{best_index, poisson_sales};
 use super::season::{Demand, Moves, Season};
+use super::sell_through::sell_through;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,8 @@ pub struct Markdown {
     /// Guardrail: prices may only fall.
     #[serde(default)]
     pub only_down: bool,
+    /// Share of the stock that must be sold on average, salvage apart; absent: any.
+    pub sell_through_min: Option<f64>,
 }
 
 impl Markdown {
@@ -41,6 +44,7 @@ impl Markdown {
         positive("base_rate", self.base_rate)?;
         positive("price_scale", self.price_scale)?;
         ladder(&self.prices)?;
+        sell_through(self.sell_through_min)?;
         not_negative("salvage", self.salvage)?;
         let weights =
             !self.week_weights.is_empty() && self.week_weights.iter().all(|w| *w >= 0.0 && w.is_finite());
@@ -53,17 +57,19 @@ impl Markdown {
         field(
             "trend",
             self.trend,
-            self.trend.iter().all(|x| *x >= 0.0),
+            self.trend.iter().all(|x| *x >= 0.0 && x.is_finite()),
             "two numbers, not negative",
         )?;
         field(
             "elasticities",
             self.elasticities,
-            self.elasticities.iter().all(|x| *x >= 0.0),
+            self.elasticities.iter().all(|x| *x >= 0.0 && x.is_finite()),
             "two numbers, not negative",
         )?;
         let stocks = self.stock as f64;
-        affordable(self.periods as f64 * stocks * stocks, self.prices.len())
+        // The best plan by the calendar is tried day by day, some four times over.
+        let plans = 4.0 * self.periods as f64;
+        affordable(plans * self.periods as f64 * stocks * stocks, self.prices.len())
     }
 
     fn mean(&self, day: usize, price: f64) -> f64 {
@@ -87,6 +93,7 @@ impl Markdown {
             demand: (0..self.periods).flat_map(demand).collect(),
             moves: if self.only_down { Moves::Down } else { Moves::Free },
             salvage: self.salvage,
+            sell_through_min: self.sell_through_min,
             week: self.week_weights.len(),
         })
     }
@@ -100,7 +107,6 @@ impl Markdown {
         let free = season.unguarded();
         let rungs = self.prices.len();
         let fixed: Vec<f64> = (0..rungs).map(|rung| free.fixed(rung)).collect();
-        let best = best_index(rungs, |rung| fixed[rung]);
         let myopic = free.value(|left, _, _, worth| {
             let earns = |rung: usize| self.prices[rung] * self.mean(self.periods - left, self.prices[rung]);
             worth(best_index(rungs, earns))
@@ -109,19 +115,76 @@ impl Markdown {
             moves: Moves::Down,
             ..season.clone()
         };
-        let (v_star, first) = season.optimum();
+        let mut references = BTreeMap::from([
+            ("free", free.optimum().0),
+            ("only_down", down.optimum().0),
+            ("myopic", myopic),
+            ("open_loop", self.open_loop(&free)),
+            ("fluid_daily", self.fluid_daily(&free)),
+            ("halving_ladder", self.halving_ladder(&free)),
+        ]);
+        let (v_star, first, best) = season.solve(&fixed, &mut references)?;
         Ok(Oracle {
             v_star,
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
-            references: BTreeMap::from([
-                ("free", free.optimum().0),
-                ("only_down", down.optimum().0),
-                ("myopic", myopic),
-            ]),
+            references,
             equilibrium: None,
             fixed_prices: None,
+        })
+    }
+
+    /// Prices by the calendar, whatever sells: the best that changing one day at a time finds, from the best fixed price.
+    fn open_loop(&self, season: &Season) -> f64 {
+        let value = |plan: &[usize]| season.value(|left, _, _, worth| worth(plan[self.periods - left]));
+        let rungs = self.prices.len();
+        let mut plan = vec![best_index(rungs, |rung| season.fixed(rung)); self.periods];
+        let mut most = value(&plan);
+        loop {
+            let before = most;
+            for day in 0..self.periods {
+                for rung in 0..rungs {
+                    let kept = std::mem::replace(&mut plan[day], rung);
+                    let here = value(&plan);
+                    if here > most {
+                        most = here;
+                    } else {
+                        plan[day] = kept;
+                    }
+                }
+            }
+            if most <= before * (1.0 + 1e-12) {
+                return most;
+            }
+        }
+    }
+
+    /// Every day the single price that would earn most until the end if demand were its mean.
+    fn fluid_daily(&self, season: &Season) -> f64 {
+        let earns = |day: usize, stock: f64, price: f64| {
+            let demand: f64 = (day..self.periods).map(|day| self.mean(day, price)).sum();
+            let sold = demand.min(stock);
+            price * sold + self.salvage * (stock - sold)
+        };
+        season.value(|left, _, stock, worth| {
+            let day = self.periods - left;
+            worth(best_index(self.prices.len(), |rung| {
+                earns(day, stock as f64, self.prices[rung])
+            }))
+        })
+    }
+
+    /// The shop's habit: the highest price for half the days, 70 % of it for half of the rest, then 50 % and 30 %.
+    fn halving_ladder(&self, season: &Season) -> f64 {
+        let top = self.prices[self.prices.len() - 1];
+        season.value(|left, _, _, worth| {
+            let day = self.periods - left;
+            let cuts = [self.periods / 2, self.periods * 3 / 4, self.periods * 7 / 8];
+            let level = top * [1.0, 0.7, 0.5, 0.3][cuts.iter().filter(|cut| day >= **cut).count()];
+            worth(best_index(self.prices.len(), |rung| {
+                -(self.prices[rung] - level).abs()
+            }))
         })
     }
 }

@@ -53,14 +53,15 @@ impl MarketEnv {
         count("copies", copies)?;
         let game = market.game()?;
         let (agents, obs_width, rungs) = game.shape();
+        let constraint_names = game.constraint_names();
         let spec = EnvSpec {
             copies,
             agents,
             obs_width,
-            state_width: 0,
+            state_width: game.state_width(),
             rungs,
-            constraints: 0,
-            constraint_names: Vec::new(),
+            constraints: constraint_names.len(),
+            constraint_names,
         };
         let mut env = Self {
             spec,
@@ -74,39 +75,56 @@ impl MarketEnv {
 
 impl Game {
     /// Writes what the agents of a copy see.
-    fn show(&self, copy: usize, place: Place, spec: &EnvSpec, obs: &mut [f32], mask: &mut [u64]) {
-        for agent in 0..spec.agents {
-            let row = copy * spec.agents + agent;
-            let obs = &mut obs[row * spec.obs_width..][..spec.obs_width];
-            self.observe(place, agent, obs, &mut mask[row]);
+    fn show(&self, copy: usize, place: Place, spec: &EnvSpec, out: &mut ObserveOut<'_>) {
+        for row in copy * spec.agents..(copy + 1) * spec.agents {
+            let obs = &mut out.obs[row * spec.obs_width..][..spec.obs_width];
+            self.observe(place, row - copy * spec.agents, obs, &mut out.mask[row]);
+            if spec.state_width > 0 {
+                self.state(
+                    place,
+                    &mut out.state[row * spec.state_width..][..spec.state_width],
+                );
+            }
         }
     }
 }
 
-/// Moves every copy by a step, and begins the next episode where one ends. `step(place, rungs, draw, rewards)` uses the
-/// low half of the draw; the high half chooses the next start.
+/// Shows every copy of a market with one agent.
+#[inline]
+fn show_all(copies: &Copies, out: &mut ObserveOut<'_>, observe: impl Fn(Place, &mut [f32], &mut u64)) {
+    let width = out.obs.len() / copies.left.len();
+    let rows = out.obs.chunks_exact_mut(width).zip(out.mask.iter_mut());
+    for (copy, (obs, mask)) in rows.enumerate() {
+        observe(copies.place(copy), obs, mask);
+    }
+}
+
+/// Moves every copy by a step, and begins the next episode where one ends.
+#[inline]
 fn advance(
     (spec, game, copies): (&EnvSpec, &Game, &mut Copies),
     rungs: &[u8],
     out: &mut StepOut<'_>,
-    step: impl Fn(Place, &[u8], u32, &mut [f32]) -> (Place, StepEnd),
+    step: impl Fn(Place, &[u8], &mut ChaCha8Rng, &mut [f32]) -> (Place, StepEnd),
 ) {
     let agents = spec.agents;
     let rows = rungs
         .chunks_exact(agents)
         .zip(out.reward.chunks_exact_mut(agents));
     for (copy, (rungs, reward)) in rows.enumerate() {
-        let draw = copies.draws[copy].next_u64();
-        let (next, end) = step(copies.place(copy), rungs, draw as u32, reward);
+        let place = copies.place(copy);
+        let (mut next, end) = step(place, rungs, &mut copies.draws[copy], reward);
         out.end[copy] = end;
-        if end == StepEnd::Truncated {
-            game.show(copy, next, spec, out.last.obs, out.last.mask);
+        if spec.constraints > 0 {
+            out.cost[copy] = game.cost(place, next, end);
+            out.violation[copy] = out.cost[copy];
         }
-        let next = if end == StepEnd::Go {
-            next
-        } else {
-            game.start((draw >> 32) as u32)
-        };
+        if end != StepEnd::Go {
+            if end == StepEnd::Truncated {
+                game.show(copy, next, spec, &mut out.last);
+            }
+            next = game.start(copies.draws[copy].next_u32());
+        }
         copies.put(copy, next);
     }
 }
@@ -133,9 +151,15 @@ impl Env for MarketEnv {
     }
 
     fn observe(&self, out: &mut ObserveOut<'_>) {
-        for copy in 0..self.spec.copies {
-            self.game
-                .show(copy, self.copies.place(copy), &self.spec, out.obs, out.mask);
+        match &self.game {
+            Game::Season(game) => show_all(&self.copies, out, |place, obs, mask| {
+                game.observe(place, obs, mask);
+            }),
+            game => {
+                for copy in 0..self.spec.copies {
+                    game.show(copy, self.copies.place(copy), &self.spec, out);
+                }
+            }
         }
     }
 
@@ -143,14 +167,17 @@ impl Env for MarketEnv {
         let all = (&self.spec, &self.game, &mut self.copies);
         // One loop per kind of market, so that nothing is decided inside it.
         match &self.game {
-            Game::Season(game) => advance(all, rungs, out, |place, rungs, draw, reward| {
-                game.step(place, rungs, draw, reward)
+            Game::Season(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+                game.step(place, rungs, rng.next_u32(), reward)
             }),
-            Game::Visits(game) => advance(all, rungs, out, |place, rungs, draw, reward| {
-                game.step(place, rungs, draw, reward)
+            Game::Visits(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+                game.step(place, rungs, rng.next_u32(), reward)
             }),
-            Game::Itineraries(game) => advance(all, rungs, out, |place, rungs, draw, reward| {
-                game.step(place, rungs, draw, reward)
+            Game::Itineraries(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+                game.step(place, rungs, rng.next_u32(), reward)
+            }),
+            Game::Sessions(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+                game.step(place, rungs, rng.next_u32(), reward)
             }),
             Game::LastPrice(game) => advance(all, rungs, out, |place, rungs, _, reward| {
                 game.step(place, rungs, reward)

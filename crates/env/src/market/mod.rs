@@ -7,6 +7,7 @@ mod conduct;
 mod duopoly;
 mod exact;
 mod game;
+mod hidden_type;
 mod itinerary;
 mod last_price;
 mod linear;
@@ -24,6 +25,8 @@ mod resources;
 mod rivalry;
 mod search;
 mod season;
+mod sell_through;
+mod sessions;
 mod stock;
 mod visits;
 
@@ -31,11 +34,12 @@ pub use chart::Chart;
 pub use conduct::{Conduct, Deviation};
 pub use duopoly::{AlternatingDuopoly, Rival};
 pub use exact::Exact;
+pub use hidden_type::HiddenType;
 pub use linear::{Change, ChangingDemand, UnknownLinear};
 pub use markdown::Markdown;
 pub use market_env::MarketEnv;
 pub use network::Network;
-pub use oligopoly::{CapacityDuopoly, Costs, LogitOligopoly, Pricing};
+pub use oligopoly::{CapacityDuopoly, LogitOligopoly, Pricing};
 pub use oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 pub use perishable::{ContinuousSale, SellDown, SingleArrivals};
 pub use personal::{ContinuousTypes, Segments};
@@ -77,6 +81,8 @@ pub enum Market {
     Markdown(Markdown),
     /// G0.
     ReferencePrice(ReferencePrice),
+    /// Sessions of buyers whose type is hidden.
+    HiddenType(HiddenType),
     /// H1, H2.
     ChangingDemand(ChangingDemand),
     /// I.
@@ -103,6 +109,7 @@ impl Market {
             Self::ContinuousTypes(market) => market.oracle(),
             Self::Markdown(market) => market.oracle(),
             Self::ReferencePrice(market) => market.oracle(),
+            Self::HiddenType(market) => market.oracle(),
             Self::ChangingDemand(market) => market.oracle(),
             Self::UnknownLinear(market) => market.oracle(),
         }

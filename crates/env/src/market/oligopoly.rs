@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// Fixed-point rounds of the Nash equilibrium: a contraction for logit demand, far below that many are needed.
 const ROUNDS: usize = 10_000;
 
+/// Sellers whose equilibrium is searched at most.
+const SELLERS_MAX: usize = 100;
+
 /// Joint choices of a game on a ladder at most: its table must fit in memory.
 const STATES_MAX: f64 = 2e6;
 
@@ -22,9 +25,9 @@ pub struct LogitOligopoly {
     /// How many sell, 1 or more.
     pub sellers: usize,
     /// Cost of a unit: one number for all, or one per seller.
-    pub costs: Costs,
-    /// Quality of each product.
-    pub quality: f64,
+    pub costs: PerSeller,
+    /// Quality of each product: one number for all, or one per seller.
+    pub quality: PerSeller,
     /// How little shoppers care for differences, above 0.
     pub mu: f64,
     /// Quality of buying nothing.
@@ -73,32 +76,27 @@ pub enum Pricing {
     Reacting(Reaction),
 }
 
-/// One cost for all sellers, or one each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Costs {
-    /// The same for all.
-    All(f64),
-    /// In the order of the sellers.
-    Each(Vec<f64>),
-}
-
 impl LogitOligopoly {
     fn costs(&self) -> Vec<f64> {
-        match &self.costs {
-            Costs::All(cost) => vec![*cost; self.sellers],
-            Costs::Each(costs) => costs.clone(),
-        }
+        self.costs.spread(self.sellers)
     }
 
     fn check(&self) -> Result<(), OracleError> {
         count("sellers", self.sellers)?;
+        field(
+            "sellers",
+            self.sellers,
+            self.sellers <= SELLERS_MAX,
+            "at most 100",
+        )?;
         positive("mu", self.mu)?;
+        let quality = self.quality.spread(self.sellers);
+        let whole = quality.len() == self.sellers && quality.iter().all(|quality| quality.is_finite());
         field(
             "quality",
-            self.quality,
-            self.quality.is_finite(),
-            "a finite number",
+            &self.quality,
+            whole,
+            "one finite number, or one per seller",
         )?;
         field(
             "outside_quality",
@@ -138,10 +136,13 @@ impl LogitOligopoly {
     /// Share of the market of each seller.
     #[must_use]
     pub fn shares(&self, prices: &[f64]) -> Vec<f64> {
-        let worth = |price: &f64| (self.quality - price) / self.mu;
+        let each = prices.iter().enumerate();
+        let mut pull: Vec<f64> = each
+            .map(|(seller, price)| (self.quality.seller(seller) - price) / self.mu)
+            .collect();
         let outside = self.outside_quality / self.mu;
-        let most = prices.iter().map(worth).fold(outside, f64::max); // keeps the exponentials finite
-        let pull: Vec<f64> = prices.iter().map(|price| (worth(price) - most).exp()).collect();
+        let most = pull.iter().copied().fold(outside, f64::max); // keeps the exponentials finite
+        pull.iter_mut().for_each(|worth| *worth = (*worth - most).exp());
         let total = pull.iter().sum::<f64>() + (outside - most).exp();
         pull.iter().map(|pull| pull / total).collect()
     }
@@ -173,7 +174,7 @@ impl LogitOligopoly {
         crossing(cost, cost + reach, |price| slack(price, &mut prices.clone()))
     }
 
-    fn nash(&self) -> Vec<f64> {
+    fn nash(&self) -> Result<Vec<f64>, OracleError> {
         let mut prices: Vec<f64> = self.costs().iter().map(|cost| cost + self.mu).collect();
         for _ in 0..ROUNDS {
             let before = prices.clone();
@@ -185,11 +186,11 @@ impl LogitOligopoly {
                 .zip(&before)
                 .map(|(a, b)| (a - b).abs())
                 .fold(0.0, f64::max);
-            if moved < 1e-15 * (1.0 + prices[0].abs()) {
-                break;
+            if moved < 1e-14 * (1.0 + prices[0].abs()) {
+                return Ok(prices);
             }
         }
-        prices
+        Err(OracleError::Unsolved("the best replies do not settle".to_owned()))
     }
 
     /// All sellers as one: every margin is `mu / (share of nothing)`.
@@ -216,7 +217,7 @@ impl LogitOligopoly {
         if let Some(prices) = &self.prices {
             return Ok(prices.clone());
         }
-        let low = self.nash().into_iter().fold(f64::INFINITY, f64::min);
+        let low = self.nash()?.into_iter().fold(f64::INFINITY, f64::min);
         let high = self.monopoly().into_iter().fold(0.0, f64::max);
         let beyond = self.xi * (high - low);
         let step = (high - low + 2.0 * beyond) / (self.rungs - 1) as f64;
@@ -245,7 +246,8 @@ impl LogitOligopoly {
             agents,
             movers,
             profit: Vec::new(),
-            common_share: self.common_share,
+            reward: Vec::new(),
+            digits: Vec::new(),
             reaction: Vec::new(),
             discount: self.discount,
             steps: self.episode_periods,
@@ -254,7 +256,14 @@ impl LogitOligopoly {
         for state in 0..game.states() {
             let rungs = game.rungs(state);
             let posted = self.posted(&game.prices, agents, &rungs);
-            game.profit.extend_from_slice(&self.profits(&posted)[..agents]);
+            let profits = &self.profits(&posted)[..agents];
+            let mean = profits.iter().sum::<f64>() / agents as f64;
+            let paid = profits
+                .iter()
+                .map(|own| (own + self.common_share * (mean - own)) as f32);
+            game.reward.extend(paid);
+            game.profit.extend_from_slice(profits);
+            game.digits.extend(rungs.iter().map(|rung| *rung as u8));
             game.reaction.push(self.reaction(&game.prices, agents, &rungs));
         }
         Ok(game)
@@ -318,7 +327,7 @@ impl LogitOligopoly {
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
-        let (nash, monopoly) = (self.nash(), self.monopoly());
+        let (nash, monopoly) = (self.nash()?, self.monopoly());
         let joint = |prices: &[f64]| self.profits(prices).iter().sum::<f64>();
         let same = |price: f64| joint(&vec![price; self.sellers]);
         let (low, high) = monopoly.iter().fold((f64::INFINITY, 0f64), |(low, high), p| {
@@ -380,8 +389,8 @@ impl CapacityDuopoly {
         positive("shoppers", self.shoppers)?;
         let free = LogitOligopoly {
             sellers: 2,
-            costs: Costs::All(self.costs),
-            quality: self.quality,
+            costs: PerSeller::All(self.costs),
+            quality: PerSeller::All(self.quality),
             mu: self.mu,
             outside_quality: self.outside_quality,
             rungs: ladder_rungs(),
@@ -399,7 +408,7 @@ impl CapacityDuopoly {
         } else {
             f64::NEG_INFINITY // both together can serve everybody
         };
-        let (nash, monopoly) = (free.nash()[0].max(clear), free.monopoly()[0].max(clear));
+        let (nash, monopoly) = (free.nash()?[0].max(clear), free.monopoly()[0].max(clear));
         let profit = |price: f64| {
             let served = (free.shares(&[price, price])[0] * self.shoppers).min(self.capacity);
             (price - self.costs) * served

@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What is known exactly of a market. Money in the market's own units.
@@ -37,12 +37,12 @@ pub struct Equilibrium {
 }
 
 /// One number where all sellers agree, else one each.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PerSeller {
     /// The same for all.
     All(f64),
-    /// In the order of `costs`.
+    /// In the order of the sellers.
     Each(Vec<f64>),
 }
 
@@ -53,6 +53,14 @@ impl PerSeller {
             Self::All(numbers[0])
         } else {
             Self::Each(numbers)
+        }
+    }
+
+    /// One number per seller.
+    pub(crate) fn spread(&self, sellers: usize) -> Vec<f64> {
+        match self {
+            Self::All(number) => vec![*number; sellers],
+            Self::Each(numbers) => numbers.clone(),
         }
     }
 

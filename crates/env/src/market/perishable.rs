@@ -3,6 +3,7 @@
 use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, positive};
 use super::search::{best_index, mean_sales, peak, poisson_sales};
 use super::season::{Demand, Moves, Season};
+use super::sell_through::sell_through;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::E;
@@ -52,11 +53,16 @@ pub struct SellDown {
     pub base_rate: f64,
     /// Demand falls by a factor e with each `price_scale`.
     pub price_scale: f64,
+    /// Share of the stock that must be sold on average; absent: any.
+    pub sell_through_min: Option<f64>,
     /// Where `price_scale` has moved by the last period, on a line; absent: it stays.
     pub price_scale_end: Option<f64>,
     /// The ladder, rising.
     pub prices: Vec<f64>,
 }
+
+/// Evaluations of a distribution in a search for the best price, times its cost per outcome.
+const SEARCH: usize = 10_000;
 
 /// Most that could be earned if demand were its mean: price at the revenue peak, or where the stock just sells.
 fn fluid_price(demand_at_zero: f64, price_scale: f64, stock: f64) -> f64 {
@@ -73,15 +79,17 @@ impl ContinuousSale {
         count("stock", self.stock)?;
         positive("arrival_rate", self.arrival_rate)?;
         positive("price_scale", self.price_scale)?;
-        affordable(self.stock as f64, 200)?;
+        affordable(self.stock as f64, SEARCH)?;
         let best = self.arrival_rate / E * self.periods;
+        // In logs with the largest term taken out: the terms themselves overflow.
         let value = |stock: usize| {
-            let (mut term, mut sum) = (1.0, 1.0);
+            let mut logs = vec![0.0];
             for n in 1..=stock {
-                term *= best / n as f64;
-                sum += term;
+                logs.push(logs[n - 1] + (best / n as f64).ln());
             }
-            self.price_scale * f64::ln(sum)
+            let most = logs.iter().copied().fold(0.0, f64::max);
+            let sum: f64 = logs.iter().map(|log| (log - most).exp()).sum();
+            self.price_scale * (most + sum.ln())
         };
         let demand = self.arrival_rate * self.periods;
         let fixed = |price: f64| {
@@ -141,6 +149,7 @@ impl SingleArrivals {
             prices: self.prices.clone(),
             moves: self.rungs_per_period_max.map_or(Moves::Free, Moves::Within),
             salvage: 0.0,
+            sell_through_min: None,
             week: 0,
         })
     }
@@ -203,6 +212,7 @@ impl SellDown {
         self.price_scale_end
             .map_or(Ok(()), |scale| positive("price_scale_end", scale))?;
         ladder(&self.prices)?;
+        sell_through(self.sell_through_min)?;
         let outcomes = self.stock as f64 / 2.0;
         affordable(
             self.periods as f64 * self.stock as f64 * outcomes,
@@ -237,6 +247,7 @@ impl SellDown {
             demand: (0..phases).flat_map(demand).collect(),
             moves: Moves::Free,
             salvage: 0.0,
+            sell_through_min: self.sell_through_min,
             week: 0,
         })
     }
@@ -249,18 +260,18 @@ impl SellDown {
         let season = self.season()?;
         let rungs = self.prices.len();
         let fixed: Vec<f64> = (0..rungs).map(|rung| season.fixed(rung)).collect();
-        let best = best_index(rungs, |rung| fixed[rung]);
         let myopic = season.value(|left, _, _, worth| {
             let earns = |rung: usize| self.prices[rung] * self.mean(self.periods - left, self.prices[rung]);
             worth(best_index(rungs, earns))
         });
-        let (v_star, first) = season.optimum();
+        let mut references = BTreeMap::from([("myopic", myopic), ("uniform_random", season.random())]);
+        let (v_star, first, best) = season.solve(&fixed, &mut references)?;
         Ok(Oracle {
             v_star,
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
-            references: BTreeMap::from([("myopic", myopic), ("uniform_random", season.random())]),
+            references,
             equilibrium: None,
             fixed_prices: None,
         })

@@ -206,8 +206,11 @@ impl Segments {
             None => clairvoyant,
             Some(corridor) => {
                 let reference = self.reference(corridor);
+                let inside = self.held(reference, corridor);
+                let empty = "a corridor with a price of the ladder inside";
+                field("reference_price", reference, inside.is_finite(), empty)?;
                 references.insert("corridor_reference", reference);
-                self.held(reference, corridor)
+                inside
             }
         };
         Ok(Oracle {

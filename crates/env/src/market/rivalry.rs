@@ -31,8 +31,10 @@ pub(crate) struct Rivalry {
     pub(crate) prices: Vec<f64>,
     /// Profit of each agent at `joint x agents + agent`.
     pub(crate) profit: Vec<f64>,
-    /// How much of the mean profit, instead of its own, an agent is paid.
-    pub(crate) common_share: f64,
+    /// What each agent is paid at `joint x agents + agent`.
+    pub(crate) reward: Vec<f32>,
+    /// The movers' rungs in a joint choice, at `joint x movers + mover`.
+    pub(crate) digits: Vec<u8>,
     /// What the reacting rivals add to the number of the next joint choice, by state.
     pub(crate) reaction: Vec<u32>,
     pub(crate) discount: f64,
@@ -77,15 +79,10 @@ impl Rivalry {
     pub(crate) fn observe(&self, place: Place, agent: usize, obs: &mut [f32], mask: &mut u64) {
         let rungs = self.prices.len();
         obs.fill(0.0);
-        let mut joint = place.state as usize;
-        for mover in 0..self.movers {
-            let seat = if mover >= agent {
-                mover - agent
-            } else {
-                mover + self.movers - agent
-            };
-            obs[seat * rungs + joint % rungs] = 1.0;
-            joint /= rungs;
+        let last = &self.digits[place.state as usize * self.movers..][..self.movers];
+        let seats = last[agent..].iter().chain(&last[..agent]);
+        for (seat, rung) in obs.chunks_exact_mut(rungs).zip(seats) {
+            seat[usize::from(*rung)] = 1.0;
         }
         if self.agents > 1 {
             obs[self.movers * rungs + agent] = 1.0;
@@ -100,11 +97,7 @@ impl Rivalry {
             joint = joint * self.prices.len() + usize::from(*rung);
         }
         joint += self.reaction[place.state as usize] as usize;
-        let profit = &self.profit[joint * self.agents..][..self.agents];
-        let mean = profit.iter().sum::<f64>() / self.agents as f64;
-        for (reward, own) in reward.iter_mut().zip(profit) {
-            *reward = (own + self.common_share * (mean - own)) as f32;
-        }
+        reward.copy_from_slice(&self.reward[joint * self.agents..][..self.agents]);
         place.endless(joint as u32)
     }
 

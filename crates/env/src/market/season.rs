@@ -31,6 +31,8 @@ pub(crate) struct Season {
     pub(crate) moves: Moves,
     /// Worth of a unit that is left at the end.
     pub(crate) salvage: f64,
+    /// Share of the stock that must be sold on average.
+    pub(crate) sell_through_min: Option<f64>,
     /// Periods of a week whose day is seen; 0: no weeks.
     pub(crate) week: usize,
 }
@@ -201,21 +203,24 @@ impl Season {
         })
     }
 
-    /// Value of a policy that is asked period by period.
-    pub(crate) fn evaluate(&self, ask: &mut Ask<'_>) -> Result<f64, OracleError> {
-        let mut next = self.end();
+    /// Value of a policy that is asked period by period, and the expected share of the stock that it sells.
+    pub(crate) fn evaluate(&self, ask: &mut Ask<'_>) -> Result<(f64, f64), OracleError> {
+        let counting = self.counting();
+        let (mut next, mut sold) = (self.end(), counting.end());
         for left in 1..=self.periods {
             let places: Vec<Place> = (0..self.lasts())
                 .flat_map(|last| (1..=self.stock).map(move |stock| Place::new(left, stock, last)))
                 .collect();
             let answer = ask.answer(&places, |place, _, obs, mask| self.observe(place, obs, mask))?;
-            next = self.before(left, &next, |last, stock, worth| {
+            let mix = |last: usize, stock: usize, worth: &dyn Fn(usize) -> f64| {
                 let pmf = answer.row(last * self.stock + stock - 1);
                 let played = pmf.iter().enumerate().filter(|(_, p)| **p > 0.0);
                 played.map(|(rung, p)| p * worth(rung)).sum()
-            });
+            };
+            next = self.before(left, &next, mix);
+            sold = counting.before(left, &sold, mix);
         }
-        Ok(next[next.len() - 1])
+        Ok((next[next.len() - 1], sold[sold.len() - 1]))
     }
 
     /// Width of [`Self::observe`].
@@ -270,6 +275,16 @@ impl Season {
         };
         reward[0] = (self.prices[rung] * f64::from(sold) + salvage) as f32;
         (next, if over { StepEnd::Terminated } else { StepEnd::Go })
+    }
+
+    /// What a step adds to "share of the stock that had to be sold, less the share sold".
+    pub(crate) fn cost(&self, from: Place, to: Place, end: StepEnd) -> f32 {
+        let due = if end == StepEnd::Go {
+            0.0
+        } else {
+            self.sell_through_min.unwrap_or(0.0)
+        };
+        (due - f64::from(from.state - to.state) / self.stock as f64) as f32
     }
 
     pub(crate) fn sound(&self, place: Place) -> bool {

@@ -82,6 +82,7 @@ impl StockedPrices {
             demand: chances.map(Demand::single).collect(),
             moves: Moves::Free,
             salvage: 0.0,
+            sell_through_min: None,
             week: 0,
         })
     }

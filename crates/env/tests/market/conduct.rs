@@ -1,9 +1,7 @@
 //! Best prices state by state, and what sellers do in the long run.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-mod files;
-
-use files::{market, oracle};
+use crate::files::{market, oracle};
 use haggle_env::market::{Chart, Market};
 
 /// Asks every row for the rung that `rung(observation)` says.

@@ -1,8 +1,6 @@
 //! Every market of `envs/` against published numbers, and against solvers that share nothing with the ones under test.
 
-mod files;
-
-use files::{market, oracle};
+use crate::files::{market, oracle};
 use haggle_env::market::Market;
 
 /// The printed number, to 1e-6 or half a unit of its last digit.
@@ -179,6 +177,14 @@ fn an_oligopoly() {
     let Market::LogitOligopoly(c) = market("c", &[]) else {
         panic!("another market")
     };
+    // At an interior best reply the profit is what the margin exceeds mu by.
+    let Market::LogitOligopoly(three) = market("c", &[("sellers", "3")]) else {
+        panic!("another market")
+    };
+    let reply = three.best_reply(0, &[1.0, 1.5, 1.7]);
+    close(reply, 1.445887, 6);
+    close(three.profits(&[reply, 1.5, 1.7])[0], 0.195887, 6);
+    close(three.profits(&[reply, 1.5, 1.7])[0], reply - 1.0 - 0.25, 6);
     for (rival, price, profit) in [
         (1.2, 1.371140, 0.121140),
         (1.4, 1.442993, 0.192993),
@@ -189,6 +195,41 @@ fn an_oligopoly() {
         close(reply, price, 6);
         close(c.profits(&[reply, rival])[0], profit, 6);
     }
+}
+
+/// How far sellers are from the equilibrium (0) towards the cartel (1), from their joint profit.
+fn profit_gain(joint: f64) -> f64 {
+    let c = oracle("c", &[]);
+    (joint - c.references["joint_nash"]) / (c.v_star - c.references["joint_nash"])
+}
+
+#[test]
+fn a_ladder_of_fifteen_rungs() {
+    let c = market("c", &[]);
+    let prices = c.prices().expect("a ladder");
+    assert_eq!(prices.len(), 15);
+    close(prices[0], 1.427721, 6);
+    close(prices[1] - prices[0], 0.038747, 6);
+    close(prices[14], 1.970186, 6);
+    let Market::LogitOligopoly(game) = &c else {
+        panic!("another market")
+    };
+    // Every pair of rungs of which each is a best reply to the other.
+    let earns = |own: usize, other: usize| game.profits(&[prices[own], prices[other]])[0];
+    let best = |own: usize, other: usize| (0..15).all(|rung| earns(rung, other) <= earns(own, other));
+    let pairs = (0..15).flat_map(|own| (0..15).map(move |other| (own, other)));
+    let nash: Vec<(usize, usize)> = pairs.filter(|(a, b)| best(*a, *b) && best(*b, *a)).collect();
+    assert_eq!(nash, [(1, 1), (2, 2)]);
+    for (rung, price, gain) in [(1, 1.466469, -0.023765), (2, 1.505216, 0.116579)] {
+        close(prices[rung], price, 6);
+        close(profit_gain(2.0 * earns(rung, rung)), gain, 6);
+    }
+    let uniform = |_: &[f32], _: &[u64], pmf: &mut [f32]| pmf.fill(1.0 / 15.0);
+    let exact = c
+        .exact_value(&mut uniform.clone())
+        .expect("a value")
+        .expect("finite states");
+    close(profit_gain(exact.value), 0.497357, 6);
 }
 
 #[test]
@@ -267,18 +308,49 @@ fn personal_prices() {
 #[test]
 fn a_markdown() {
     let rows = [
-        ("2.0", 1539.192522, 1518.257446, 1504.710148, 40.0, 0.6504),
-        ("1.2", 1071.184273, 1061.647149, 1061.545085, 35.0, 0.9262),
-        ("4.0", 1997.436670, 1997.428438, 1997.350509, 50.0, 0.5006),
+        (
+            "2.0",
+            1539.192522,
+            1518.257446,
+            1504.710148,
+            40.0,
+            [0.9847, 0.9959, 0.6504, 0.8785],
+        ),
+        (
+            "1.2",
+            1071.184273,
+            1061.647149,
+            1061.545085,
+            35.0,
+            [0.9964, 0.9982, 0.9262, 0.8595],
+        ),
+        (
+            "4.0",
+            1997.436670,
+            1997.428438,
+            1997.350509,
+            50.0,
+            [1.0, 0.9999, 0.5006, 0.9197],
+        ),
     ];
-    for (rate, free, down, fixed, price, myopic) in rows {
+    for (rate, free, down, fixed, price, shares) in rows {
         let f = oracle("f", &[("base_rate", rate)]);
         close(f.v_star, free, 6);
         close(f.references["only_down"], down, 6);
         close(f.v_fixed, fixed, 6);
         assert_eq!(f.fixed_price, price);
-        close(f.references["myopic"] / free, myopic, 4);
+        let names = ["open_loop", "fluid_daily", "myopic", "halving_ladder"];
+        for (name, share) in names.into_iter().zip(shares) {
+            close(f.references[name] / free, share, 4);
+        }
     }
+}
+
+#[test]
+fn a_season_of_rising_prices() {
+    let season = oracle("season", &[]);
+    close(season.v_star, 1007.606, 3);
+    close(season.v_fixed, 971.522, 3);
 }
 
 #[test]

@@ -1,0 +1,156 @@
+//! Parameters that make no market are refused by the name of their field; what is out of reach, with its size.
+
+use crate::files::market;
+use haggle_env::market::{MarketEnv, OracleError};
+
+#[test]
+fn every_bad_parameter_is_named() {
+    let cases = [
+        ("a1", "periods", "-1"),
+        ("a1", "arrival_rate", "nan"),
+        ("a1", "price_scale", "inf"),
+        ("a1", "stock", "0"),
+        ("a2", "periods", "0"),
+        ("a2", "arrival_rate", "-0.1"),
+        ("a2", "arrival_rate", "1.5"),
+        ("a2", "prices", "[]"),
+        ("a2", "prices", "[30, 20]"),
+        ("a2", "prices", "[20, 20]"),
+        ("a2", "prices", "[-1, 20]"),
+        ("a2", "prices", "[20, nan]"),
+        ("a4", "stock", "0"),
+        ("a4", "base_rate", "-2"),
+        ("a4", "price_scale_end", "0"),
+        ("a4", "sell_through_min", "1.0"),
+        ("a4", "sell_through_min", "0"),
+        ("b1", "probabilities", "[0.5]"),
+        ("b1", "probabilities", "[0.8, 0.6, 0.3, 1.1]"),
+        ("b2", "uses", "[[1, 3], [1, 1]]"),
+        ("b2", "stock", "[3, 5, -7]"),
+        ("b2", "prices", "[[1, 2, 3]]"),
+        (
+            "b2",
+            "demand",
+            "{ linear = { intercepts = [8], slopes = [1.5, 3] } }",
+        ),
+        ("b3", "arrival_rate", "[0.6, 0.6, 0.1]"),
+        ("b3", "arrival_rate", "[0.1, 0.1]"),
+        ("b3", "uses", "[[1, 0], [0, 1], [0, 0]]"),
+        ("b3", "prices", "[[60, 90, 130], [60, 90, 130], []]"),
+        ("b3", "common_share", "2"),
+        ("c", "sellers", "0"),
+        ("c", "sellers", "101"),
+        ("c", "costs", "[1.0]"),
+        ("c", "costs", "-1"),
+        ("c", "quality", "[2.0, 2.0, 2.0]"),
+        ("c", "mu", "0"),
+        ("c", "rungs", "1"),
+        ("c", "prices", "[]"),
+        ("c", "discount", "1"),
+        ("c", "common_share", "-0.5"),
+        ("c", "rivals", "[1.4, 1.5]"),
+        ("c", "rivals", "[-1]"),
+        ("c2", "capacity", "0"),
+        ("d", "steps", "0"),
+        ("d", "start", "0.4"),
+        ("d", "discount", "1.0"),
+        ("e1", "weights", "[0.5, 0.3, 0.2, 0.1]"),
+        ("e1", "slopes", "[0.1, 0.08, 0.06, 0]"),
+        ("e1", "corridor", "1"),
+        ("e2", "slope", "0"),
+        ("f", "salvage", "-5"),
+        ("f", "week_weights", "[]"),
+        ("f", "trend", "[1, inf]"),
+        ("g0", "discount", "-0.1"),
+        ("g0", "loss", "-1"),
+        ("h1", "periods", "0"),
+        ("h1", "price_max", "10"),
+        ("i", "price_min", "-1"),
+        ("hidden-type", "weights", "[0.5, 0.6]"),
+        ("hidden-type", "probabilities", "[[0.5, 0.05]]"),
+    ];
+    for (name, key, value) in cases {
+        let error = market(name, &[(key, value)]).oracle().expect_err("a refusal");
+        assert_eq!(error.field(), key, "{name}: {key} = {value}: {error}");
+        assert!(error.to_string().contains("expected"), "{error}");
+    }
+}
+
+#[test]
+fn a_corridor_without_a_price_inside_is_refused() {
+    let narrow = market("e1-ladder", &[("corridor", "0.01"), ("reference_price", "42.5")]);
+    assert_eq!(narrow.oracle().expect_err("a refusal").field(), "reference_price");
+    assert_eq!(
+        MarketEnv::new(&narrow, 1).expect_err("a refusal").field(),
+        "reference_price"
+    );
+}
+
+#[test]
+fn what_cannot_be_sold_cannot_be_asked_for() {
+    let scarce = market(
+        "sell-through",
+        &[("base_rate", "0.2"), ("sell_through_min", "0.99")],
+    );
+    assert_eq!(
+        scarce.oracle().expect_err("a refusal").field(),
+        "sell_through_min"
+    );
+}
+
+#[test]
+fn what_is_too_large_says_so_with_its_size() {
+    let cases = [
+        market("a1", &[("stock", "10000000")]),
+        market("a2", &[("periods", "1000000"), ("stock", "100000")]),
+        market("a4", &[("periods", "100000"), ("stock", "10000")]),
+        market("b1", &[("periods", "1000000"), ("stock", "1000000")]),
+        market("b3", &[("periods", "100000"), ("stock", "[3000, 3000]")]),
+        market("f", &[("periods", "1000"), ("stock", "10000")]),
+        market("c", &[("sellers", "9"), ("rivals", "[1.5]")]),
+        market("hidden-type", &[("periods", "1000")]),
+    ];
+    for market in cases {
+        let error = market.oracle().expect_err("a refusal");
+        assert!(matches!(error, OracleError::TooLarge { .. }), "{error}");
+        assert!(error.to_string().contains("states"), "{error}");
+    }
+}
+
+#[test]
+fn large_numbers_and_extreme_parameters_stay_finite() {
+    // Plenty of stock: the price that sells best, and lambda* T = 10^4 e^-1 x e units at most.
+    let a1 = market(
+        "a1",
+        &[
+            ("periods", "100000"),
+            ("arrival_rate", "0.27182818284590454"),
+            ("stock", "20000"),
+        ],
+    );
+    let oracle = a1.oracle().expect("an answer");
+    assert!(
+        (oracle.v_star / (50.0 * 1e4) - 1.0).abs() < 1e-9,
+        "{}",
+        oracle.v_star
+    );
+    assert!(
+        (oracle.v_fixed / (50.0 * 1e4) - 1.0).abs() < 1e-6,
+        "{}",
+        oracle.v_fixed
+    );
+    for (key, value) in [
+        ("mu", "0.001"),
+        ("mu", "50.0"),
+        ("quality", "200.0"),
+        ("quality", "-50.0"),
+        ("sellers", "1"),
+    ] {
+        let oracle = market("c", &[(key, value)]).oracle().expect("an answer");
+        assert!(
+            oracle.v_star.is_finite() && oracle.v_star >= 0.0,
+            "{key} = {value}: {oracle:?}"
+        );
+        assert!(oracle.v_star >= oracle.references["joint_nash"] * (1.0 - 1e-9));
+    }
+}
