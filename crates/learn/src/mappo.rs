@@ -10,7 +10,7 @@ use crate::table::Table;
 use crate::{CheckpointError, Critic, LearnError, TrainConfig, network_of};
 use haggle_core::Seeds;
 use haggle_env::{Env, EnvSpec, StepEnd};
-use haggle_policy::Network;
+use haggle_policy::{Actors, BundleError};
 use std::time::Instant;
 
 /// Seconds below which a rate is not computed.
@@ -154,8 +154,10 @@ impl Mappo {
     ///
     /// # Errors
     /// When a weight is not finite.
-    pub fn network(&self) -> Result<Network, LearnError> {
-        network_of(self.engine.shape(), &self.engine.parameters(), &self.obs.frozen())
+    pub fn actors(&self) -> Result<Actors, LearnError> {
+        let network = network_of(self.engine.shape(), &self.engine.parameters(), &self.obs.frozen())?;
+        let shared = vec![0; self.spec.agents];
+        Ok(Actors::new(vec![network], shared, false, self.config.exploration).map_err(BundleError::from)?)
     }
 
     /// Everything that is needed to go on from here.
