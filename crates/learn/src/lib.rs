@@ -5,9 +5,11 @@ mod adam;
 mod advantage;
 mod checkpoint;
 mod config;
+mod credit;
 mod device;
 mod distribution;
 mod engine;
+mod episode;
 mod error;
 mod events;
 mod export;
@@ -20,17 +22,24 @@ mod network;
 mod normaliser;
 mod offer_table;
 mod progress;
+mod recurrent;
 mod reward_model;
 mod rollout;
 mod run;
+mod sequence;
+mod step;
 mod table;
+mod team;
 mod torch;
 mod train;
 mod tune;
 
 pub use advantage::{Track, advantages, standardise};
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use config::{ConfigError, Critic, DeviceChoice, EngineChoice, MultiplierConfig, Schedule, TrainConfig};
+pub use config::{
+    AdvantageScale, ConfigError, Critic, DeviceChoice, EngineChoice, MultiplierConfig, Schedule, Share,
+    TrainConfig,
+};
 pub use device::{choose_device, load_cuda};
 pub use error::LearnError;
 pub use events::{EventWriter, Setting};
