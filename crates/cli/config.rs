@@ -31,17 +31,6 @@ pub fn open(path: &Path, sets: &[String]) -> Result<Source, Failure> {
     Ok(Source::parse(&path.display().to_string(), &text, sets)?)
 }
 
-impl<T> Loaded<T> {
-    /// The same file with its value as something else.
-    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Loaded<U> {
-        Loaded {
-            value: change(self.value),
-            file: self.file,
-            sets: self.sets,
-        }
-    }
-}
-
 impl<T: Serialize> Loaded<T> {
     /// Each value with where it came from.
     pub fn origins(&self) -> anyhow::Result<Vec<Origin>> {

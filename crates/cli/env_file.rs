@@ -1,8 +1,9 @@
 //! What an environment file of `envs/` can describe: replayed sessions, a market, or a probe.
 
 use crate::config::{self, Loaded};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind, OrFail};
 use crate::weeks::Weeks;
+use anyhow::Context;
 use haggle_env::market::Market;
 use haggle_env::{Earning, ProbeConfig, ReplayConfig};
 use serde::de::{Deserializer, Error};
@@ -39,19 +40,22 @@ impl Family {
 }
 
 impl EnvFile {
-    /// Reads one with its overrides.
+    /// Reads and checks one with its overrides. Each family is read as what it is, so that its errors name the line.
     pub fn load(path: &Path, sets: &[String]) -> Result<Loaded<Self>, Failure> {
-        // Twice: each family is read as what it is, so that its errors name the line.
-        let file: Loaded<toml::Table> = config::load(path, sets)?;
-        Ok(match Family::of(&file.value) {
-            Family::Replay => config::load::<Box<ReplayFile>>(path, sets)?.map(Self::Replay),
-            Family::Market => config::load::<Market>(path, sets)?.map(Self::Market),
-            Family::Probe => config::load::<ProbeConfig>(path, sets)?.map(Self::Probe),
-        })
+        let source = config::open(path, sets)?;
+        let value = match Family::of(&source.read()?) {
+            Family::Replay => Self::Replay(source.read()?),
+            Family::Market => Self::Market(source.read()?),
+            Family::Probe => Self::Probe(source.read()?),
+        };
+        value
+            .check()
+            .with_context(|| path.display().to_string())
+            .or_fail(Kind::Usage)?;
+        Ok(Loaded { value, source })
     }
 
-    /// What could not be learnt in.
-    pub fn check(&self) -> anyhow::Result<()> {
+    fn check(&self) -> anyhow::Result<()> {
         match self {
             Self::Replay(file) => file.check(),
             Self::Market(market) => Ok(market.oracle().map(drop)?),

@@ -5,8 +5,9 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::training::{Facts, Training};
 use haggle_core::Digest;
-use haggle_env::market::Market;
+use haggle_env::market::{Market, MarketEnv, Oracle};
 use haggle_env::{Env, ProbeConfig, ProbeEnv};
+use haggle_eval::MarketScore;
 use haggle_learn::{Metrics, RunSubject};
 use haggle_policy::{Actors, DataSource, MarketBundle, MarketTerms, Provenance};
 use serde::Serialize;
@@ -24,31 +25,72 @@ pub enum Stage<'a> {
 struct Told<'a> {
     #[serde(flatten)]
     run: &'a Facts,
+    /// Absent where the market's states are not finite, or the policy remembers.
+    score: Option<MarketScore>,
+}
+
+/// A market with what is known of it.
+struct Judge<'a> {
+    market: &'a Market,
+    oracle: Oracle,
+}
+
+impl Judge<'_> {
+    /// Exact figures of a policy; none for one that remembers: its value depends on the way that led to a state.
+    fn score(&self, actors: &Actors) -> Result<Option<MarketScore>, String> {
+        if actors.memory_width() > 0 {
+            return Ok(None);
+        }
+        MarketScore::of(self.market, &self.oracle, actors).map_err(|error| error.to_string())
+    }
+}
+
+/// The figures under the tags of learning curves.
+fn metrics(score: &MarketScore) -> Metrics {
+    let mut metrics = Metrics::from([
+        ("eval/mean_reward".to_owned(), score.value),
+        ("eval/optimum_share".to_owned(), score.optimum_share),
+    ]);
+    metrics.extend(score.gap_score.map(|gap| ("eval/gap_score".to_owned(), gap)));
+    if let Some(rivalry) = &score.rivalry {
+        metrics.insert("eval/delta".to_owned(), rivalry.delta);
+        metrics.insert("eval/reply_gain".to_owned(), rivalry.reply_gain_max);
+    }
+    metrics
 }
 
 /// `haggle train` in a market: trains, and says what the last policy is worth.
 pub fn run(plan: &Plan, stage: &Stage<'_>, resume: Option<&Path>, output: Output) -> Result<(), Failure> {
     let env = stage.environment(plan.learner.copies)?;
     let obs_width = env.spec().obs_width;
+    let judge = stage.judge()?;
+    let score = |actors: &Actors| judge.as_ref().map_or(Ok(None), |judge| judge.score(actors));
     let training = Training {
         env,
         subject: stage.subject(plan)?,
         resume,
-        valuation: Box::new(|_: &Actors, _: &[f64]| Ok(Metrics::new())),
+        valuation: Box::new(|actors: &Actors, _: &[f64]| {
+            Ok(score(actors)?.as_ref().map(metrics).unwrap_or_default())
+        }),
     };
     let trained = training.run(plan, output)?;
     let actors = trained.learner.actors().or_fail(Kind::Data)?;
     let terms = stage.terms(plan, obs_width, &trained.name())?;
     let bundle = MarketBundle::new(terms, &actors).or_fail(Kind::Data)?;
     let facts = trained.keep(|folder| bundle.write(folder))?;
-    output.result(facts.summary(), &Told { run: &facts });
+    let score = score(&actors).map_err(|sentence| Failure::say(Kind::Data, sentence))?;
+    let text = score
+        .as_ref()
+        .map_or_else(String::new, |score| format!("{score}\n\n"));
+    let told = Told { run: &facts, score };
+    output.result(format_args!("{text}{}", facts.summary()), &told);
     Ok(())
 }
 
 impl Stage<'_> {
     fn environment(&self, copies: usize) -> Result<Box<dyn Env>, Failure> {
         match self {
-            Self::Market(_) => todo!(),
+            Self::Market(market) => Ok(Box::new(MarketEnv::new(market, copies).or_fail(Kind::Usage)?)),
             Self::Probe(probe) => {
                 let probe = ProbeConfig {
                     copies,
@@ -57,6 +99,15 @@ impl Stage<'_> {
                 Ok(Box::new(ProbeEnv::new(probe).or_fail(Kind::Usage)?))
             }
         }
+    }
+
+    /// None for a probe.
+    fn judge(&self) -> Result<Option<Judge<'_>>, Failure> {
+        let Self::Market(market) = self else {
+            return Ok(None);
+        };
+        let oracle = market.oracle().or_fail(Kind::Usage)?;
+        Ok(Some(Judge { market, oracle }))
     }
 
     /// The content of the environment's file.
@@ -87,15 +138,20 @@ impl Stage<'_> {
 
     fn terms(&self, plan: &Plan, obs_width: usize, run: &str) -> Result<MarketTerms, Failure> {
         let file = self.file()?;
-        let (kind, prices) = match self {
-            Self::Market(_) => todo!(),
-            Self::Probe(probe) => ("probe", probe.prices.clone()),
+        let prices = match self {
+            Self::Market(market) => market.prices().or_fail(Kind::Usage)?,
+            Self::Probe(probe) => probe.prices.clone(),
         };
+        let kind = file["kind"].as_str().unwrap_or("probe").to_owned();
         Ok(MarketTerms {
-            kind: kind.to_owned(),
+            kind,
             file,
             obs_width,
-            prices,
+            // "No offer" is a price that nobody pays.
+            prices: prices
+                .into_iter()
+                .map(|price| price.is_finite().then_some(price))
+                .collect(),
             floor: plan.learner.exploration,
             provenance: Provenance {
                 data: vec![self.source()?],

@@ -72,7 +72,11 @@ impl Plan {
             runs: own.value.runs,
             env_name: stem(&own.value.env),
         };
-        plan.check(path, &own.value.env)?;
+        plan.learner
+            .validate()
+            .with_context(|| path.display().to_string())
+            .or_fail(Kind::Usage)?;
+        plan.check_credit(path)?;
         Ok((plan, origins))
     }
 
@@ -83,27 +87,22 @@ impl Plan {
         Ok(plan)
     }
 
-    fn check(&self, train: &Path, env: &Path) -> Result<(), Failure> {
-        self.learner
-            .validate()
-            .with_context(|| train.display().to_string())
-            .or_fail(Kind::Usage)?;
-        self.env
-            .check()
-            .with_context(|| env.display().to_string())
-            .or_fail(Kind::Usage)?;
-        if self.env.replay.credit == Credit::Difference && self.learner.gamma > 0.0 {
-            return Err(Failure::say(
-                Kind::Usage,
-                format!(
-                    "{}: learner.gamma = {} and replay.credit = \"difference\" disagree: difference rewards do not see \
-                     what a price does to later visits; set gamma = 0 or credit = \"shared\"",
-                    train.display(),
-                    self.learner.gamma
-                ),
-            ));
+    fn check_credit(&self, train: &Path) -> Result<(), Failure> {
+        let gamma = self.learner.gamma;
+        let EnvFile::Replay(env) = &self.env else {
+            return Ok(());
+        };
+        if env.replay.credit != Credit::Difference || gamma == 0.0 {
+            return Ok(());
         }
-        Ok(())
+        Err(Failure::say(
+            Kind::Usage,
+            format!(
+                "{}: learner.gamma = {gamma} and replay.credit = \"difference\" disagree: difference rewards do not see \
+                 what a price does to later visits; set gamma = 0 or credit = \"shared\"",
+                train.display(),
+            ),
+        ))
     }
 
     /// The plan of a run on replayed sessions.

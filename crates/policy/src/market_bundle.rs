@@ -36,8 +36,8 @@ pub struct MarketTerms {
     pub file: serde_json::Value,
     /// Width of an observation.
     pub obs_width: usize,
-    /// The price of each rung.
-    pub prices: Vec<f64>,
+    /// The price of each rung; none: no offer.
+    pub prices: Vec<Option<f64>>,
     /// Share of pure exploration in every distribution, in [0, 1].
     pub floor: f64,
     /// Where it comes from.

@@ -38,7 +38,7 @@ fn terms() -> MarketTerms {
         kind: "logit-oligopoly".to_owned(),
         file: serde_json::json!({ "kind": "logit-oligopoly", "sellers": 2 }),
         obs_width: 2,
-        prices: vec![1.4, 1.5, 1.6, 1.7, 1.8],
+        prices: vec![Some(1.4), Some(1.5), Some(1.6), Some(1.7), None],
         floor: 0.0,
         provenance: Provenance {
             seed: 7,
@@ -98,7 +98,7 @@ fn a_changed_weight_or_manifest_is_refused() {
         fs::write(&path, sound).unwrap();
     }
     let narrow = MarketTerms {
-        prices: vec![1.4, 1.5],
+        prices: vec![Some(1.4), None],
         ..terms()
     };
     let error = MarketBundle::new(narrow, &actors()).unwrap_err();
