@@ -94,6 +94,29 @@ fn bad_configs_end_with_code_2_and_one_sentence() {
             "cost_share",
         ),
         (
+            vec!["train", config, "--set", "learner.memory=8"],
+            "replayed sessions need learner.share",
+        ),
+        (
+            vec![
+                "train",
+                "configs/train/a2.toml",
+                "--set",
+                "learner.memory=8",
+                "--set",
+                "learner.engine=fused",
+            ],
+            "the fused engine has no memory",
+        ),
+        (
+            vec!["train", "configs/train/a2.toml", "--set", "env=envs/a1.toml"],
+            "this market cannot be stepped",
+        ),
+        (
+            vec!["train", "configs/train/a2.toml", "--set", "env.arrival_rate=-1"],
+            "arrival_rate",
+        ),
+        (
             vec![
                 "fit",
                 "nowhere",

@@ -5,7 +5,7 @@ use crate::env_file::{EnvFile, ReplayFile};
 use crate::failure::{Failure, Kind, OrFail};
 use anyhow::Context;
 use haggle_env::Credit;
-use haggle_learn::{Setting, TrainConfig};
+use haggle_learn::{Setting, Share, TrainConfig};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -76,7 +76,7 @@ impl Plan {
             .validate()
             .with_context(|| path.display().to_string())
             .or_fail(Kind::Usage)?;
-        plan.check_credit(path)?;
+        plan.check_replay(path)?;
         Ok((plan, origins))
     }
 
@@ -87,22 +87,31 @@ impl Plan {
         Ok(plan)
     }
 
-    fn check_credit(&self, train: &Path) -> Result<(), Failure> {
-        let gamma = self.learner.gamma;
+    /// What replayed sessions forbid: the daemon serves one network that sees what it encodes itself.
+    fn check_replay(&self, train: &Path) -> Result<(), Failure> {
         let EnvFile::Replay(env) = &self.env else {
             return Ok(());
         };
-        if env.replay.credit != Credit::Difference || gamma == 0.0 {
-            return Ok(());
+        let learner = &self.learner;
+        let refuse = |sentence: String| {
+            let sentence = format!("{}: {sentence}", train.display());
+            Err(Failure::say(Kind::Usage, sentence))
+        };
+        if env.replay.credit == Credit::Difference && learner.gamma > 0.0 {
+            return refuse(format!(
+                "learner.gamma = {} and replay.credit = \"difference\" disagree: difference rewards do not see what a \
+                 price does to later visits; set gamma = 0 or credit = \"shared\"",
+                learner.gamma
+            ));
         }
-        Err(Failure::say(
-            Kind::Usage,
-            format!(
-                "{}: learner.gamma = {gamma} and replay.credit = \"difference\" disagree: difference rewards do not see \
-                 what a price does to later visits; set gamma = 0 or credit = \"shared\"",
-                train.display(),
-            ),
-        ))
+        if learner.share != Share::All || learner.agent_id || learner.memory > 0 {
+            return refuse(
+                "replayed sessions need learner.share = \"all\", agent_id = false and memory = 0: a daemon serves one \
+                 network, which sees what the daemon encodes"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// The plan of a run on replayed sessions.

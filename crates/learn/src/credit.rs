@@ -185,3 +185,34 @@ impl OwnedTrack {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TrainConfig;
+    use haggle_env::EnvSpec;
+
+    #[test]
+    fn advantages_are_brought_to_one_scale_over_all_rows_or_over_each_agents_own() {
+        let spec = EnvSpec {
+            copies: 1,
+            agents: 2,
+            obs_width: 1,
+            state_width: 0,
+            rungs: 2,
+            constraints: 0,
+            constraint_names: Vec::new(),
+        };
+        let mut rollout = Rollout::new(&spec, 0, &TrainConfig::default());
+        rollout.agent = vec![0, 1, 0, 1];
+        rollout.mask = vec![1; 4];
+        let scaled = |scale| {
+            let mut numbers = [1.0, 100.0, 3.0, 300.0];
+            rollout.standardise(&mut numbers, scale);
+            numbers.map(|x| (x * 100.0).round() / 100.0)
+        };
+        assert_eq!(scaled(AdvantageScale::Agent), [-1.0, -1.0, 1.0, 1.0]);
+        // Mean 101, deviation 121.7: the seller who earns little does not count.
+        assert_eq!(scaled(AdvantageScale::All), [-0.82, -0.01, -0.81, 1.64]);
+    }
+}

@@ -169,6 +169,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adam::host_reads;
     use crate::distribution::push_uniform;
     use haggle_core::{Mask, Seeds};
     use rand::RngExt;
@@ -266,6 +267,23 @@ mod tests {
             assert_close(&both[0].0, &both[1].0, 1e-5);
             assert_close(&both[0].1.mean, &both[1].1.mean, 1e-5);
             assert_close(&both[0].2, &both[1].2, 1e-5);
+        }
+    }
+
+    #[test]
+    fn gradient_steps_wait_for_the_device_once_and_once_per_watched_epoch() {
+        let table = table(600);
+        for (target_kl, expected) in [(0.0, 1), (1e9, 3)] {
+            let config = TrainConfig {
+                minibatch_rows: 100,
+                epochs: 3,
+                target_kl,
+                ..TrainConfig::default()
+            };
+            let mut torch = engine(EngineChoice::Torch, 1);
+            let before = host_reads();
+            torch.update(&table, &config, (1e-3, 0.01), &mut Seeds::new(9).rng());
+            assert_eq!(host_reads() - before, expected, "target_kl {target_kl}");
         }
     }
 
