@@ -7,4 +7,5 @@
 mod configs;
 mod demo;
 mod floor_plan;
+mod learning;
 mod observations;

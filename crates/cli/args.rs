@@ -30,6 +30,8 @@ pub enum Command {
     Evaluate(Evaluate),
     /// Solve a market of envs/ exactly: the optimum, the best fixed price, reference policies, the first optimal action.
     Oracle(Oracle),
+    /// Let sellers learn in tables, as Calvano et al. 2020: the reference for what happens in envs/c.toml.
+    QLearning(QLearning),
     /// Make a candidate bundle from a bundle and the segments that a daemon exported.
     Tune(Tune),
     /// Judge a candidate against the incumbent on logged evidence; exit code 6 when refused.
@@ -122,6 +124,28 @@ pub struct Oracle {
     /// Override one value, e.g. --set stock=25. Repeatable.
     #[arg(long = "set", value_name = "A.B=VALUE")]
     pub sets: Vec<String>,
+}
+
+/// Arguments of `haggle q-learning`.
+#[derive(Debug, Args)]
+pub struct QLearning {
+    /// The market: a file of kind logit-oligopoly, e.g. envs/c.toml.
+    pub market: PathBuf,
+    /// Override one value of the market, e.g. --set discount=0. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+    /// Independent runs.
+    #[arg(long, default_value_t = 200)]
+    pub runs: usize,
+    /// Learning rate.
+    #[arg(long, default_value_t = 0.15)]
+    pub alpha: f64,
+    /// Decay of exploration per period.
+    #[arg(long, default_value_t = 4e-6)]
+    pub beta: f64,
+    /// Root of every random number.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// Arguments of `haggle tune`.

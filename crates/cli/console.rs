@@ -2,15 +2,15 @@
 
 use crate::output::Output;
 use haggle_learn::{Iteration, Metrics, Progress};
-use haggle_policy::Network;
+use haggle_policy::Actors;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const ROW_EVERY: Duration = Duration::from_secs(10);
 
-/// Values a network as it stands; the scalars come under their tags.
-pub type Valuation<'a> = Box<dyn FnMut(&Network, &[f64]) -> Result<Metrics, String> + 'a>;
+/// Values a policy as it stands; the scalars come under their tags.
+pub type Valuation<'a> = Box<dyn FnMut(&Actors, &[f64]) -> Result<Metrics, String> + 'a>;
 
 /// The console of one training run.
 pub struct Console<'a> {
@@ -77,7 +77,7 @@ impl Progress for Console<'_> {
         }
     }
 
-    fn evaluate(&mut self, _: u64, policy: &Network, multipliers: &[f64]) -> Result<Metrics, String> {
+    fn evaluate(&mut self, _: u64, policy: &Actors, multipliers: &[f64]) -> Result<Metrics, String> {
         (self.valuation)(policy, multipliers)
     }
 

@@ -3,13 +3,15 @@
 use crate::args::Demo;
 use crate::config;
 use crate::daemon::Daemon;
+use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::gate;
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::replay_run::train_policy;
 use crate::scene::{Scene, read_sessions};
 use crate::shoppers::{Season, Shoppers};
-use crate::train::{Facts, failure, train_policy};
+use crate::training::{Facts, failure};
 use crate::tune;
 use crate::value;
 use crate::weeks::Weeks;
@@ -47,7 +49,7 @@ struct Told<'a> {
 /// `haggle demo`.
 pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     let started = Instant::now();
-    let (mut plan, _) = Plan::read(&args.config, &args.sets)?;
+    let mut plan = Plan::read(&args.config, &args.sets)?.0.replay()?;
     plan.runs = args.out.join("runs");
     let (live, last) = split(&plan.env.held_out_weeks)?;
     clear(&args.out)?;
@@ -170,7 +172,7 @@ fn import(sessions: &Path, store: &Path, output: Output) -> Result<History, Fail
 
 fn serve(
     daemon: &Daemon,
-    plan: &Plan,
+    plan: &Plan<ReplayFile>,
     scene: &Scene,
     users: &[String],
     live: &Weeks,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// `haggle evaluate`: the last bundle of a run, on the weeks that its plan holds out.
 pub fn run(args: &Evaluate, output: Output) -> Result<(), Failure> {
-    let plan = Plan::of_run(&args.run)?;
+    let plan = Plan::of_run(&args.run)?.replay()?;
     let bundle = Bundle::load(&last_bundle(&args.run)?).or_fail(Kind::Data)?;
     let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
     let report = value::of_bundle(&plan, &scene, &bundle, &plan.env.held_out_weeks.range())?;

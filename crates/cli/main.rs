@@ -5,21 +5,26 @@ mod config;
 mod console;
 mod daemon;
 mod demo;
+mod env_file;
 mod evaluate;
 mod failure;
 mod fault;
 mod fit;
 mod gate;
 mod import;
+mod market_run;
 mod oracle;
 mod output;
 mod plan;
+mod q_learning;
+mod replay_run;
 mod runs;
 mod scene;
 mod shoppers;
 mod show;
 mod source;
 mod train;
+mod training;
 mod tune;
 mod value;
 mod weeks;
@@ -54,6 +59,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Train(args) => train::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Oracle(args) => oracle::run(args, output),
+        Command::QLearning(args) => q_learning::run(args, output),
         Command::Tune(args) => tune::run(args, output),
         Command::Gate(args) => gate::run(args, output),
         Command::Segments(args) => import::segments(args, output),

@@ -1,11 +1,11 @@
 //! What a training run is: an environment file and a training file, read together and written back as one.
 
 use crate::config::{self, Loaded};
+use crate::env_file::{EnvFile, ReplayFile};
 use crate::failure::{Failure, Kind, OrFail};
-use crate::weeks::Weeks;
 use anyhow::Context;
-use haggle_env::{Credit, Earning, ReplayConfig};
-use haggle_learn::{Setting, TrainConfig};
+use haggle_env::Credit;
+use haggle_learn::{Setting, Share, TrainConfig};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -27,59 +27,20 @@ fn default_runs() -> PathBuf {
     PathBuf::from("runs")
 }
 
-/// An environment file, as in `envs/`: sessions that are replayed through a demand model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EnvFile {
-    /// Which kind of environment it is.
-    pub kind: EnvKind,
-    /// Its name: the first word of a run's folder.
-    pub name: String,
-    /// The sessions: a folder with the files of complete-journey, or a session store.
-    pub sessions: PathBuf,
-    /// The weeks that nobody learns from; policies are valued on them.
-    pub held_out_weeks: Weeks,
-    /// Members of each demand model's ensemble besides the point estimate.
-    #[serde(default = "default_members")]
-    pub members: usize,
-    /// Root of the random numbers of the demand fits.
-    #[serde(default = "default_fit_seed")]
-    pub fit_seed: u64,
-    /// States that the price effects were only observed, never randomised (identification rungs R0 and R1). Without this
-    /// word no policy is trained on such a model.
-    #[serde(default)]
-    pub accept_confounded: bool,
-    /// What agents may do and what they earn.
-    pub replay: ReplayConfig,
-}
-
-/// The kinds of environment that a file can describe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EnvKind {
-    /// Logged sessions, answered by a demand model.
-    Replay,
-}
-
-fn default_members() -> usize {
-    8
-}
-
-fn default_fit_seed() -> u64 {
-    1
-}
-
 /// A training file with its environment file: every value of a run, and what `config.toml` in a run's folder holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct Plan<E = EnvFile> {
     /// The environment.
-    pub env: EnvFile,
+    pub env: E,
     /// The learner.
     pub learner: TrainConfig,
     /// The folder that the run's own folder is created in.
     #[serde(skip)]
     pub runs: PathBuf,
+    /// The environment file's name without folder and ending: first word of a market run's folder.
+    #[serde(skip)]
+    pub env_name: String,
 }
 
 /// A value with its name and where it came from.
@@ -97,7 +58,7 @@ impl Plan {
             .map(|set| set.trim_start()["env.".len()..].to_owned())
             .collect();
         let own: Loaded<TrainFile> = config::load(path, &own_sets)?;
-        let env: Loaded<EnvFile> = config::load(&own.value.env, &env_sets)?;
+        let env = EnvFile::load(&own.value.env, &env_sets)?;
         let mut origins = own.origins().or_fail(Kind::Usage)?;
         let inner = env.origins().or_fail(Kind::Usage)?;
         origins.extend(
@@ -109,8 +70,13 @@ impl Plan {
             env: env.value,
             learner: own.value.learner,
             runs: own.value.runs,
+            env_name: stem(&own.value.env),
         };
-        plan.check(path, &own.value.env)?;
+        plan.learner
+            .validate()
+            .with_context(|| path.display().to_string())
+            .or_fail(Kind::Usage)?;
+        plan.check_replay(path)?;
         Ok((plan, origins))
     }
 
@@ -121,27 +87,60 @@ impl Plan {
         Ok(plan)
     }
 
-    fn check(&self, train: &Path, env: &Path) -> Result<(), Failure> {
-        self.learner
-            .validate()
-            .with_context(|| train.display().to_string())
-            .or_fail(Kind::Usage)?;
-        self.env
-            .check()
-            .with_context(|| env.display().to_string())
-            .or_fail(Kind::Usage)?;
-        if self.env.replay.credit == Credit::Difference && self.learner.gamma > 0.0 {
-            return Err(Failure::say(
-                Kind::Usage,
-                format!(
-                    "{}: learner.gamma = {} and replay.credit = \"difference\" disagree: difference rewards do not see \
-                     what a price does to later visits; set gamma = 0 or credit = \"shared\"",
-                    train.display(),
-                    self.learner.gamma
-                ),
+    /// What replayed sessions forbid: the daemon serves one network that sees what it encodes itself.
+    fn check_replay(&self, train: &Path) -> Result<(), Failure> {
+        let EnvFile::Replay(env) = &self.env else {
+            return Ok(());
+        };
+        let learner = &self.learner;
+        let refuse = |sentence: String| {
+            let sentence = format!("{}: {sentence}", train.display());
+            Err(Failure::say(Kind::Usage, sentence))
+        };
+        if env.replay.credit == Credit::Difference && learner.gamma > 0.0 {
+            return refuse(format!(
+                "learner.gamma = {} and replay.credit = \"difference\" disagree: difference rewards do not see what a \
+                 price does to later visits; set gamma = 0 or credit = \"shared\"",
+                learner.gamma
             ));
         }
+        if learner.share != Share::All || learner.agent_id || learner.memory > 0 {
+            return refuse(
+                "replayed sessions need learner.share = \"all\", agent_id = false and memory = 0: a daemon serves one \
+                 network, which sees what the daemon encodes"
+                    .to_owned(),
+            );
+        }
         Ok(())
+    }
+
+    /// The plan of a run on replayed sessions.
+    pub fn replay(&self) -> Result<Plan<ReplayFile>, Failure> {
+        let EnvFile::Replay(env) = &self.env else {
+            let sentence =
+                "this needs a run on replayed sessions (kind = \"replay\"); its environment is a market";
+            return Err(Failure::say(Kind::Usage, sentence));
+        };
+        Ok(self.in_env((**env).clone()))
+    }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+impl<E: Serialize> Plan<E> {
+    /// The same learner in another environment.
+    pub fn in_env<F>(&self, env: F) -> Plan<F> {
+        Plan {
+            env,
+            learner: self.learner.clone(),
+            runs: self.runs.clone(),
+            env_name: self.env_name.clone(),
+        }
     }
 
     /// All values as TOML.
@@ -166,34 +165,5 @@ fn setting(value: &toml::Value) -> Setting {
         toml::Value::Float(number) => Setting::Number(*number),
         toml::Value::String(text) => Setting::Text(text.clone()),
         other => Setting::Text(other.to_string()),
-    }
-}
-
-impl EnvFile {
-    fn check(&self) -> anyhow::Result<()> {
-        self.replay.check()?;
-        let train = self.replay.week_range();
-        let held_out = self.held_out_weeks.range();
-        anyhow::ensure!(
-            train.end <= held_out.start,
-            "held_out_weeks = \"{}\" must lie after replay.weeks = {:?}: a learner must not see the future",
-            self.held_out_weeks,
-            self.replay.weeks
-        );
-        anyhow::ensure!(
-            self.replay.reward != Earning::Margin || self.replay.cost_share.is_some(),
-            "replay.reward = \"margin\" needs replay.cost_share: the sessions do not say what an item costs"
-        );
-        anyhow::ensure!(
-            self.members >= 8,
-            "members = {}: an ensemble needs at least 8",
-            self.members
-        );
-        anyhow::ensure!(
-            self.accept_confounded,
-            "the price effects of logged sessions are observational (rung R1: promotion and habit are controlled for, \
-             hidden demand is not); say accept_confounded = true to train on them"
-        );
-        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! The stage of a replay run: sessions, two demand models on disjoint halves of the users, and the worlds they make.
 
+use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
-use crate::plan::EnvFile;
 use haggle_core::{Catalog, Digest};
 use haggle_demand::{DemandModel, FitConfig, fit};
 use haggle_env::{FixedPlan, FixedPrices, ReplayConfig, World, best_fixed};
@@ -34,7 +34,7 @@ pub struct Scene {
 impl Scene {
     /// Reads the sessions of an environment file and fits both models. Models are kept in `cache` under a digest of what
     /// they were fitted on, so that the next run finds them.
-    pub fn prepare(env: &EnvFile, cache: &Path, output: Output) -> Result<Self, Failure> {
+    pub fn prepare(env: &ReplayFile, cache: &Path, output: Output) -> Result<Self, Failure> {
         let history = read_sessions(&env.sessions, output)?;
         Self::of_history(&history, env, cache, output)
     }
@@ -42,7 +42,7 @@ impl Scene {
     /// As [`Scene::prepare`], with sessions that were read before.
     pub fn of_history(
         history: &History,
-        env: &EnvFile,
+        env: &ReplayFile,
         cache: &Path,
         output: Output,
     ) -> Result<Self, Failure> {

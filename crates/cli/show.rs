@@ -1,17 +1,16 @@
 //! `haggle config show`: each value of a config file, checked, and where it came from.
 
 use crate::args::{ConfigKind, Show};
-use crate::config::{self, Loaded};
+use crate::config;
+use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
-use crate::plan::{EnvFile, Origin, Plan};
+use crate::plan::{Origin, Plan};
 use crate::source::Source;
 use crate::{gate, tune};
-use haggle_env::ProbeConfig;
-use haggle_env::market::Market;
 use haggle_eval::GateConfig;
 use haggle_learn::TuneConfig;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// `haggle config show`.
 pub fn run(args: &Show, output: Output) -> Result<(), Failure> {
@@ -33,32 +32,10 @@ fn origins(args: &Show) -> Result<Vec<Origin>, Failure> {
     };
     match kind {
         ConfigKind::Train => Ok(Plan::read(path, sets)?.1),
-        ConfigKind::Env => env_origins(args),
+        ConfigKind::Env => EnvFile::load(path, sets)?.origins().or_fail(Kind::Usage),
         ConfigKind::Tune => tune::read_config(path, sets)?.origins().or_fail(Kind::Usage),
         ConfigKind::Gate => gate::read_config(path, sets)?.origins().or_fail(Kind::Usage),
     }
-}
-
-fn env_origins(args: &Show) -> Result<Vec<Origin>, Failure> {
-    let source = config::open(&args.config, &args.sets)?;
-    if source.keys().contains(&"problem") {
-        let value: ProbeConfig = source.read()?;
-        value.optimum().or_fail(Kind::Usage)?;
-        Loaded { value, source }.origins().or_fail(Kind::Usage)
-    } else if source.read::<Kinded>().is_ok_and(|file| file.kind == "replay") {
-        config::load::<EnvFile>(&args.config, &args.sets)?
-            .origins()
-            .or_fail(Kind::Usage)
-    } else {
-        let value: Market = source.read()?;
-        Loaded { value, source }.origins().or_fail(Kind::Usage)
-    }
-}
-
-/// The one name that every environment file but a probe has.
-#[derive(Deserialize)]
-struct Kinded {
-    kind: String,
 }
 
 /// What a file is about, by the names at its top.

@@ -2,7 +2,7 @@ use crate::args::Tune;
 use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
-use crate::train::failure;
+use crate::training::failure;
 use haggle_core::{Digest, Offer, Policy, SEGMENT_EXTENSION};
 use haggle_history::import_segments;
 use haggle_learn::{ConfigError, TuneConfig, TuneReport, tune};

@@ -1,5 +1,6 @@
 //! What a policy is worth on weeks that it has not seen, beside the logged prices and the best fixed ones.
 
+use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::plan::Plan;
 use crate::scene::Scene;
@@ -21,7 +22,7 @@ pub type Report = Evaluation;
 
 /// Values bundles by name on the given weeks, beside the logged and the best fixed prices, under the valuation model.
 pub fn of_bundles(
-    plan: &Plan,
+    plan: &Plan<ReplayFile>,
     scene: &Scene,
     bundles: &[(&str, &Bundle)],
     weeks: &Range<u32>,
@@ -46,7 +47,7 @@ pub fn of_bundles(
 
 /// Whether simulated shoppers at the logged prices bring the logged revenue, under the training model, once the log is
 /// long enough to know its users.
-pub fn resimulated(plan: &Plan, scene: &Scene) -> Result<Resimulation, Failure> {
+pub fn resimulated(plan: &Plan<ReplayFile>, scene: &Scene) -> Result<Resimulation, Failure> {
     let weeks = plan.env.replay.week_range();
     let weeks = (weeks.start + WARM_UP_WEEKS).min(weeks.end - 1)..weeks.end;
     let model = named(&scene.teacher);
@@ -58,12 +59,17 @@ fn named(model: &DemandModel) -> String {
 }
 
 /// The point estimate and every member of the ensemble.
-fn everyone(plan: &Plan) -> Vec<usize> {
+fn everyone(plan: &Plan<ReplayFile>) -> Vec<usize> {
     (0..=plan.env.members).collect()
 }
 
 /// Values one trained bundle.
-pub fn of_bundle(plan: &Plan, scene: &Scene, bundle: &Bundle, weeks: &Range<u32>) -> Result<Report, Failure> {
+pub fn of_bundle(
+    plan: &Plan<ReplayFile>,
+    scene: &Scene,
+    bundle: &Bundle,
+    weeks: &Range<u32>,
+) -> Result<Report, Failure> {
     of_bundles(plan, scene, &[("trained", bundle)], weeks)
 }
 
@@ -75,7 +81,12 @@ pub fn keep(run: &Path, report: &Report) -> Result<(), Failure> {
 }
 
 /// A quick valuation for learning curves: the point estimate only.
-pub fn metrics(plan: &Plan, scene: &Scene, bundle: &Bundle, weeks: &Range<u32>) -> Result<Metrics, Failure> {
+pub fn metrics(
+    plan: &Plan<ReplayFile>,
+    scene: &Scene,
+    bundle: &Bundle,
+    weeks: &Range<u32>,
+) -> Result<Metrics, Failure> {
     let walked = walk(
         &scene.valuation,
         Pricing::Policy(bundle),
@@ -96,7 +107,7 @@ pub fn metrics(plan: &Plan, scene: &Scene, bundle: &Bundle, weeks: &Range<u32>) 
     ]))
 }
 
-fn walk_plan(plan: &Plan, weeks: &Range<u32>, members: Vec<usize>) -> WalkPlan {
+fn walk_plan(plan: &Plan<ReplayFile>, weeks: &Range<u32>, members: Vec<usize>) -> WalkPlan {
     let replay = &plan.env.replay;
     WalkPlan {
         weeks: weeks.clone(),

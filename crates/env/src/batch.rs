@@ -67,6 +67,10 @@ impl<E: Env + Sync> Env for Batch<E> {
         step(&mut self.blocks, rungs, out);
     }
 
+    fn agent_groups(&self) -> Vec<usize> {
+        self.blocks[0].agent_groups()
+    }
+
     fn save(&self) -> Vec<u8> {
         encode_record(&self.blocks.iter().map(Env::save).collect::<Vec<_>>())
     }

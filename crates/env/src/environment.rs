@@ -86,6 +86,11 @@ pub trait Env: Send {
     /// of the caller.
     fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>);
 
+    /// The group of each agent: agents of one group are alike (same costs, same role) and may share their parameters.
+    fn agent_groups(&self) -> Vec<usize> {
+        vec![0; self.spec().agents]
+    }
+
     /// Everything that is needed to go on from here, for an exact resume.
     fn save(&self) -> Vec<u8>;
 

@@ -43,6 +43,17 @@ pub enum Problem {
         /// What a unit costs.
         cost: f64,
     },
+    /// One shopper of a hidden kind, with one of two choke prices, each with probability 1/2, comes `visits` times. Observation
+    /// 1 is how the last visit ended: the place of its price on the ladder, in (0, 1], negative where nothing was bought;
+    /// 0 at the first visit. The best seller keeps the odds of the two kinds by Bayes' rule: the value is that seller's.
+    HiddenShopper {
+        /// Choke price of each kind.
+        chokes: [f64; 2],
+        /// What a unit costs.
+        cost: f64,
+        /// Visits of one shopper.
+        visits: u8,
+    },
     /// Two agents sell `demand - own_slope price + rival_slope rival_price` units, for certain. In equilibrium both
     /// charge `(demand + own_slope cost - s rival_slope cost) / (2 own_slope - rival_slope - s rival_slope)`, where `s`
     /// is `common_share`: 0 is the Nash equilibrium, 1 the cartel.
@@ -84,6 +95,43 @@ pub enum ProbeError {
     /// The known answer is not among the prices, so nothing could be compared with it.
     #[error("prices: the best price {0} must be one of them")]
     Answer(f64),
+}
+
+/// Ways through the visits of a hidden shopper that are gone through exactly.
+const WAYS_MAX: f64 = 2e7;
+
+/// The best seller in front of a hidden shopper.
+struct Bayes<'a> {
+    prices: &'a [f64],
+    chokes: [f64; 2],
+    cost: f64,
+}
+
+impl Bayes<'_> {
+    /// Value of so many visits, and the best rung at the first, where the shopper is of the second kind with this probability.
+    fn best(&self, second: f64, visits: u8) -> (f64, usize) {
+        let mut best = (0.0, 0);
+        if visits == 0 {
+            return best;
+        }
+        for (rung, price) in self.prices.iter().enumerate() {
+            let chance = self.chokes.map(|choke| sale_chance(*price, choke));
+            let sale = (1.0 - second) * chance[0] + second * chance[1];
+            let after = |weight: f64, probability: f64| {
+                if probability > 0.0 {
+                    probability * self.best(weight / probability, visits - 1).0
+                } else {
+                    0.0
+                }
+            };
+            let later = after(second * chance[1], sale) + after(second * (1.0 - chance[1]), 1.0 - sale);
+            let value = (price - self.cost) * sale + later;
+            if value > best.0 {
+                best = (value, rung);
+            }
+        }
+        best
+    }
 }
 
 /// Probability that a shopper with this choke price buys.
@@ -129,6 +177,18 @@ impl ProbeConfig {
                 let profit = |price: f64| (price - cost) * sale_chance(price, choke);
                 Ok(self.answer(vec![self.best(profit)], profit))
             }
+            Problem::HiddenShopper { chokes, cost, visits } => {
+                let seller = Bayes {
+                    prices: &self.prices,
+                    chokes,
+                    cost,
+                };
+                let (value, rung) = seller.best(0.5, visits);
+                Ok(Optimum {
+                    rungs: vec![rung],
+                    value,
+                })
+            }
             Problem::TwoSellers {
                 demand,
                 own_slope,
@@ -159,6 +219,11 @@ impl ProbeConfig {
         let fine = match self.problem {
             Problem::OnePrice { choke, cost, .. } | Problem::LateSale { choke, cost } => sound(choke, cost),
             Problem::TwoBuyers { chokes, cost } => chokes.iter().all(|choke| sound(*choke, cost)),
+            Problem::HiddenShopper { chokes, cost, visits } => {
+                // Every price and outcome of every visit is one way more.
+                let ways = (2.0 * self.prices.len() as f64).powi(i32::from(visits));
+                visits >= 1 && ways <= WAYS_MAX && chokes.iter().all(|choke| sound(*choke, cost))
+            }
             Problem::TwoSellers {
                 demand,
                 own_slope,
@@ -175,7 +240,7 @@ impl ProbeConfig {
             Ok(())
         } else {
             Err(ProbeError::Market(
-                "need 0 <= cost < choke; two sellers: 0 <= rival_slope < own_slope, common_share in [0, 1], \
+                "need 0 <= cost < choke; a hidden shopper: visits >= 1 and (2 x prices)^visits <= 2e7; two sellers: 0 <= rival_slope < own_slope, common_share in [0, 1], \
                  and demand left at cost",
             ))
         }

@@ -23,8 +23,10 @@ struct Copy {
     segment: u8,
     /// Steps since the episode began (late-sale).
     step: u8,
-    /// The rung whose sale is under way (late-sale).
+    /// The rung whose sale is under way (late-sale), or that was played last (hidden-shopper).
     pending: u8,
+    /// Whether it sold (hidden-shopper).
+    sold: bool,
 }
 
 impl Copy {
@@ -34,6 +36,7 @@ impl Copy {
             segment: 0,
             step: 0,
             pending: 0,
+            sold: false,
         };
         copy.begin();
         copy
@@ -43,11 +46,12 @@ impl Copy {
         self.segment = u8::from(self.rng.random::<bool>());
         self.step = 0;
         self.pending = 0;
+        self.sold = false;
     }
 
     fn sale(&mut self, price: f64, choke: f64, cost: f64) -> f32 {
-        let sold = self.rng.random::<f64>() < sale_chance(price, choke);
-        if sold { (price - cost) as f32 } else { 0.0 }
+        self.sold = self.rng.random::<f64>() < sale_chance(price, choke);
+        if self.sold { (price - cost) as f32 } else { 0.0 }
     }
 }
 
@@ -91,16 +95,28 @@ impl ProbeEnv {
         Ok(env)
     }
 
+    /// Steps of an episode that has several; where it has one, the share past is always 0.
+    fn steps(&self) -> u8 {
+        match self.config.problem {
+            Problem::HiddenShopper { visits, .. } => visits,
+            _ => LATE_STEPS,
+        }
+    }
+
     fn write(&self, copy: &Copy, obs: &mut [f32], mask: &mut [u64]) {
         let signal = match self.config.problem {
             Problem::TwoBuyers { .. } => f32::from(copy.segment) * 2.0 - 1.0,
             Problem::LateSale { .. } if copy.step > 0 => f32::from(copy.pending + 1) / self.spec.rungs as f32,
+            Problem::HiddenShopper { .. } if copy.step > 0 => {
+                let place = f32::from(copy.pending + 1) / self.spec.rungs as f32;
+                if copy.sold { place } else { -place }
+            }
             _ => 0.0,
         };
         for row in obs.chunks_exact_mut(OBS_WIDTH) {
-            row.copy_from_slice(&[1.0, signal, f32::from(copy.step) / f32::from(LATE_STEPS)]);
+            row.copy_from_slice(&[1.0, signal, f32::from(copy.step) / f32::from(self.steps())]);
         }
-        let waits = copy.step > 0;
+        let waits = copy.step > 0 && matches!(self.config.problem, Problem::LateSale { .. });
         mask.fill(if waits { 1 } else { Mask::all(self.spec.rungs).0 });
     }
 }
@@ -151,6 +167,15 @@ impl Env for ProbeEnv {
                 Problem::TwoBuyers { chokes, cost } => {
                     reward[0] = copy.sale(price(rung[0]), chokes[usize::from(copy.segment)], cost);
                 }
+                Problem::HiddenShopper { chokes, cost, visits } => {
+                    copy.pending = rung[0];
+                    reward[0] = copy.sale(price(rung[0]), chokes[usize::from(copy.segment)], cost);
+                    copy.step += 1;
+                    if copy.step < visits {
+                        out.end[number] = StepEnd::Go;
+                        continue;
+                    }
+                }
                 Problem::LateSale { choke, cost } => {
                     if copy.step == 0 {
                         copy.pending = rung[0];
@@ -190,7 +215,7 @@ impl Env for ProbeEnv {
     fn load(&mut self, state: &[u8]) -> Result<(), String> {
         let copies: Vec<Copy> = decode_record(state)
             .map_err(|error| format!("the saved probe environment is unreadable: {error}"))?;
-        let sound = |copy: &Copy| copy.segment < 2 && copy.step < LATE_STEPS;
+        let sound = |copy: &Copy| copy.segment < 2 && copy.step < self.steps();
         let known = |copy: &Copy| usize::from(copy.pending) < self.spec.rungs;
         if copies.len() != self.spec.copies || !copies.iter().all(|copy| sound(copy) && known(copy)) {
             return Err(format!(
@@ -317,6 +342,22 @@ mod tests {
         config.prices = vec![6.0, 4.0];
         assert_eq!(config.optimum(), Err(ProbeError::Prices));
         assert!(toml::from_str::<ProbeConfig>("prises = [1.0]").is_err());
+    }
+
+    #[test]
+    fn the_best_seller_of_a_hidden_shopper_sounds_him_out() {
+        let mut probe = config(include_str!("../../../envs/probe/hidden-shopper.toml"));
+        let Problem::HiddenShopper { visits, .. } = &mut probe.problem else {
+            panic!("another problem")
+        };
+        *visits = 1;
+        // One visit: 4 earns 4 (1/3 + 2/3) / 2 = 2; 5 earns 5 (1/6 + 7/12) / 2 = 1.875; 3 earns 3 (1/2 + 3/4) / 2 = 1.875.
+        let once = probe.optimum().expect("an answer");
+        assert!((once.value - 2.0).abs() < 1e-12 && probe.prices[once.rungs[0]] == 4.0);
+        // More visits are worth more than as many first ones, less than if the kind were seen (2.25 each).
+        let known = config(include_str!("../../../envs/probe/hidden-shopper.toml"));
+        let value = known.optimum().expect("an answer").value;
+        assert!(5.0 * 2.0 < value && value < 5.0 * 2.25, "{value}");
     }
 
     #[test]

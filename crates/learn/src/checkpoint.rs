@@ -4,8 +4,8 @@
 //! settings without anybody saying so (the settings are part of the record).
 
 use crate::adam::AdamState;
+use crate::episode::Episodes;
 use crate::error::io;
-use crate::mappo::Episode;
 use crate::multiplier::Multipliers;
 use crate::normaliser::{RowNormaliser, ValueNormaliser};
 use crate::{LearnError, TrainConfig};
@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"haggle learner checkpoint 1\n";
+const MAGIC: &[u8] = b"haggle learner checkpoint 2\n";
 const DIGEST_BYTES: usize = 32;
 const SUFFIX: &str = ".checkpoint";
 
@@ -24,16 +24,24 @@ const SUFFIX: &str = ".checkpoint";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub(crate) config: TrainConfig,
-    pub(crate) parameters: Vec<f32>,
-    pub(crate) adam: AdamState,
+    pub(crate) team: Vec<Saved>,
     pub(crate) obs: RowNormaliser,
     pub(crate) state: RowNormaliser,
-    pub(crate) values: ValueNormaliser,
     pub(crate) multipliers: Multipliers,
-    pub(crate) episodes: Vec<Episode>,
+    pub(crate) episodes: Episodes,
     pub(crate) iteration: u64,
     pub(crate) rows: u64,
+    /// What every agent remembers in its running episode.
+    pub(crate) memory: Vec<f32>,
     pub(crate) environment: Vec<u8>,
+}
+
+/// One parameter set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    pub(crate) parameters: Vec<f32>,
+    pub(crate) adam: AdamState,
+    pub(crate) units: ValueNormaliser,
 }
 
 /// Why a checkpoint cannot be used.

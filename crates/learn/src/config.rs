@@ -58,6 +58,17 @@ pub struct TrainConfig {
     pub eval_every: u64,
     /// What the critic sees.
     pub critic: Critic,
+    /// Which agents share their parameters.
+    pub share: Share,
+    /// Whether an agent sees, behind its observation, which one it is.
+    pub agent_id: bool,
+    /// Over which rows advantages are brought to mean 0 and deviation 1.
+    pub normalise_advantages: AdvantageScale,
+    /// Numbers that an agent remembers from step to step of an episode (a gated recurrent unit, in the policy as in the
+    /// critic), at most 1024; 0: nothing.
+    pub memory: usize,
+    /// Steps through which gradients flow back in a memory: 1 to `horizon`.
+    pub memory_chunk: usize,
 }
 
 /// A value that moves on a straight line over the run.
@@ -117,6 +128,30 @@ pub enum Critic {
     Central,
     /// The agent's observation alone (IPPO).
     Local,
+}
+
+/// Which agents share their parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// All of them.
+    #[default]
+    All,
+    /// Those of a group, as the environment groups its agents.
+    Group,
+    /// None: each has its own.
+    None,
+}
+
+/// Over which rows advantages are standardised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdvantageScale {
+    /// Over each agent's own rows: agents that earn much do not drown the others.
+    #[default]
+    Agent,
+    /// Over all rows.
+    All,
 }
 
 /// Why a configuration cannot work.
@@ -190,6 +225,11 @@ impl Default for TrainConfig {
             checkpoints_keep: 3,
             eval_every: 0,
             critic: Critic::Central,
+            share: Share::All,
+            agent_id: false,
+            normalise_advantages: AdvantageScale::Agent,
+            memory: 0,
+            memory_chunk: 16,
         }
     }
 }
@@ -261,7 +301,36 @@ impl TrainConfig {
         in_range("threads", self.threads, self.threads <= 1024, "0 to 1024")?;
         let kept = self.checkpoints_keep;
         in_range("checkpoints_keep", kept, kept >= 1, "at least 1")?;
+        self.validate_memory()?;
         self.multiplier.validate()
+    }
+
+    fn validate_memory(&self) -> Result<(), ConfigError> {
+        in_range("memory", self.memory, self.memory <= 1024, "0 to 1024")?;
+        if self.memory == 0 {
+            return Ok(());
+        }
+        let chunk = self.memory_chunk;
+        in_range(
+            "memory_chunk",
+            chunk,
+            (1..=self.horizon).contains(&chunk),
+            "1 to horizon",
+        )?;
+        let disagree = |second: &str, why| {
+            Err(ConfigError::Disagree {
+                first: format!("memory = {}", self.memory),
+                second: second.to_owned(),
+                why,
+            })
+        };
+        if self.engine == EngineChoice::Fused {
+            return disagree("engine = \"fused\"", "the fused engine has no memory");
+        }
+        if self.device == DeviceChoice::Cuda {
+            return disagree("device = \"cuda\"", "a memory is trained on the processor");
+        }
+        Ok(())
     }
 
     fn validate_hidden(&self) -> Result<(), ConfigError> {

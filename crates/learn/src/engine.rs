@@ -1,5 +1,5 @@
-//! Where the learner's mathematics run: on libtorch (any network, processor or GPU), or fused on the processor for small
-//! networks. Both hold the same parameters in the same order and make the same steps to single precision.
+//! Where the learner's mathematics run: on libtorch (any network, processor or GPU; with a memory only the processor), or
+//! fused on the processor for small networks without one. All hold the same parameters in the same order and make the same steps to single precision.
 
 use crate::TrainConfig;
 use crate::adam::AdamState;
@@ -7,7 +7,9 @@ use crate::config::EngineChoice;
 use crate::error::LearnError;
 use crate::fused::Fused;
 use crate::network::Shape;
+use crate::recurrent::Recurrent;
 use crate::table::Table;
+use crate::team::Rows;
 use crate::torch::Torch;
 use crate::{ConfigError, choose_device};
 use rand::Rng;
@@ -37,12 +39,17 @@ pub(crate) struct Updated {
 pub(crate) enum Engine {
     Torch(Box<Torch>),
     Fused(Box<Fused>),
+    Recurrent(Box<Recurrent>),
 }
 
 impl Engine {
     /// # Errors
     /// When the configured device or engine cannot be had.
     pub(crate) fn new(config: &TrainConfig, shape: Shape, parameters: &[f32]) -> Result<Self, LearnError> {
+        if shape.memory > 0 {
+            let recurrent = Recurrent::new(shape, parameters, config.threads);
+            return Ok(Self::Recurrent(Box::new(recurrent)));
+        }
         let device = choose_device(config.device)?;
         let applies = !device.is_cuda() && Fused::applies(&shape);
         let fused = match config.engine {
@@ -70,6 +77,7 @@ impl Engine {
         match self {
             Self::Torch(torch) => torch.shape(),
             Self::Fused(fused) => fused.shape(),
+            Self::Recurrent(recurrent) => recurrent.shape(),
         }
     }
 
@@ -78,6 +86,7 @@ impl Engine {
         match self {
             Self::Torch(torch) => torch.device(),
             Self::Fused(_) => "cpu, fused".to_owned(),
+            Self::Recurrent(_) => "cpu, recurrent".to_owned(),
         }
     }
 
@@ -85,6 +94,7 @@ impl Engine {
         match self {
             Self::Torch(torch) => torch.parameters(),
             Self::Fused(fused) => fused.parameters(),
+            Self::Recurrent(recurrent) => recurrent.parameters(),
         }
     }
 
@@ -92,6 +102,7 @@ impl Engine {
         match self {
             Self::Torch(torch) => torch.optimiser(),
             Self::Fused(fused) => fused.optimiser(),
+            Self::Recurrent(recurrent) => recurrent.optimiser(),
         }
     }
 
@@ -99,22 +110,25 @@ impl Engine {
         match self {
             Self::Torch(torch) => torch.load(parameters, state),
             Self::Fused(fused) => fused.load(parameters, state),
+            Self::Recurrent(recurrent) => recurrent.load(parameters, state),
         }
     }
 
-    /// Scores of rows whose first numbers are observations; a row is `width` numbers long. `out`: rows x rungs.
-    pub(crate) fn logits(&mut self, seen: &[f32], width: usize, out: &mut [f32]) {
+    /// Scores of rows, `rows x rungs`, and what each will remember.
+    pub(crate) fn logits(&mut self, rows: &Rows<'_>, out: &mut [f32], next: &mut [f32]) {
         match self {
-            Self::Torch(torch) => torch.logits(seen, width, out),
-            Self::Fused(fused) => fused.logits(seen, width, out),
+            Self::Torch(torch) => torch.logits(rows.seen, rows.width, out),
+            Self::Fused(fused) => fused.logits(rows.seen, rows.width, out),
+            Self::Recurrent(recurrent) => recurrent.logits(rows, out, next),
         }
     }
 
     /// Values of rows, in the critic's units.
-    pub(crate) fn values(&mut self, seen: &[f32], out: &mut [f32]) {
+    pub(crate) fn values(&mut self, rows: &Rows<'_>, out: &mut [f32]) {
         match self {
-            Self::Torch(torch) => torch.values(seen, out),
-            Self::Fused(fused) => fused.values(seen, out),
+            Self::Torch(torch) => torch.values(rows.seen, out),
+            Self::Fused(fused) => fused.values(rows.seen, out),
+            Self::Recurrent(recurrent) => recurrent.values(rows, out),
         }
     }
 
@@ -123,6 +137,7 @@ impl Engine {
         match self {
             Self::Torch(torch) => torch.rescale_values(old, new),
             Self::Fused(fused) => fused.rescale_values(old, new),
+            Self::Recurrent(recurrent) => recurrent.rescale_values(old, new),
         }
     }
 
@@ -134,8 +149,10 @@ impl Engine {
         rates: (f64, f64),
         shuffles: &mut impl Rng,
     ) -> Updated {
-        let batches = table.rows().div_ceil(config.minibatch_rows).max(1);
-        let mut order: Vec<u32> = (0..table.rows() as u32).collect();
+        let chunks = table.sequences.chunks();
+        let units = if chunks > 0 { chunks } else { table.rows() };
+        let batches = table.rows().div_ceil(config.minibatch_rows).clamp(1, units);
+        let mut order: Vec<u32> = (0..units as u32).collect();
         let mut shuffled = || {
             order.shuffle(shuffles);
             order.clone()
@@ -144,6 +161,7 @@ impl Engine {
         match self {
             Self::Torch(torch) => torch.update(table, &orders, batches, config, rates),
             Self::Fused(fused) => fused.update(table, &orders, batches, config, rates),
+            Self::Recurrent(recurrent) => recurrent.update(table, &orders, batches, config, rates),
         }
     }
 }
@@ -151,6 +169,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adam::host_reads;
     use crate::distribution::push_uniform;
     use haggle_core::{Mask, Seeds};
     use rand::RngExt;
@@ -159,6 +178,7 @@ mod tests {
         Shape {
             obs: 7,
             critic: 11,
+            memory: 0,
             hidden: vec![40, 64],
             rungs: 20,
         }
@@ -209,9 +229,16 @@ mod tests {
         let both = [EngineChoice::Torch, EngineChoice::Fused].map(|choice| {
             let (mut logits, mut values) = (vec![0.0; 131 * 20], vec![0.0; 131]);
             let mut engine = engine(choice, 1);
-            engine.logits(&seen, 11, &mut logits);
+            let rows = Rows {
+                agent: &[0; 131],
+                seen: &seen,
+                width: 11,
+                kept: &[],
+                kept_width: 0,
+            };
+            engine.logits(&rows, &mut logits, &mut []);
             engine.rescale_values((2.0, 3.0), (-1.0, 0.5));
-            engine.values(&seen, &mut values);
+            engine.values(&rows, &mut values);
             (logits, values)
         });
         assert_close(&both[0].0, &both[1].0, 1e-5);
@@ -240,6 +267,23 @@ mod tests {
             assert_close(&both[0].0, &both[1].0, 1e-5);
             assert_close(&both[0].1.mean, &both[1].1.mean, 1e-5);
             assert_close(&both[0].2, &both[1].2, 1e-5);
+        }
+    }
+
+    #[test]
+    fn gradient_steps_wait_for_the_device_once_and_once_per_watched_epoch() {
+        let table = table(600);
+        for (target_kl, expected) in [(0.0, 1), (1e9, 3)] {
+            let config = TrainConfig {
+                minibatch_rows: 100,
+                epochs: 3,
+                target_kl,
+                ..TrainConfig::default()
+            };
+            let mut torch = engine(EngineChoice::Torch, 1);
+            let before = host_reads();
+            torch.update(&table, &config, (1e-3, 0.01), &mut Seeds::new(9).rng());
+            assert_eq!(host_reads() - before, expected, "target_kl {target_kl}");
         }
     }
 

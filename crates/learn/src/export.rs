@@ -6,18 +6,21 @@ use haggle_policy::{BundleError, Layer, Network};
 /// The policy half of the networks with its normaliser, in the form in which bundles carry it.
 pub(crate) fn network_of(shape: &Shape, parameters: &[f32], eyes: &Frozen) -> Result<Network, LearnError> {
     let mut flat = parameters.iter().copied();
-    let mut take = |count: usize| flat.by_ref().take(count).collect::<Vec<f32>>();
-    let layers: Vec<Layer> = shape
-        .policy_widths()
-        .windows(2)
-        .map(|pair| Layer {
-            inputs: pair[0],
-            outputs: pair[1],
-            weight: take(pair[0] * pair[1]),
-            bias: take(pair[1]),
-        })
-        .collect();
-    let network = Network::new(eyes.mean.clone(), eyes.std.clone(), &layers);
+    let mut layer = |inputs: usize, outputs: usize| {
+        let mut take = |count: usize| flat.by_ref().take(count).collect::<Vec<f32>>();
+        Layer {
+            inputs,
+            outputs,
+            weight: take(inputs * outputs),
+            bias: take(outputs),
+        }
+    };
+    let gates = 3 * shape.memory;
+    let cell = (shape.memory > 0).then(|| [layer(shape.obs, gates), layer(shape.memory, gates)]);
+    let widths = shape.policy_widths();
+    let layers: Vec<Layer> = widths.windows(2).map(|pair| layer(pair[0], pair[1])).collect();
+    let cell = cell.as_ref().map(|[seen, kept]| [seen, kept]);
+    let network = Network::with_memory(eyes.mean.clone(), eyes.std.clone(), cell, &layers);
     Ok(network.map_err(BundleError::from)?)
 }
 
@@ -45,6 +48,7 @@ mod tests {
         let shape = Shape {
             obs: FEATURE_WIDTH,
             critic: FEATURE_WIDTH,
+            memory: 0,
             hidden: vec![64, 64],
             rungs: 13,
         };

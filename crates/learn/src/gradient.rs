@@ -148,6 +148,7 @@ mod tests {
         let shape = Shape {
             obs: 3,
             critic: 4,
+            memory: 0,
             hidden: vec![8, 6],
             rungs: RUNGS,
         };

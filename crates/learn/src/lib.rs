@@ -5,9 +5,11 @@ mod adam;
 mod advantage;
 mod checkpoint;
 mod config;
+mod credit;
 mod device;
 mod distribution;
 mod engine;
+mod episode;
 mod error;
 mod events;
 mod export;
@@ -20,17 +22,25 @@ mod network;
 mod normaliser;
 mod offer_table;
 mod progress;
+mod recurrent;
 mod reward_model;
 mod rollout;
 mod run;
+mod sequence;
+mod step;
 mod table;
+mod tabular;
+mod team;
 mod torch;
 mod train;
 mod tune;
 
 pub use advantage::{Track, advantages, standardise};
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use config::{ConfigError, Critic, DeviceChoice, EngineChoice, MultiplierConfig, Schedule, TrainConfig};
+pub use config::{
+    AdvantageScale, ConfigError, Critic, DeviceChoice, EngineChoice, MultiplierConfig, Schedule, Share,
+    TrainConfig,
+};
 pub use device::{choose_device, load_cuda};
 pub use error::LearnError;
 pub use events::{EventWriter, Setting};
@@ -39,5 +49,6 @@ pub use loss::{clipped_policy_loss, clipped_value_loss};
 pub use mappo::Mappo;
 pub use progress::{Iteration, Metrics, Phases, Progress, Silent};
 pub use run::{Run, RunFacts, RunStatus, RunSubject, latest_checkpoint, list_runs, read_facts};
+pub use tabular::{TabularConfig, TabularError, TabularReport, tabular_q};
 pub use train::{Ended, Finish, train};
 pub use tune::{TuneConfig, TuneReport, tune};

@@ -1,44 +1,44 @@
-use crate::advantage::standardise;
 use crate::checkpoint::Checkpoint;
-use crate::engine::{Engine, UPDATE_METRICS};
+use crate::engine::UPDATE_METRICS;
+use crate::episode::Episodes;
 use crate::multiplier::Multipliers;
 use crate::network::Shape;
-use crate::normaliser::{RowNormaliser, ValueNormaliser};
+use crate::normaliser::RowNormaliser;
 use crate::progress::{Iteration, Metrics, Phases};
-use crate::rollout::{Eyes, Rollout, Spent};
-use crate::table::Table;
-use crate::{CheckpointError, Critic, LearnError, TrainConfig, network_of};
+use crate::rollout::{Eyes, Rollout, Spent, push_id};
+use crate::team::Team;
+use crate::{CheckpointError, Critic, LearnError, TrainConfig};
 use haggle_core::Seeds;
-use haggle_env::{Env, EnvSpec, StepEnd};
-use haggle_policy::Network;
+use haggle_env::{Env, EnvSpec};
+use haggle_policy::Actors;
 use std::time::Instant;
+
+/// What gradient steps learn from, per active row: standardised advantages, returns and values in money.
+struct Learnt {
+    advantages: Vec<f32>,
+    returns: Vec<f32>,
+    values: Vec<f32>,
+}
 
 /// Seconds below which a rate is not computed.
 const SECONDS_MIN: f64 = 1e-9;
 
-/// Multi-agent PPO with shared parameters (Yu et al. 2022): every active agent is a row of one network; the critic sees
-/// the global state besides. Constraints enter the reward through Lagrange multipliers.
+/// Multi-agent PPO (Yu et al. 2022): every active agent is a row of a network that it shares with all, with its group, or
+/// with nobody; the critic sees the global state besides (MAPPO) or not (IPPO). Constraints enter the reward through
+/// Lagrange multipliers.
 pub struct Mappo {
     config: TrainConfig,
     env: Box<dyn Env>,
     spec: EnvSpec,
     seeds: Seeds,
-    engine: Engine,
+    team: Team,
     obs: RowNormaliser,
     state: RowNormaliser,
-    values: ValueNormaliser,
     multipliers: Multipliers,
     rollout: Rollout,
-    episodes: Vec<Episode>,
+    episodes: Episodes,
     iteration: u64,
     rows: u64,
-}
-
-/// What a copy's running episode has earned so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Episode {
-    reward: f64,
-    steps: u64,
 }
 
 impl std::fmt::Debug for Mappo {
@@ -66,21 +66,21 @@ impl Mappo {
         } else {
             0
         };
+        let obs_width = spec.obs_width + if config.agent_id { spec.agents } else { 0 };
         let shape = Shape {
-            obs: spec.obs_width,
-            critic: spec.obs_width + state_width,
+            obs: obs_width,
+            critic: obs_width + state_width,
+            memory: config.memory,
             hidden: config.hidden.clone(),
             rungs: spec.rungs,
         };
-        let parameters = shape.initial(&seeds.named("initial weights"));
         let mut learner = Self {
-            engine: Engine::new(&config, shape, &parameters)?,
-            obs: RowNormaliser::new(spec.obs_width),
+            team: Team::new(&config, env.as_ref(), &shape, &seeds)?,
+            obs: RowNormaliser::new(obs_width),
             state: RowNormaliser::new(state_width),
-            values: ValueNormaliser::new(),
             multipliers: Multipliers::new(spec.constraints, config.multiplier.start),
-            rollout: Rollout::new(&spec, config.horizon, state_width, config.exploration),
-            episodes: vec![Episode::default(); spec.copies],
+            rollout: Rollout::new(&spec, state_width, &config),
+            episodes: Episodes::new(spec.copies),
             iteration: 0,
             rows: 0,
             config,
@@ -103,15 +103,16 @@ impl Mappo {
             state: &mut state,
             mask: &mut mask,
         });
-        let active = |numbers: &[f32], width: usize| -> Vec<f32> {
-            let rows = (0..rows).filter(|row| mask[*row] != 0);
-            rows.flat_map(|row| numbers[row * width..][..width].to_vec())
-                .collect()
-        };
-        self.obs.update(&active(&obs, self.spec.obs_width));
-        if self.state.width() > 0 {
-            self.state.update(&active(&state, self.spec.state_width));
+        let id_width = self.obs.width() - self.spec.obs_width;
+        let (mut seen_obs, mut seen_state) = (Vec::new(), Vec::new());
+        for row in (0..rows).filter(|row| mask[*row] != 0) {
+            let width = self.spec.obs_width;
+            seen_obs.extend_from_slice(&obs[row * width..][..width]);
+            push_id(row % self.spec.agents, id_width, &mut seen_obs);
+            seen_state.extend_from_slice(&state[row * self.spec.state_width..][..self.state.width()]);
         }
+        self.obs.update(&seen_obs);
+        self.state.update(&seen_state);
     }
 
     /// The settings.
@@ -147,15 +148,15 @@ impl Mappo {
     /// Where gradient steps run, in words.
     #[must_use]
     pub fn device(&self) -> String {
-        self.engine.device()
+        self.team.device()
     }
 
     /// The policy as it stands, for bundles and evaluation.
     ///
     /// # Errors
     /// When a weight is not finite.
-    pub fn network(&self) -> Result<Network, LearnError> {
-        network_of(self.engine.shape(), &self.engine.parameters(), &self.obs.frozen())
+    pub fn actors(&self) -> Result<Actors, LearnError> {
+        self.team.actors(&self.obs.frozen())
     }
 
     /// Everything that is needed to go on from here.
@@ -163,15 +164,14 @@ impl Mappo {
     pub fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
             config: self.config.clone(),
-            parameters: self.engine.parameters(),
-            adam: self.engine.optimiser(),
+            team: self.team.save(),
             obs: self.obs.clone(),
             state: self.state.clone(),
-            values: self.values.clone(),
             multipliers: self.multipliers.clone(),
             episodes: self.episodes.clone(),
             iteration: self.iteration,
             rows: self.rows,
+            memory: self.rollout.memory.clone(),
             environment: self.env.save(),
         }
     }
@@ -183,16 +183,6 @@ impl Mappo {
     pub fn restore(&mut self, checkpoint: &Checkpoint) -> Result<(), LearnError> {
         checkpoint.check(&self.config)?;
         let shapes = [
-            (
-                "parameters",
-                self.engine.shape().parameters(),
-                checkpoint.parameters.len(),
-            ),
-            (
-                "optimiser state",
-                self.engine.shape().parameters(),
-                checkpoint.adam.mean.len(),
-            ),
             ("obs_width", self.obs.width(), checkpoint.obs.width()),
             ("state_width", self.state.width(), checkpoint.state.width()),
             (
@@ -200,7 +190,12 @@ impl Mappo {
                 self.spec.constraints,
                 checkpoint.multipliers.values.len(),
             ),
-            ("copies", self.spec.copies, checkpoint.episodes.len()),
+            ("copies", self.spec.copies, checkpoint.episodes.copies()),
+            (
+                "remembered numbers",
+                self.rollout.memory.len(),
+                checkpoint.memory.len(),
+            ),
         ];
         if let Some((what, expected, got)) = shapes.into_iter().find(|(_, expected, got)| expected != got) {
             return Err(CheckpointError::Shape { what, expected, got }.into());
@@ -208,10 +203,10 @@ impl Mappo {
         self.env
             .load(&checkpoint.environment)
             .map_err(CheckpointError::Environment)?;
-        self.engine.load(&checkpoint.parameters, &checkpoint.adam);
+        self.team.load(&checkpoint.team)?;
+        self.rollout.memory.clone_from(&checkpoint.memory);
         self.obs = checkpoint.obs.clone();
         self.state = checkpoint.state.clone();
-        self.values = checkpoint.values.clone();
         self.multipliers = checkpoint.multipliers.clone();
         self.episodes.clone_from(&checkpoint.episodes);
         self.iteration = checkpoint.iteration;
@@ -228,8 +223,8 @@ impl Mappo {
         let done = self.iteration as f64 / self.config.iterations() as f64;
         let spent = self.collect()?;
         let collected = Instant::now();
-        let (table, mut scalars) = self.prepare()?;
-        let update = self.update(&table, done)?;
+        let (learnt, mut scalars) = self.prepare()?;
+        let update = self.update(&learnt, done)?;
         let updated = Instant::now();
         self.take_in_statistics(&mut scalars);
         self.iteration += 1;
@@ -260,46 +255,49 @@ impl Mappo {
             state: self.state.frozen(),
         };
         let mut rng = self.seeds.named("draws").indexed(self.iteration).rng();
-        let engine = &mut self.engine;
-        self.rollout.collect(self.env.as_mut(), engine, &eyes, &mut rng)
+        let team = &mut self.team;
+        self.rollout.collect(self.env.as_mut(), team, &eyes, &mut rng)
     }
 
-    /// Advantages and targets of the roll-out, as the table that gradient steps run on; and what the roll-out says.
-    fn prepare(&mut self) -> Result<(Table, Metrics), LearnError> {
-        let mut values = self.rollout.values(&mut self.engine);
-        values
-            .iter_mut()
-            .for_each(|value| *value = self.values.restore(*value));
+    /// Advantages and targets of the roll-out; and what the roll-out says.
+    fn prepare(&mut self) -> Result<(Learnt, Metrics), LearnError> {
+        if self.rollout.reward.iter().any(|reward| !reward.is_finite()) {
+            return Err(self.diverged("a reward of the environment"));
+        }
+        let values = self.rollout.values(&mut self.team);
         let (gamma, lambda) = (self.config.gamma, self.config.lambda);
-        let mut scaled = self.rollout.advantages(&values, &self.multipliers, gamma, lambda);
-        let returns: Vec<f32> = scaled
+        let mut advantages = self.rollout.advantages(&values, &self.multipliers, gamma, lambda);
+        let returns: Vec<f32> = advantages
             .iter()
             .zip(&values)
             .map(|(advantage, value)| advantage + value)
             .collect();
-        let unfit = returns.iter().any(|x| !x.is_finite());
-        if unfit {
+        if returns.iter().any(|x| !x.is_finite()) {
             return Err(self.diverged("a return"));
         }
         let mut scalars = self.rollout_metrics(&returns, &values);
         if self.config.normalise_values {
-            let old = (self.values.mean(), self.values.std());
-            self.values.update(&returns);
-            self.engine
-                .rescale_values(old, (self.values.mean(), self.values.std()));
+            self.team.take_units(&self.rollout.agent, &returns);
         }
         scalars.insert("rollout/return_mean".into(), mean(&returns));
-        standardise(&mut scaled);
-        let old = &values[..self.rollout.len()];
-        let table = self.rollout.table(&scaled, &returns, old, &self.values);
-        Ok((table, scalars))
+        self.rollout
+            .standardise(&mut advantages, self.config.normalise_advantages);
+        let learnt = Learnt {
+            advantages,
+            returns,
+            values,
+        };
+        Ok((learnt, scalars))
     }
 
     /// Epochs of minibatches.
-    fn update(&mut self, table: &Table, done: f64) -> Result<Metrics, LearnError> {
-        let mut shuffles = self.seeds.named("shuffles").indexed(self.iteration).rng();
+    fn update(&mut self, learnt: &Learnt, done: f64) -> Result<Metrics, LearnError> {
+        let shuffles = self.seeds.named("shuffles").indexed(self.iteration);
         let rates = (self.config.learning_rate.at(done), self.config.entropy.at(done));
-        let updated = self.engine.update(table, &self.config, rates, &mut shuffles);
+        let rows = (&learnt.advantages[..], &learnt.returns[..], &learnt.values[..]);
+        let updated = self
+            .team
+            .update(&self.rollout, rows, &self.config, rates, &shuffles);
         if updated.means.iter().any(|mean| !mean.is_finite()) {
             return Err(self.diverged("a loss or gradient"));
         }
@@ -336,26 +334,7 @@ impl Mappo {
     }
 
     fn rollout_metrics(&mut self, returns: &[f32], values: &[f32]) -> Metrics {
-        let mut finished = Vec::new();
-        for t in 0..self.config.horizon {
-            for copy in 0..self.spec.copies {
-                let reward = self.rollout.copy_reward(t, copy);
-                let episode = &mut self.episodes[copy];
-                episode.reward += reward;
-                episode.steps += 1;
-                if self.rollout.ends(t)[copy] != StepEnd::Go {
-                    finished.push(std::mem::take(episode));
-                }
-            }
-        }
-        let mut scalars = Metrics::new();
-        if !finished.is_empty() {
-            let count = finished.len() as f64;
-            let rewards: f64 = finished.iter().map(|episode| episode.reward).sum();
-            let steps: u64 = finished.iter().map(|episode| episode.steps).sum();
-            scalars.insert("rollout/ep_rew_mean".into(), rewards / count);
-            scalars.insert("rollout/ep_len_mean".into(), steps as f64 / count);
-        }
+        let mut scalars = self.episodes.take(&self.rollout);
         scalars.insert("rollout/reward_mean".into(), mean(&self.rollout.reward));
         scalars.insert(
             "train/explained_variance".into(),

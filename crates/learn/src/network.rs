@@ -12,12 +12,15 @@ pub(crate) struct Shape {
     pub(crate) obs: usize,
     /// What the critic sees; 0: there is no critic (a policy that is tuned offline).
     pub(crate) critic: usize,
+    /// Numbers that each of the two networks remembers, in a gated recurrent unit before its hidden layers; 0: nothing.
+    pub(crate) memory: usize,
     pub(crate) hidden: Vec<usize>,
     pub(crate) rungs: usize,
 }
 
 /// Policy and critic on one flat parameter tensor; the layers are views of it. One optimiser step, one norm, one copy
-/// is then one operation. Order: policy, then critic; layer by layer, weight `[out, in]` before bias.
+/// is then one operation. Order: policy, then critic; layer by layer, weight `[out, in]` before bias. A memory is two layers
+/// in front of the others: what is seen to the three gates, what is remembered to the three gates.
 #[derive(Debug)]
 pub(crate) struct ActorCritic {
     pub(crate) flat: Tensor,
@@ -25,7 +28,11 @@ pub(crate) struct ActorCritic {
     leaves: Vec<Tensor>,
 }
 
+/// Layers of a memory.
+const CELL: usize = 2;
+
 impl Shape {
+    /// Widths of the policy's dense layers.
     pub(crate) fn policy_widths(&self) -> Vec<usize> {
         self.widths(self.obs, self.rungs)
     }
@@ -35,21 +42,38 @@ impl Shape {
     }
 
     fn widths(&self, input: usize, output: usize) -> Vec<usize> {
-        [&[input], &self.hidden[..], &[output]].concat()
+        let first = if self.memory > 0 { self.memory } else { input };
+        [&[first], &self.hidden[..], &[output]].concat()
     }
 
-    /// Dense layers of each of the two networks.
+    /// Layers of the memory of each of the two networks.
+    fn cell(&self) -> usize {
+        if self.memory > 0 { CELL } else { 0 }
+    }
+
+    /// Layers of each of the two networks.
     fn layers(&self) -> usize {
-        self.hidden.len() + 1
+        self.cell() + self.hidden.len() + 1
     }
 
     /// `(out, in)` of every layer, policy first.
     fn all_layers(&self) -> Vec<(usize, usize)> {
         let networks = if self.critic > 0 { 2 } else { 1 };
-        [self.policy_widths(), self.critic_widths()][..networks]
-            .iter()
-            .flat_map(|widths| widths.windows(2).map(|pair| (pair[1], pair[0])))
-            .collect()
+        let both = [
+            (self.obs, self.policy_widths()),
+            (self.critic, self.critic_widths()),
+        ];
+        let gates = 3 * self.memory;
+        let of = |(input, widths): &(usize, Vec<usize>)| {
+            let cell = [(gates, *input), (gates, self.memory)];
+            let dense = widths.windows(2).map(|pair| (pair[1], pair[0]));
+            cell[..self.cell()]
+                .iter()
+                .copied()
+                .chain(dense)
+                .collect::<Vec<_>>()
+        };
+        both[..networks].iter().flat_map(of).collect()
     }
 
     /// Numbers in the flat tensor.
@@ -60,14 +84,14 @@ impl Shape {
             .sum()
     }
 
-    /// Orthogonal weights (Saxe et al. 2014), gain sqrt 2, the policy's last layer almost 0; biases 0.
+    /// Orthogonal weights (Saxe et al. 2014), gain sqrt 2 (a memory's gates: 1), the policy's last layer almost 0; biases 0.
     pub(crate) fn initial(&self, seeds: &Seeds) -> Vec<f32> {
         let layers = self.all_layers();
         let mut flat = Vec::with_capacity(self.parameters());
         for (number, (out, input)) in layers.iter().enumerate() {
             let gain = match (number + 1) as isize - self.layers() as isize {
                 0 => POLICY_GAIN,
-                _ if number + 1 == layers.len() => 1.0,
+                _ if number + 1 == layers.len() || number % self.layers() < self.cell() => 1.0,
                 _ => 2f64.sqrt(),
             };
             let matrix = orthogonal(*out, *input, &seeds.indexed(number as u64));
@@ -99,34 +123,52 @@ impl ActorCritic {
         &self.shape
     }
 
-    /// One score per rung: rows x rungs.
-    pub(crate) fn logits(&self, obs: &Tensor) -> Tensor {
-        forward(&self.leaves[..2 * self.shape.layers()], obs)
+    /// Weight and bias of the two layers of the policy's memory.
+    pub(crate) fn policy_cell(&self) -> &[Tensor] {
+        &self.leaves[..2 * self.shape.cell()]
     }
 
-    /// One value per row, in the critic's units.
+    /// Weight and bias of the two layers of the critic's memory.
+    pub(crate) fn critic_cell(&self) -> &[Tensor] {
+        &self.leaves[2 * self.shape.layers()..][..2 * self.shape.cell()]
+    }
+
+    fn policy_layers(&self) -> &[Tensor] {
+        &self.leaves[2 * self.shape.cell()..2 * self.shape.layers()]
+    }
+
+    fn critic_layers(&self) -> &[Tensor] {
+        &self.leaves[2 * (self.shape.layers() + self.shape.cell())..]
+    }
+
+    /// One score per rung: rows x rungs. Where there is a memory, from what it holds.
+    pub(crate) fn logits(&self, obs: &Tensor) -> Tensor {
+        forward(self.policy_layers(), obs)
+    }
+
+    /// One value per row, in the critic's units. Where there is a memory, from what it holds.
     pub(crate) fn values(&self, seen: &Tensor) -> Tensor {
-        forward(&self.leaves[2 * self.shape.layers()..], seen).squeeze_dim(-1)
+        forward(self.critic_layers(), seen).squeeze_dim(-1)
     }
 
     /// As [`ActorCritic::logits`], keeping what a backward pass needs.
     pub(crate) fn policy_pass(&self, obs: &Tensor) -> Pass {
-        pass(&self.leaves[..2 * self.shape.layers()], obs)
+        pass(self.policy_layers(), obs)
     }
 
     /// As [`ActorCritic::values`], keeping what a backward pass needs.
     pub(crate) fn critic_pass(&self, seen: &Tensor) -> Pass {
-        pass(&self.leaves[2 * self.shape.layers()..], seen)
+        pass(self.critic_layers(), seen)
     }
 
     /// The policy's part of the flat gradient, in pieces, from the slope of a loss in the scores.
     pub(crate) fn policy_backward(&self, pass: &Pass, slope: &Tensor) -> Vec<Tensor> {
-        backward(&self.leaves[..2 * self.shape.layers()], pass, slope)
+        backward(self.policy_layers(), pass, slope)
     }
 
     /// The critic's part of the flat gradient, in pieces, from the slope of a loss in the values (rows x 1).
     pub(crate) fn critic_backward(&self, pass: &Pass, slope: &Tensor) -> Vec<Tensor> {
-        backward(&self.leaves[2 * self.shape.layers()..], pass, slope)
+        backward(self.critic_layers(), pass, slope)
     }
 
     /// The gradient of a loss that reaches every layer, as one flat tensor.
@@ -231,6 +273,7 @@ mod tests {
         Shape {
             obs: 3,
             critic: 5,
+            memory: 0,
             hidden: vec![4],
             rungs: 2,
         }

@@ -1,4 +1,4 @@
-use haggle_policy::Network;
+use haggle_policy::Actors;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub trait Progress {
     ///
     /// # Errors
     /// One sentence; it ends the run.
-    fn evaluate(&mut self, steps: u64, policy: &Network, multipliers: &[f64]) -> Result<Metrics, String> {
+    fn evaluate(&mut self, steps: u64, policy: &Actors, multipliers: &[f64]) -> Result<Metrics, String> {
         let _ = (steps, policy, multipliers);
         Ok(Metrics::new())
     }

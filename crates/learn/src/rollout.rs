@@ -1,24 +1,29 @@
-use crate::LearnError;
-use crate::advantage::{Track, advantages};
-use crate::distribution::{draw, push_uniform};
-use crate::engine::Engine;
-use crate::multiplier::Multipliers;
-use crate::normaliser::{Frozen, ValueNormaliser};
-use crate::table::Table;
+use crate::distribution::draw;
+use crate::normaliser::Frozen;
+use crate::step::StepBuffers;
+use crate::team::{Rows, Team};
+use crate::{LearnError, TrainConfig};
 use haggle_core::{LADDER_RUNGS_MAX, Mask};
-use haggle_env::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+use haggle_env::{Env, EnvSpec, StepEnd};
 use rand::{Rng, RngExt};
 use std::time::{Duration, Instant};
 
-const ABSENT: u32 = u32::MAX;
+/// In place of a slot: the agent was not there.
+pub(crate) const ABSENT: u32 = u32::MAX;
 
 /// A block of steps of all copies. Active agent rows stand packed, one after another, in the order in which they acted;
 /// absent agents leave no trace. The buffers are made once and filled anew by each roll-out.
 #[derive(Debug)]
 pub(crate) struct Rollout {
-    spec: EnvSpec,
-    horizon: usize,
+    pub(crate) spec: EnvSpec,
+    pub(crate) horizon: usize,
+    /// Width of an agent's own name behind its observation: one number per agent, or 0.
+    id_width: usize,
     state_width: usize,
+    /// Numbers that an agent remembers, policy and critic together.
+    pub(crate) kept_width: usize,
+    /// Steps of a chunk of a remembering agent's life.
+    pub(crate) chunk: usize,
     floor: f32,
     step: StepBuffers,
     /// Raw observations and global states of the active rows, for the normalisers.
@@ -26,6 +31,11 @@ pub(crate) struct Rollout {
     pub(crate) raw_state: Vec<f32>,
     /// Normalised `obs | state` per active row.
     pub(crate) seen: Vec<f32>,
+    /// What was remembered per active row when it acted.
+    pub(crate) kept: Vec<f32>,
+    /// Whether an episode began with this row.
+    pub(crate) begins: Vec<bool>,
+    pub(crate) agent: Vec<u16>,
     pub(crate) mask: Vec<u64>,
     pub(crate) rung: Vec<u8>,
     pub(crate) log_prob: Vec<f32>,
@@ -34,29 +44,20 @@ pub(crate) struct Rollout {
     /// Sum over steps and copies, per constraint.
     pub(crate) violation: Vec<f64>,
     /// `horizon x rows`: where the row's step stands in the packed buffers.
-    slot: Vec<u32>,
+    pub(crate) slot: Vec<u32>,
     /// `horizon x copies`.
     end: Vec<StepEnd>,
-    /// Observations that only serve as bootstraps: `obs | state`, and the packed row that each one follows.
-    tail: Vec<f32>,
-    tail_of: Vec<u32>,
-    /// The policy's scores of one step.
+    /// Observations that only serve as bootstraps: `obs | state`, what is remembered there, and the packed row that each
+    /// one follows.
+    pub(crate) tail: Vec<f32>,
+    pub(crate) tail_kept: Vec<f32>,
+    pub(crate) tail_of: Vec<u32>,
+    /// What each row of the environment remembers now, and whether an episode has just begun there.
+    pub(crate) memory: Vec<f32>,
+    fresh: Vec<bool>,
+    /// The policy's scores of one step, and what its rows will remember.
     scores: Vec<f32>,
-}
-
-/// What the environment reads and writes in one step.
-#[derive(Debug)]
-struct StepBuffers {
-    obs: Vec<f32>,
-    state: Vec<f32>,
-    mask: Vec<u64>,
-    rungs: Vec<u8>,
-    reward: Vec<f32>,
-    cost: Vec<f32>,
-    violation: Vec<f32>,
-    last_obs: Vec<f32>,
-    last_state: Vec<f32>,
-    last_mask: Vec<u64>,
+    next: Vec<f32>,
 }
 
 /// Where the time of a roll-out went.
@@ -73,16 +74,26 @@ pub(crate) struct Eyes {
     pub(crate) state: Frozen,
 }
 
+/// Appends an agent's name: 1 in its own place, 0 in the others'. Nothing when `width` is 0.
+pub(crate) fn push_id(agent: usize, width: usize, out: &mut Vec<f32>) {
+    out.extend((0..width).map(|other| if other == agent { 1.0 } else { 0.0 }));
+}
+
 impl Rollout {
     /// `state_width` is what of the global state the critic looks at: all of it, or nothing.
-    pub(crate) fn new(spec: &EnvSpec, horizon: usize, state_width: usize, floor: f64) -> Self {
+    pub(crate) fn new(spec: &EnvSpec, state_width: usize, config: &TrainConfig) -> Self {
         let rows = spec.rows();
-        let most = horizon * rows;
+        let most = config.horizon * rows;
+        let id_width = if config.agent_id { spec.agents } else { 0 };
+        let kept_width = 2 * config.memory;
         Self {
             step: StepBuffers::new(spec),
-            raw_obs: Vec::with_capacity(most * spec.obs_width),
+            raw_obs: Vec::with_capacity(most * (spec.obs_width + id_width)),
             raw_state: Vec::with_capacity(most * state_width),
-            seen: Vec::with_capacity(most * (spec.obs_width + state_width)),
+            seen: Vec::with_capacity(most * (spec.obs_width + id_width + state_width)),
+            kept: Vec::with_capacity(most * kept_width),
+            begins: Vec::with_capacity(most),
+            agent: Vec::with_capacity(most),
             mask: Vec::with_capacity(most),
             rung: Vec::with_capacity(most),
             log_prob: Vec::with_capacity(most),
@@ -90,14 +101,21 @@ impl Rollout {
             cost: Vec::with_capacity(most * spec.constraints),
             violation: vec![0.0; spec.constraints],
             slot: vec![ABSENT; most],
-            end: vec![StepEnd::Go; horizon * spec.copies],
+            end: vec![StepEnd::Go; config.horizon * spec.copies],
             tail: Vec::new(),
+            tail_kept: Vec::new(),
             tail_of: Vec::new(),
+            memory: vec![0.0; rows * kept_width],
+            fresh: vec![true; rows],
             scores: Vec::new(),
+            next: Vec::new(),
             spec: spec.clone(),
-            horizon,
+            horizon: config.horizon,
+            id_width,
             state_width,
-            floor: floor as f32,
+            kept_width,
+            chunk: config.memory_chunk,
+            floor: config.exploration as f32,
         }
     }
 
@@ -108,7 +126,19 @@ impl Rollout {
 
     /// Width of what the critic sees.
     pub(crate) fn width(&self) -> usize {
-        self.spec.obs_width + self.state_width
+        self.spec.obs_width + self.id_width + self.state_width
+    }
+
+    /// The active rows from one of them on.
+    pub(crate) fn rows(&self, from: usize) -> Rows<'_> {
+        let width = self.width();
+        Rows {
+            agent: &self.agent[from..],
+            seen: &self.seen[from * width..],
+            width,
+            kept: &self.kept[from * self.kept_width..],
+            kept_width: self.kept_width,
+        }
     }
 
     /// How the copies' step ended at `t`.
@@ -127,18 +157,17 @@ impl Rollout {
     /// How often each agent chose each rung: `agents x rungs`.
     pub(crate) fn rung_counts(&self) -> Vec<f64> {
         let mut counts = vec![0.0; self.spec.agents * self.spec.rungs];
-        for (n, slot) in self.slot.iter().enumerate().filter(|(_, slot)| **slot != ABSENT) {
-            let agent = n % self.spec.agents;
-            counts[agent * self.spec.rungs + usize::from(self.rung[*slot as usize])] += 1.0;
+        for (agent, rung) in self.agent.iter().zip(&self.rung) {
+            counts[usize::from(*agent) * self.spec.rungs + usize::from(*rung)] += 1.0;
         }
         counts
     }
 
-    /// Plays `horizon` steps with the network's floored distribution; draws come from `rng` in the order of the rows.
+    /// Plays `horizon` steps with the networks' floored distributions; draws come from `rng` in the order of the rows.
     pub(crate) fn collect(
         &mut self,
         env: &mut dyn Env,
-        engine: &mut Engine,
+        team: &mut Team,
         eyes: &Eyes,
         rng: &mut impl Rng,
     ) -> Result<Spent, LearnError> {
@@ -150,7 +179,7 @@ impl Rollout {
             self.step.observe(env);
             let observed = Instant::now();
             self.pack(t, eyes)?;
-            self.act(from, engine, rng);
+            self.act(from, team, rng);
             let acted = Instant::now();
             self.step
                 .play(env, &mut self.end[t * self.spec.copies..][..self.spec.copies]);
@@ -167,6 +196,9 @@ impl Rollout {
         self.raw_obs.clear();
         self.raw_state.clear();
         self.seen.clear();
+        self.kept.clear();
+        self.begins.clear();
+        self.agent.clear();
         self.mask.clear();
         self.rung.clear();
         self.log_prob.clear();
@@ -174,6 +206,7 @@ impl Rollout {
         self.cost.clear();
         self.violation.fill(0.0);
         self.tail.clear();
+        self.tail_kept.clear();
         self.tail_of.clear();
     }
 
@@ -186,12 +219,19 @@ impl Rollout {
                 continue;
             }
             self.slot[t * rows + row] = self.mask.len() as u32;
-            let obs = &self.step.obs[row * width..][..width];
+            let agent = row % self.spec.agents;
+            let from = self.raw_obs.len();
+            self.raw_obs
+                .extend_from_slice(&self.step.obs[row * width..][..width]);
+            push_id(agent, self.id_width, &mut self.raw_obs);
             let state = &self.step.state[row * states..][..self.state_width];
-            self.raw_obs.extend_from_slice(obs);
             self.raw_state.extend_from_slice(state);
-            eyes.obs.push(obs, &mut self.seen);
+            eyes.obs.push(&self.raw_obs[from..], &mut self.seen);
             eyes.state.push(state, &mut self.seen);
+            let kept = self.kept_width;
+            self.kept.extend_from_slice(&self.memory[row * kept..][..kept]);
+            self.begins.push(std::mem::take(&mut self.fresh[row]));
+            self.agent.push(agent as u16);
             self.mask.push(mask);
         }
         let agents = self.spec.agents;
@@ -203,13 +243,16 @@ impl Rollout {
         idle.map_or(Ok(()), |copy| Err(LearnError::NobodyActs { copy, step: t }))
     }
 
-    fn act(&mut self, from: usize, engine: &mut Engine, rng: &mut impl Rng) {
-        let (width, rungs) = (self.width(), self.spec.rungs);
+    fn act(&mut self, from: usize, team: &mut Team, rng: &mut impl Rng) {
+        let rungs = self.spec.rungs;
         let rows = self.len() - from;
-        self.scores.resize(rows * rungs, 0.0);
-        engine.logits(&self.seen[from * width..], width, &mut self.scores);
+        let (mut scores, mut remembered) = (std::mem::take(&mut self.scores), std::mem::take(&mut self.next));
+        scores.resize(rows * rungs, 0.0);
+        remembered.resize(rows * self.kept_width, 0.0);
+        team.logits(&self.rows(from), rungs, &mut scores, &mut remembered);
         let mut scratch = [0.0; LADDER_RUNGS_MAX];
-        let mut next = self.scores.chunks_exact(rungs);
+        let mut next = scores.chunks_exact(rungs);
+        let mut kept = remembered.chunks_exact(self.kept_width.max(1));
         for row in 0..self.spec.rows() {
             let mask = Mask(self.step.mask[row]);
             self.step.rungs[row] = 0;
@@ -221,7 +264,11 @@ impl Rollout {
             self.step.rungs[row] = drawn.rung;
             self.rung.push(drawn.rung);
             self.log_prob.push(drawn.log_prob);
+            if let Some(kept) = kept.next() {
+                self.memory[row * self.kept_width..][..self.kept_width].copy_from_slice(kept);
+            }
         }
+        (self.scores, self.next) = (scores, remembered);
     }
 
     fn take_outcome(&mut self, t: usize, eyes: &Eyes) {
@@ -234,24 +281,18 @@ impl Rollout {
         }
         for row in 0..rows {
             let slot = self.slot[t * rows + row];
-            if slot == ABSENT {
-                continue;
+            let end = self.end[t * self.spec.copies + row / self.spec.agents];
+            if slot != ABSENT {
+                self.reward.push(self.step.reward[row]);
+                self.cost
+                    .extend_from_slice(&self.step.cost[row * costs..][..costs]);
+                if end == StepEnd::Truncated && self.step.last_mask[row] != 0 {
+                    self.push_tail(row, slot, true, eyes);
+                }
             }
-            self.reward.push(self.step.reward[row]);
-            self.cost
-                .extend_from_slice(&self.step.cost[row * costs..][..costs]);
-            let truncated = self.end[t * self.spec.copies + row / self.spec.agents] == StepEnd::Truncated;
-            if truncated && self.step.last_mask[row] != 0 {
-                let (obs, state) = (&self.step.last_obs, &self.step.last_state);
-                push_tail(
-                    &self.spec,
-                    self.state_width,
-                    row,
-                    (obs, state),
-                    eyes,
-                    &mut self.tail,
-                );
-                self.tail_of.push(slot);
+            if end != StepEnd::Go {
+                self.memory[row * self.kept_width..][..self.kept_width].fill(0.0);
+                self.fresh[row] = true;
             }
         }
     }
@@ -264,191 +305,29 @@ impl Rollout {
             let slot = self.slot[last * rows + row];
             let goes_on = self.ends(last)[row / self.spec.agents] == StepEnd::Go;
             if slot != ABSENT && goes_on && self.step.mask[row] != 0 {
-                let (obs, state) = (&self.step.obs, &self.step.state);
-                push_tail(
-                    &self.spec,
-                    self.state_width,
-                    row,
-                    (obs, state),
-                    eyes,
-                    &mut self.tail,
-                );
-                self.tail_of.push(slot);
+                self.push_tail(row, slot, false, eyes);
             }
         }
     }
 
-    /// The critic's values, in its units: of all active rows, then of all bootstraps.
-    pub(crate) fn values(&self, engine: &mut Engine) -> Vec<f32> {
-        let mut values = vec![0.0; self.len() + self.tail_of.len()];
-        let (active, tail) = values.split_at_mut(self.len());
-        engine.values(&self.seen, active);
-        if !tail.is_empty() {
-            engine.values(&self.tail, tail);
-        }
-        values
-    }
-
-    /// Advantages of the active rows in money, from `values` in money as [`Rollout::values`] orders them. An agent
-    /// that is absent at the next step of a running episode earns nothing more: its track ends there.
-    pub(crate) fn advantages(
-        &self,
-        values: &[f32],
-        prices: &Multipliers,
-        gamma: f64,
-        lambda: f64,
-    ) -> Vec<f32> {
-        let (rows, costs) = (self.spec.rows(), self.spec.constraints);
-        let mut follows = vec![None; self.len()];
-        for (slot, value) in self.tail_of.iter().zip(&values[self.len()..]) {
-            follows[*slot as usize] = Some(*value);
-        }
-        let mut out = vec![0.0; self.len()];
-        let mut track = OwnedTrack::default();
-        for row in 0..rows {
-            track.clear();
-            for t in 0..self.horizon {
-                let slot = self.slot[t * rows + row];
-                if slot == ABSENT {
-                    continue;
-                }
-                let n = slot as usize;
-                let stays = t + 1 < self.horizon && self.slot[(t + 1) * rows + row] != ABSENT;
-                let end = match self.end[t * self.spec.copies + row / self.spec.agents] {
-                    StepEnd::Terminated => StepEnd::Terminated,
-                    StepEnd::Go if stays => StepEnd::Go,
-                    StepEnd::Go | StepEnd::Truncated if follows[n].is_some() => StepEnd::Truncated,
-                    StepEnd::Go | StepEnd::Truncated => StepEnd::Terminated,
-                };
-                let reward = prices.effective(self.reward[n], &self.cost[n * costs..][..costs]);
-                track.push(n, reward, values[n], end, follows[n].unwrap_or(0.0));
-            }
-            track.write_advantages(gamma as f32, lambda as f32, &mut out);
-        }
-        out
-    }
-
-    /// The active rows as one table for gradient steps.
-    pub(crate) fn table(
-        &self,
-        scaled: &[f32],
-        returns: &[f32],
-        old: &[f32],
-        units: &ValueNormaliser,
-    ) -> Table {
-        let (width, rungs) = (self.width(), self.spec.rungs);
-        let mut table = Table::new(width, rungs, self.len());
-        for n in 0..self.len() {
-            let numbers = &mut table.numbers;
-            numbers.extend_from_slice(&self.seen[n * width..][..width]);
-            push_uniform(Mask(self.mask[n]), rungs, numbers);
-            let target = units.normalise(returns[n]);
-            let held = units.normalise(old[n]);
-            numbers.extend([f32::from(self.rung[n]), self.log_prob[n], scaled[n], target, held]);
-        }
-        table
-    }
-}
-
-fn push_tail(
-    spec: &EnvSpec,
-    state_width: usize,
-    row: usize,
-    (obs, state): (&[f32], &[f32]),
-    eyes: &Eyes,
-    tail: &mut Vec<f32>,
-) {
-    eyes.obs
-        .push(&obs[row * spec.obs_width..][..spec.obs_width], tail);
-    eyes.state
-        .push(&state[row * spec.state_width..][..state_width], tail);
-}
-
-impl StepBuffers {
-    fn new(spec: &EnvSpec) -> Self {
-        let rows = spec.rows();
-        Self {
-            obs: vec![0.0; rows * spec.obs_width],
-            state: vec![0.0; rows * spec.state_width],
-            mask: vec![0; rows],
-            rungs: vec![0; rows],
-            reward: vec![0.0; rows],
-            cost: vec![0.0; rows * spec.constraints],
-            violation: vec![0.0; spec.copies * spec.constraints],
-            last_obs: vec![0.0; rows * spec.obs_width],
-            last_state: vec![0.0; rows * spec.state_width],
-            last_mask: vec![0; rows],
-        }
-    }
-
-    fn observe(&mut self, env: &dyn Env) {
-        env.observe(&mut ObserveOut {
-            obs: &mut self.obs,
-            state: &mut self.state,
-            mask: &mut self.mask,
-        });
-    }
-
-    fn play(&mut self, env: &mut dyn Env, end: &mut [StepEnd]) {
-        self.last_mask.fill(0);
-        let last = ObserveOut {
-            obs: &mut self.last_obs,
-            state: &mut self.last_state,
-            mask: &mut self.last_mask,
+    /// What a row of the environment shows after the packed row `slot`: the final observation of an episode that was cut
+    /// off, or the present one.
+    fn push_tail(&mut self, row: usize, slot: u32, cut_off: bool, eyes: &Eyes) {
+        let (obs, state) = if cut_off {
+            (&self.step.last_obs, &self.step.last_state)
+        } else {
+            (&self.step.obs, &self.step.state)
         };
-        env.step(
-            &self.rungs,
-            &mut StepOut {
-                reward: &mut self.reward,
-                cost: &mut self.cost,
-                violation: &mut self.violation,
-                end,
-                last,
-            },
+        let width = self.spec.obs_width;
+        let mut raw = obs[row * width..][..width].to_vec();
+        push_id(row % self.spec.agents, self.id_width, &mut raw);
+        eyes.obs.push(&raw, &mut self.tail);
+        eyes.state.push(
+            &state[row * self.spec.state_width..][..self.state_width],
+            &mut self.tail,
         );
-    }
-}
-
-/// One agent's steps, gathered out of the packed buffers.
-#[derive(Debug, Default)]
-struct OwnedTrack {
-    slots: Vec<usize>,
-    rewards: Vec<f32>,
-    values: Vec<f32>,
-    ends: Vec<StepEnd>,
-    bootstrap: Vec<f32>,
-    out: Vec<f32>,
-}
-
-impl OwnedTrack {
-    fn clear(&mut self) {
-        self.slots.clear();
-        self.rewards.clear();
-        self.values.clear();
-        self.ends.clear();
-        self.bootstrap.clear();
-    }
-
-    fn push(&mut self, slot: usize, reward: f32, value: f32, end: StepEnd, bootstrap: f32) {
-        self.slots.push(slot);
-        self.rewards.push(reward);
-        self.values.push(value);
-        self.ends.push(end);
-        self.bootstrap.push(bootstrap);
-    }
-
-    fn write_advantages(&mut self, gamma: f32, lambda: f32, out: &mut [f32]) {
-        self.out.clear();
-        self.out.resize(self.slots.len(), 0.0);
-        let track = Track {
-            rewards: &self.rewards,
-            values: &self.values,
-            ends: &self.ends,
-            bootstrap: &self.bootstrap,
-        };
-        advantages(&track, gamma, lambda, &mut self.out);
-        for (slot, advantage) in self.slots.iter().zip(&self.out) {
-            out[*slot] = *advantage;
-        }
+        self.tail_kept
+            .extend_from_slice(&self.memory[row * self.kept_width..][..self.kept_width]);
+        self.tail_of.push(slot);
     }
 }

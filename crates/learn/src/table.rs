@@ -1,3 +1,5 @@
+use crate::sequence::Sequences;
+
 /// The active rows of a roll-out for gradient steps, one row each:
 /// `obs | state | uniform over allowed rungs | rung | old log prob | advantage | target | old value`.
 #[derive(Clone, Debug)]
@@ -6,6 +8,8 @@ pub(crate) struct Table {
     /// Width of `obs | state`.
     pub(crate) width: usize,
     pub(crate) rungs: usize,
+    /// The same rows as agents lived through them; empty where nobody remembers.
+    pub(crate) sequences: Sequences,
 }
 
 /// Columns behind `obs | state` and the rungs.
@@ -17,6 +21,7 @@ impl Table {
             numbers: Vec::with_capacity(rows * (width + rungs + FACTS)),
             width,
             rungs,
+            sequences: Sequences::default(),
         }
     }
 

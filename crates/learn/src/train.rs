@@ -80,7 +80,7 @@ fn evaluate(
     run: Option<&mut Run>,
     progress: &mut dyn Progress,
 ) -> Result<Metrics, LearnError> {
-    let policy = learner.network()?;
+    let policy = learner.actors()?;
     let metrics = progress
         .evaluate(learner.steps(), &policy, learner.multipliers())
         .map_err(LearnError::Evaluation)?;

@@ -238,6 +238,7 @@ impl Tuner {
         let shape = Shape {
             obs: network.inputs(),
             critic: 0,
+            memory: 0,
             hidden: network.hidden(),
             rungs: network.outputs(),
         };

@@ -42,13 +42,9 @@ fn learn(probe: &ProbeConfig, config: TrainConfig) -> Mappo {
 
 /// The distribution over prices at an episode's first step, per segment (-1 and +1 where there are segments).
 fn first_pmf(learner: &Mappo, probe: &ProbeConfig, signal: f32) -> Pmf {
-    let logits = learner.network().expect("a network").logits(&[1.0, signal, 0.0]);
-    Pmf::from_logits(
-        &logits,
-        Mask::all(probe.prices.len()),
-        learner.config().exploration,
-    )
-    .expect("a pmf")
+    let actors = learner.actors().expect("actors");
+    let all = Mask::all(probe.prices.len());
+    actors.pmf(0, &[1.0, signal, 0.0], all, &mut []).expect("a pmf")
 }
 
 fn monopoly_value(probe: &ProbeConfig, pmf: &Pmf, choke: f64, cost: f64) -> f64 {

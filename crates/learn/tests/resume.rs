@@ -1,9 +1,10 @@
 //! A run that was interrupted and resumed is the run that was not.
 
-use haggle_env::{ProbeConfig, ProbeEnv};
+use haggle_core::Seeds;
+use haggle_env::{Env, EnvSpec, ObserveOut, ProbeConfig, ProbeEnv, StepOut};
 use haggle_learn::{
-    Checkpoint, CheckpointError, DeviceChoice, Ended, Iteration, LearnError, Mappo, Progress, Run, RunStatus,
-    RunSubject, Silent, TrainConfig, latest_checkpoint, train,
+    Checkpoint, CheckpointError, DeviceChoice, Ended, EngineChoice, Iteration, LearnError, Mappo, Progress,
+    Run, RunStatus, RunSubject, Share, Silent, TrainConfig, latest_checkpoint, train,
 };
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +26,16 @@ fn learner(change: impl FnOnce(&mut TrainConfig)) -> Mappo {
     Mappo::new(config, Box::new(ProbeEnv::new(probe).expect("an environment"))).expect("a learner")
 }
 
+/// As [`learner`], where two sellers set prices.
+fn sellers(change: impl FnOnce(&mut TrainConfig)) -> Mappo {
+    let mut probe: ProbeConfig =
+        toml::from_str(include_str!("../../../envs/probe/two-sellers.toml")).expect("a probe config");
+    probe.copies = 16;
+    let mut config = learner(|_| ()).config().clone();
+    change(&mut config);
+    Mappo::new(config, Box::new(ProbeEnv::new(probe).expect("an environment"))).expect("a learner")
+}
+
 /// Presses the button at the fourth iteration.
 struct Button<'a>(&'a AtomicBool);
 
@@ -34,14 +45,17 @@ impl Progress for Button<'_> {
     }
 }
 
-fn interrupted_run(parent: &Path) -> Run {
-    let subject = RunSubject {
+fn subject() -> RunSubject {
+    RunSubject {
         env: "late-sale".into(),
         algorithm: "mappo".into(),
         seed: 1,
         data: Vec::new(),
-    };
-    let mut run = Run::create(parent, subject, "", &[]).expect("a run");
+    }
+}
+
+fn interrupted_run(parent: &Path) -> Run {
+    let mut run = Run::create(parent, subject(), "", &[]).expect("a run");
     let stop = AtomicBool::new(false);
     let finish = train(&mut learner(|_| ()), Some(&mut run), &mut Button(&stop), &stop).expect("a run");
     assert_eq!((finish.how, finish.steps), (Ended::Interrupted, 16 * 10 * 4));
@@ -67,6 +81,108 @@ fn twice_n_steps_equal_n_and_n_resumed_bit_for_bit() {
         "the two learners differ"
     );
     assert_ne!(straight.checkpoint(), checkpoint);
+}
+
+#[test]
+fn every_kind_of_learner_resumes_bit_for_bit() {
+    let kinds: [(&str, fn() -> Mappo); 4] = [
+        ("torch", || learner(|config| config.engine = EngineChoice::Torch)),
+        ("fused on two threads", || {
+            learner(|config| {
+                config.threads = 2;
+                config.minibatch_rows = 160; // enough rows for both
+            })
+        }),
+        ("memory", || {
+            learner(|config| {
+                config.memory = 8;
+                config.memory_chunk = 4;
+            })
+        }),
+        ("parameters of their own", || {
+            sellers(|config| config.share = Share::None)
+        }),
+    ];
+    for (kind, make) in kinds {
+        let play = |learner: &mut Mappo, iterations: usize| {
+            for _ in 0..iterations {
+                learner.iterate().expect("an iteration");
+            }
+        };
+        let (mut straight, mut half, mut resumed) = (make(), make(), make());
+        play(&mut straight, 6);
+        play(&mut half, 3);
+        let checkpoint = half.checkpoint();
+        resumed.restore(&checkpoint).expect("restored");
+        play(&mut resumed, 3);
+        assert!(straight.checkpoint() == resumed.checkpoint(), "{kind}");
+        assert!(straight.checkpoint() != checkpoint, "{kind}: nothing was learnt");
+    }
+}
+
+#[test]
+fn a_checkpoint_of_other_sharing_is_refused() {
+    let mut own = sellers(|config| config.share = Share::None);
+    let error = own
+        .restore(&sellers(|_| ()).checkpoint())
+        .expect_err("one set of parameters");
+    assert_eq!(
+        error.to_string(),
+        "the checkpoint was made with share = \"all\", the configuration says \"none\""
+    );
+}
+
+/// Pays money until the fifth roll-out, then what is no number.
+struct Broken(ProbeEnv, u64);
+
+impl Env for Broken {
+    fn spec(&self) -> &EnvSpec {
+        self.0.spec()
+    }
+    fn reset(&mut self, seeds: &Seeds) {
+        self.0.reset(seeds);
+    }
+    fn observe(&self, out: &mut ObserveOut<'_>) {
+        self.0.observe(out);
+    }
+    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
+        self.0.step(rungs, out);
+        self.1 += 1;
+        if self.1 > 4 * 10 {
+            out.reward[3] = f32::NAN;
+        }
+    }
+    fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+    fn load(&mut self, state: &[u8]) -> Result<(), String> {
+        self.0.load(state)
+    }
+}
+
+#[test]
+fn a_reward_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint() {
+    let mut config = learner(|_| ()).config().clone();
+    config.checkpoint_every = 160;
+    let mut probe: ProbeConfig =
+        toml::from_str(include_str!("../../../envs/probe/late-sale.toml")).expect("a probe config");
+    probe.copies = 16;
+    let env = Broken(ProbeEnv::new(probe).expect("an environment"), 0);
+    let mut learner = Mappo::new(config, Box::new(env)).expect("a learner");
+    let parent = tempfile::tempdir().expect("a folder");
+    let mut run = Run::create(parent.path(), subject(), "", &[]).expect("a run");
+    let stop = AtomicBool::new(false);
+    let error = train(&mut learner, Some(&mut run), &mut Silent, &stop).expect_err("no number");
+    let kept = latest_checkpoint(run.folder()).expect("a checkpoint");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "learning diverged at 640 environment steps: a reward of the environment is not finite; the last good \
+             checkpoint is {}",
+            kept.display()
+        )
+    );
+    assert_eq!(Checkpoint::read(&kept).expect("sound").steps(), 640);
 }
 
 #[test]

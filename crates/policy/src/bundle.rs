@@ -1,16 +1,11 @@
-use crate::manifest::{Activation, FORMAT, Manifest, Model, Probe, Terms};
+use crate::files::Files;
+use crate::manifest::{Activation, FORMAT, Head, Manifest, Model, Probe, Terms};
 use crate::{BundleError, FixedPolicy, MlpPolicy, Network, tensors};
 use haggle_core::{
     Digest, FEATURE_WIDTH, Mask, Observation, Pmf, Policy, PolicyError, Seeds, feature_spec_digest,
 };
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Name of the manifest inside a bundle's folder.
-pub const MANIFEST_FILE: &str = "manifest.json";
-/// Name of the tensor file inside a bundle's folder.
-pub const TENSORS_FILE: &str = "policy.safetensors";
 /// Largest difference between a probe's score and the one computed here.
 pub const PROBE_TOLERANCE: f32 = 1e-4;
 const PROBES: usize = 16;
@@ -21,8 +16,7 @@ pub struct Bundle {
     manifest: Manifest,
     policy: PolicyKind,
     digest: Digest,
-    manifest_bytes: Vec<u8>,
-    tensor_bytes: Vec<u8>,
+    files: Files,
 }
 
 /// The policy inside a bundle.
@@ -54,7 +48,7 @@ impl Bundle {
             network.outputs(),
             &policy,
             &probe,
-            &tensors::encode(network)?,
+            &tensors::encode(&[("", network)])?,
         )
     }
 
@@ -111,14 +105,20 @@ impl Bundle {
     /// # Errors
     /// When any of the checks fails; see [`BundleError`].
     pub fn from_bytes(manifest_bytes: &[u8], tensor_bytes: &[u8]) -> Result<Self, BundleError> {
-        let manifest = parse(manifest_bytes)?;
+        Self::of_files(Files {
+            manifest: manifest_bytes.to_vec(),
+            tensors: tensor_bytes.to_vec(),
+        })
+    }
+
+    fn of_files(files: Files) -> Result<Self, BundleError> {
+        let manifest = parse(&files.manifest)?;
         check_terms(&manifest)?;
-        let digest = Digest::of_parts(&[manifest_bytes, tensor_bytes]);
+        let digest = files.digest();
         let bundle = Self {
-            policy: PolicyKind::of(&manifest, tensor_bytes, digest)?,
+            policy: PolicyKind::of(&manifest, &files.tensors, digest)?,
             digest,
-            manifest_bytes: manifest_bytes.to_vec(),
-            tensor_bytes: tensor_bytes.to_vec(),
+            files,
             manifest,
         };
         bundle.check_probes()?;
@@ -130,22 +130,7 @@ impl Bundle {
     /// # Errors
     /// When a file cannot be read or any of the checks fails; see [`BundleError`].
     pub fn load(folder: &Path) -> Result<Self, BundleError> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            fs::read(&path).map_err(|source| BundleError::Read { path, source })
-        };
-        let (manifest, tensors) = (read(MANIFEST_FILE)?, read(TENSORS_FILE)?);
-        let digest = Digest::of_parts(&[&manifest, &tensors]);
-        let real = fs::canonicalize(folder).map_err(|source| BundleError::Read {
-            path: folder.to_owned(),
-            source,
-        })?;
-        let name = real.file_name().unwrap_or_default().to_string_lossy();
-        if name != digest.short() && name != digest.to_string() {
-            let folder = name.into_owned();
-            return Err(BundleError::Name { folder, digest });
-        }
-        Self::from_bytes(&manifest, &tensors)
+        Self::of_files(Files::read(folder)?)
     }
 
     /// Writes the bundle into `parent`, in a folder named by the first 12 digits of its digest: whole or not at all.
@@ -154,38 +139,7 @@ impl Bundle {
     /// # Errors
     /// When something cannot be written, or the folder exists and holds something else.
     pub fn write(&self, parent: &Path) -> Result<(Digest, PathBuf), BundleError> {
-        let folder = parent.join(self.digest.short());
-        if folder.exists() {
-            let there = Self::load(&folder)?;
-            return if there.digest == self.digest {
-                Ok((self.digest, folder))
-            } else {
-                Err(BundleError::Name {
-                    folder: self.digest.short(),
-                    digest: there.digest,
-                })
-            };
-        }
-        let draft = parent.join(format!(".{}.{}", self.digest.short(), std::process::id()));
-        let write = |path: &Path, bytes: &[u8]| {
-            File::create(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        };
-        let sync = |path: &Path| File::open(path).and_then(|folder| folder.sync_all());
-        fs::create_dir_all(&draft)
-            .and_then(|()| write(&draft.join(MANIFEST_FILE), &self.manifest_bytes))
-            .and_then(|()| write(&draft.join(TENSORS_FILE), &self.tensor_bytes))
-            .and_then(|()| sync(&draft))
-            .and_then(|()| fs::rename(&draft, &folder))
-            .and_then(|()| sync(parent))
-            .map_err(|source| {
-                // Best effort: the write has failed already, and its own error is the one to tell.
-                let _ = fs::remove_dir_all(&draft);
-                BundleError::Write {
-                    path: folder.clone(),
-                    source,
-                }
-            })?;
-        Ok((self.digest, folder))
+        self.files.write(parent)
     }
 
     /// Its manifest.
@@ -226,24 +180,7 @@ impl Bundle {
             let observation = observe(probe.item, &probe.features);
             let logits = self.logits(observation, probe.mask).map_err(input)?;
             self.pmf(observation, probe.mask).map_err(input)?;
-            let width = PolicyError::Width {
-                expected: logits.len(),
-                got: probe.logits.len(),
-            };
-            if logits.len() != probe.logits.len() {
-                return Err(input(width));
-            }
-            let apart = logits
-                .iter()
-                .zip(&probe.logits)
-                .map(|(got, made)| (got - made).abs());
-            let difference = apart.fold(0.0, |worst, next| if next <= worst { worst } else { next });
-            if difference.is_nan() || difference > PROBE_TOLERANCE {
-                return Err(BundleError::Probe {
-                    probe: number,
-                    difference,
-                });
-            }
+            compare_probe(number, &logits, &probe.logits)?;
         }
         Ok(())
     }
@@ -270,11 +207,14 @@ impl PolicyKind {
                 activation: Activation::Tanh,
                 hidden,
             } => {
-                let mut widths = vec![manifest.obs_width];
-                widths.extend(hidden);
-                widths.push(manifest.rungs);
-                let network = tensors::decode(tensor_bytes, &widths)?;
-                Ok(Self::Mlp(MlpPolicy::new(network, floor, digest)))
+                let widths = tensors::Widths {
+                    obs: manifest.obs_width,
+                    memory: 0,
+                    hidden: hidden.clone(),
+                    rungs: manifest.rungs,
+                };
+                let mut networks = tensors::decode(tensor_bytes, &[""], &widths)?;
+                Ok(Self::Mlp(MlpPolicy::new(networks.remove(0), floor, digest)))
             }
             Model::Fixed { rungs } => {
                 tensors::decode_empty(tensor_bytes)?;
@@ -291,6 +231,26 @@ impl PolicyKind {
             Self::Fixed(policy) => policy.logits(observation.item, allowed),
         }
     }
+}
+
+/// Checks that scores are those that a probe's maker computed.
+///
+/// # Errors
+/// When their number differs or one of them is further away than [`PROBE_TOLERANCE`].
+pub(crate) fn compare_probe(probe: usize, logits: &[f32], made: &[f32]) -> Result<(), BundleError> {
+    if logits.len() != made.len() {
+        let source = PolicyError::Width {
+            expected: logits.len(),
+            got: made.len(),
+        };
+        return Err(BundleError::ProbeInput { probe, source });
+    }
+    let apart = logits.iter().zip(made).map(|(got, made)| (got - made).abs());
+    let difference = apart.fold(0.0, |worst, next| if next <= worst { worst } else { next });
+    if difference.is_nan() || difference > PROBE_TOLERANCE {
+        return Err(BundleError::Probe { probe, difference });
+    }
+    Ok(())
 }
 
 /// Inputs for probes: spread around the normaliser, drawn from the run's seed, items in turn.
@@ -325,15 +285,11 @@ fn observe(item: usize, features: &[f32]) -> Observation<'_> {
     Observation { item, features }
 }
 
-/// The version is looked at first: a manifest of another format need not have today's fields.
+/// Version and subject are looked at first: a manifest of another format or for a market need not have these fields.
 fn parse(bytes: &[u8]) -> Result<Manifest, BundleError> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        format: u32,
-    }
-    let version: Version = serde_json::from_slice(bytes).map_err(BundleError::Manifest)?;
-    if version.format != FORMAT {
-        return Err(BundleError::Format { got: version.format });
+    let head = Head::read(bytes)?;
+    if let Some(market) = head.market {
+        return Err(BundleError::Market { kind: market.kind });
     }
     serde_json::from_slice(bytes).map_err(BundleError::Manifest)
 }

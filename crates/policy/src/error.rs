@@ -1,4 +1,4 @@
-use crate::NetworkError;
+use crate::{ActorsError, NetworkError};
 use haggle_core::{Digest, PolicyError};
 use std::path::PathBuf;
 
@@ -78,6 +78,21 @@ pub enum BundleError {
     /// Weights that are no network.
     #[error("bundle: {0}")]
     Network(#[from] NetworkError),
+    /// Networks that are no actors.
+    #[error("bundle: {0}")]
+    Actors(#[from] ActorsError),
+    /// It prices a market, not a shop.
+    #[error(
+        "bundle: it prices the market `{kind}`, not a shop's catalogue; only a policy trained on replayed sessions can be \
+         served, tuned or judged by the gate"
+    )]
+    Market {
+        /// The market's family.
+        kind: String,
+    },
+    /// It prices a shop, not a market.
+    #[error("bundle: it prices a shop's catalogue, not a market")]
+    NoMarket,
     /// Ladders that do not fit the policy.
     #[error("bundle: the policy scores {rungs} rungs, the longest ladder of the catalogue has {ladder}")]
     Rungs {

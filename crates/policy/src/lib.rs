@@ -4,19 +4,26 @@
 //! A bundle is the only thing that crosses from learning to serving. Whoever loads one has seen its digest, shapes,
 //! feature specification, ladders and probe vectors checked.
 
+mod actors;
 mod bundle;
+mod cell;
 mod error;
+mod files;
 mod fixed;
 mod manifest;
+mod market_bundle;
 mod mlp;
 mod network;
 mod tensors;
 mod verdict;
 
-pub use bundle::{Bundle, MANIFEST_FILE, PolicyKind, TENSORS_FILE};
+pub use actors::{Actors, ActorsError};
+pub use bundle::{Bundle, PolicyKind};
 pub use error::BundleError;
+pub use files::{MANIFEST_FILE, TENSORS_FILE};
 pub use fixed::FixedPolicy;
 pub use manifest::{Activation, DataSource, FORMAT, Manifest, Model, Probe, Provenance, Terms};
+pub use market_bundle::{MarketBundle, MarketManifest, MarketModel, MarketProbe, MarketTerms};
 pub use mlp::MlpPolicy;
 pub use network::{Layer, Network, NetworkError};
 pub use verdict::{GATE_FILE, VERDICT_FORMAT, Verdict};

@@ -1,8 +1,34 @@
+use crate::BundleError;
 use haggle_core::{Catalog, Digest, Guardrails, Mask, MemoryRates};
 use serde::{Deserialize, Serialize};
 
 /// The bundle format that this program writes and reads.
 pub const FORMAT: u32 = 1;
+
+/// What is looked at before anything else: manifests of another format, or for a market, have other fields.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Head {
+    format: u32,
+    pub(crate) market: Option<HeadMarket>,
+}
+
+/// The family of the market that a bundle prices.
+#[derive(Debug, Deserialize)]
+pub(crate) struct HeadMarket {
+    pub(crate) kind: String,
+}
+
+impl Head {
+    /// # Errors
+    /// When it is no manifest, or one of another format.
+    pub(crate) fn read(manifest: &[u8]) -> Result<Self, BundleError> {
+        let head: Self = serde_json::from_slice(manifest).map_err(BundleError::Manifest)?;
+        if head.format != FORMAT {
+            return Err(BundleError::Format { got: head.format });
+        }
+        Ok(head)
+    }
+}
 
 /// `manifest.json`: everything of a bundle that is not a weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

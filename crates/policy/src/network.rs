@@ -1,4 +1,7 @@
-//! The forward pass: `x = clamp((obs - mean) / std, -10, 10)`, dense layers with tanh between them, linear scores.
+//! The forward pass: `x = clamp((obs - mean) / std, -10, 10)`, a memory where there is one, dense layers with tanh between
+//! them, linear scores.
+
+use crate::cell::Cell;
 
 /// Normalised observations are clamped to this many standard deviations.
 const CLAMP: f32 = 10.0;
@@ -16,18 +19,19 @@ pub struct Layer {
     pub bias: Vec<f32>,
 }
 
-/// A multi-layer perceptron with its input normaliser.
+/// A multi-layer perceptron with its input normaliser, and in front of it a memory where there is one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     mean: Vec<f32>,
     std: Vec<f32>,
+    cell: Option<Cell>,
     layers: Vec<Dense>,
     widest: usize,
 }
 
 /// A layer with its weights column by column: the inner loop runs over outputs, which are neighbours in memory.
 #[derive(Clone, Debug, PartialEq)]
-struct Dense {
+pub(crate) struct Dense {
     columns: Vec<f32>,
     bias: Vec<f32>,
 }
@@ -62,13 +66,32 @@ impl Network {
     /// # Errors
     /// When widths do not fit, a value is not finite, or a standard deviation is not positive.
     pub fn new(mean: Vec<f32>, std: Vec<f32>, layers: &[Layer]) -> Result<Self, NetworkError> {
+        Self::with_memory(mean, std, None, layers)
+    }
+
+    /// As [`Network::new`], with a gated recurrent unit between normaliser and layers: its two layers map what is seen and
+    /// what is remembered to three gates (reset, update, candidate), so that they have three outputs per number remembered.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn with_memory(
+        mean: Vec<f32>,
+        std: Vec<f32>,
+        memory: Option<[&Layer; 2]>,
+        layers: &[Layer],
+    ) -> Result<Self, NetworkError> {
         let mut width = mean.len();
         check("obs.mean", &mean, width)?;
         check("obs.std", &std, width)?;
+        let cell = memory
+            .map(|[seen, kept]| Cell::new(seen, kept, mean.len()))
+            .transpose()?;
+        width = cell.as_ref().map_or(width, Cell::width);
         if let Some(feature) = std.iter().position(|std| *std <= 0.0) {
             return Err(NetworkError::Std(feature));
         }
-        let mut widest = width;
+        let mut widest = width.max(mean.len());
+        let mut dense = Vec::with_capacity(layers.len());
         for (n, layer) in layers.iter().enumerate() {
             if layer.inputs == 0 || layer.outputs == 0 {
                 return Err(NetworkError::Empty(n));
@@ -80,12 +103,7 @@ impl Network {
                     got: layer.inputs,
                 });
             }
-            check(
-                &format!("layer{n}.weight"),
-                &layer.weight,
-                layer.inputs * layer.outputs,
-            )?;
-            check(&format!("layer{n}.bias"), &layer.bias, layer.outputs)?;
+            dense.push(Dense::checked(&format!("layer{n}"), layer)?);
             width = layer.outputs;
             widest = widest.max(width);
         }
@@ -95,7 +113,8 @@ impl Network {
         Ok(Self {
             mean,
             std,
-            layers: layers.iter().map(Dense::new).collect(),
+            cell,
+            layers: dense,
             widest,
         })
     }
@@ -131,16 +150,43 @@ impl Network {
         self.layers.iter().map(Dense::layer).collect()
     }
 
-    /// The scores of an observation, one per rung.
+    /// The two layers of its memory, what is seen first; none without one.
+    #[must_use]
+    pub fn memory_layers(&self) -> Option<[Layer; 2]> {
+        self.cell.as_ref().map(Cell::layers)
+    }
+
+    /// Numbers that it remembers from step to step; 0 without a memory.
+    #[must_use]
+    pub fn memory_width(&self) -> usize {
+        self.cell.as_ref().map_or(0, Cell::width)
+    }
+
+    /// The scores of an observation, one per rung; of an agent's first one where there is a memory.
     ///
     /// # Panics
     /// When `obs` has another width than [`Network::inputs`].
     #[must_use]
     pub fn logits(&self, obs: &[f32]) -> Vec<f32> {
+        self.step(obs, &mut vec![0.0; self.memory_width()])
+    }
+
+    /// The scores of the next observation, one per rung; moves the memory on. A session begins with a memory of zeros.
+    ///
+    /// # Panics
+    /// When `obs` or `memory` has another width than [`Network::inputs`], [`Network::memory_width`].
+    #[must_use]
+    pub fn step(&self, obs: &[f32], memory: &mut [f32]) -> Vec<f32> {
         assert_eq!(obs.len(), self.inputs(), "width of the observation");
+        assert_eq!(memory.len(), self.memory_width(), "width of the memory");
         let mut x = Vec::with_capacity(self.widest);
         let mut y = Vec::with_capacity(self.widest);
         x.extend((0..obs.len()).map(|n| ((obs[n] - self.mean[n]) / self.std[n]).clamp(-CLAMP, CLAMP)));
+        if let Some(cell) = &self.cell {
+            cell.step(&x, memory);
+            x.clear();
+            x.extend_from_slice(memory);
+        }
         for (n, layer) in self.layers.iter().enumerate() {
             if n > 0 {
                 x.iter_mut().for_each(|value| *value = value.tanh());
@@ -153,6 +199,18 @@ impl Network {
 }
 
 impl Dense {
+    /// A layer whose numbers are as many as its widths say, and finite.
+    pub(crate) fn checked(name: &str, layer: &Layer) -> Result<Self, NetworkError> {
+        let weights = layer.inputs * layer.outputs;
+        check(&format!("{name}.weight"), &layer.weight, weights)?;
+        check(&format!("{name}.bias"), &layer.bias, layer.outputs)?;
+        Ok(Self::new(layer))
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.bias.len()
+    }
+
     fn new(layer: &Layer) -> Self {
         let mut columns = vec![0.0; layer.weight.len()];
         for (output, row) in layer.weight.chunks_exact(layer.inputs).enumerate() {
@@ -166,7 +224,7 @@ impl Dense {
         }
     }
 
-    fn layer(&self) -> Layer {
+    pub(crate) fn layer(&self) -> Layer {
         let outputs = self.bias.len();
         let inputs = self.columns.len() / outputs;
         let of = |at: usize| self.columns[at % inputs * outputs + at / inputs];
@@ -179,7 +237,7 @@ impl Dense {
     }
 
     /// Four columns at a time: each output is read and written a quarter as often.
-    fn apply(&self, x: &[f32], y: &mut Vec<f32>) {
+    pub(crate) fn apply(&self, x: &[f32], y: &mut Vec<f32>) {
         y.clear();
         y.extend_from_slice(&self.bias);
         let outputs = self.bias.len();

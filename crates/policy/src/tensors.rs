@@ -3,20 +3,31 @@
 use crate::{BundleError, Layer, Network};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
-/// The tensor file of a network.
+/// The tensor file of networks, each under its prefix (`""`, `actor1.`).
 ///
 /// # Errors
 /// When the tensors cannot be written (they come from a checked network, so never in practice).
-pub fn encode(network: &Network) -> Result<Vec<u8>, BundleError> {
-    let (mean, std) = network.normaliser();
-    let mut parts = vec![
-        ("obs.mean".to_owned(), vec![mean.len()], bytes(mean)),
-        ("obs.std".to_owned(), vec![std.len()], bytes(std)),
-    ];
-    for (n, layer) in network.layers().iter().enumerate() {
-        let shape = vec![layer.outputs, layer.inputs];
-        parts.push((format!("layer{n}.weight"), shape, bytes(&layer.weight)));
-        parts.push((format!("layer{n}.bias"), vec![layer.outputs], bytes(&layer.bias)));
+pub fn encode(networks: &[(&str, &Network)]) -> Result<Vec<u8>, BundleError> {
+    let mut parts = Vec::new();
+    for (prefix, network) in networks {
+        let (mean, std) = network.normaliser();
+        parts.push((format!("{prefix}obs.mean"), vec![mean.len()], bytes(mean)));
+        parts.push((format!("{prefix}obs.std"), vec![std.len()], bytes(std)));
+        let memory = network.memory_layers().into_iter().flatten();
+        let memory = ["memory.seen", "memory.kept"]
+            .map(str::to_owned)
+            .into_iter()
+            .zip(memory);
+        let layers = network.layers().into_iter().enumerate();
+        for (name, layer) in memory.chain(layers.map(|(n, layer)| (format!("layer{n}"), layer))) {
+            let shape = vec![layer.outputs, layer.inputs];
+            parts.push((format!("{prefix}{name}.weight"), shape, bytes(&layer.weight)));
+            parts.push((
+                format!("{prefix}{name}.bias"),
+                vec![layer.outputs],
+                bytes(&layer.bias),
+            ));
+        }
     }
     let views = parts
         .iter()
@@ -35,11 +46,20 @@ pub fn encode_empty() -> Result<Vec<u8>, BundleError> {
     safetensors::serialize(none, None).map_err(BundleError::Tensors)
 }
 
-/// The network with the given widths: observation, hidden layers, scores.
+/// The widths of a network: what it sees, what it remembers (0: nothing), its hidden layers, its scores.
+#[derive(Clone, Debug)]
+pub struct Widths {
+    pub obs: usize,
+    pub memory: usize,
+    pub hidden: Vec<usize>,
+    pub rungs: usize,
+}
+
+/// The networks under the given prefixes, all of the same widths.
 ///
 /// # Errors
 /// When a tensor is missing, superfluous, of another type or shape, or not finite.
-pub fn decode(file: &[u8], widths: &[usize]) -> Result<Network, BundleError> {
+pub fn decode(file: &[u8], prefixes: &[&str], widths: &Widths) -> Result<Vec<Network>, BundleError> {
     let tensors = SafeTensors::deserialize(file).map_err(BundleError::Tensors)?;
     let mut names = tensors.names();
     names.sort_unstable();
@@ -47,23 +67,39 @@ pub fn decode(file: &[u8], widths: &[usize]) -> Result<Network, BundleError> {
         names.retain(|other| *other != name);
         read(&tensors, name, shape)
     };
-    let obs = widths[0];
-    let mean = take("obs.mean".to_owned(), &[obs])?;
-    let std = take("obs.std".to_owned(), &[obs])?;
-    let mut layers = Vec::with_capacity(widths.len());
-    for (n, pair) in widths.windows(2).enumerate() {
-        let (inputs, outputs) = (pair[0], pair[1]);
-        layers.push(Layer {
-            inputs,
-            outputs,
-            weight: take(format!("layer{n}.weight"), &[outputs, inputs])?,
-            bias: take(format!("layer{n}.bias"), &[outputs])?,
-        });
+    let mut networks = Vec::with_capacity(prefixes.len());
+    for prefix in prefixes {
+        let mut layer = |name: &str, inputs, outputs| {
+            Ok::<_, BundleError>(Layer {
+                inputs,
+                outputs,
+                weight: take(format!("{prefix}{name}.weight"), &[outputs, inputs])?,
+                bias: take(format!("{prefix}{name}.bias"), &[outputs])?,
+            })
+        };
+        let (obs, memory) = (widths.obs, widths.memory);
+        let cell = match memory {
+            0 => None,
+            _ => Some((
+                layer("memory.seen", obs, 3 * memory)?,
+                layer("memory.kept", memory, 3 * memory)?,
+            )),
+        };
+        let first = if memory > 0 { memory } else { obs };
+        let all = [&[first], &widths.hidden[..], &[widths.rungs]].concat();
+        let pairs = all.windows(2).enumerate();
+        let layers = pairs
+            .map(|(n, pair)| layer(&format!("layer{n}"), pair[0], pair[1]))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mean = take(format!("{prefix}obs.mean"), &[obs])?;
+        let std = take(format!("{prefix}obs.std"), &[obs])?;
+        let cell = cell.as_ref().map(|(seen, kept)| [seen, kept]);
+        networks.push(Network::with_memory(mean, std, cell, &layers)?);
     }
     if let Some(name) = names.first() {
         return Err(BundleError::TensorSuperfluous((*name).to_owned()));
     }
-    Ok(Network::new(mean, std, &layers)?)
+    Ok(networks)
 }
 
 /// Checks that a tensor file holds no tensor.

@@ -1,0 +1,167 @@
+//! A training run in a market or a probe environment.
+
+use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
+use crate::plan::Plan;
+use crate::training::{Facts, Training};
+use haggle_core::Digest;
+use haggle_env::market::{Market, MarketEnv, Oracle};
+use haggle_env::{Env, ProbeConfig, ProbeEnv};
+use haggle_eval::MarketScore;
+use haggle_learn::{Metrics, RunSubject};
+use haggle_policy::{Actors, DataSource, MarketBundle, MarketTerms, Provenance};
+use serde::Serialize;
+use std::path::Path;
+
+/// What is priced.
+pub enum Stage<'a> {
+    /// A market.
+    Market(&'a Market),
+    /// A probe.
+    Probe(&'a ProbeConfig),
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    run: &'a Facts,
+    /// Absent where the market's states are not finite, or the policy remembers.
+    score: Option<MarketScore>,
+}
+
+/// A market with what is known of it.
+struct Judge<'a> {
+    market: &'a Market,
+    oracle: Oracle,
+}
+
+impl Judge<'_> {
+    /// Exact figures of a policy; none for one that remembers: its value depends on the way that led to a state.
+    fn score(&self, actors: &Actors) -> Result<Option<MarketScore>, String> {
+        if actors.memory_width() > 0 {
+            return Ok(None);
+        }
+        MarketScore::of(self.market, &self.oracle, actors).map_err(|error| error.to_string())
+    }
+}
+
+/// The figures under the tags of learning curves.
+fn metrics(score: &MarketScore) -> Metrics {
+    let mut metrics = Metrics::from([
+        ("eval/mean_reward".to_owned(), score.value),
+        ("eval/optimum_share".to_owned(), score.optimum_share),
+    ]);
+    metrics.extend(score.gap_score.map(|gap| ("eval/gap_score".to_owned(), gap)));
+    if let Some(rivalry) = &score.rivalry {
+        metrics.insert("eval/delta".to_owned(), rivalry.delta);
+        metrics.insert("eval/reply_gain".to_owned(), rivalry.reply_gain_max);
+    }
+    metrics
+}
+
+/// `haggle train` in a market: trains, and says what the last policy is worth.
+pub fn run(plan: &Plan, stage: &Stage<'_>, resume: Option<&Path>, output: Output) -> Result<(), Failure> {
+    let env = stage.environment(plan.learner.copies)?;
+    let obs_width = env.spec().obs_width;
+    let judge = stage.judge()?;
+    let score = |actors: &Actors| judge.as_ref().map_or(Ok(None), |judge| judge.score(actors));
+    let training = Training {
+        env,
+        subject: stage.subject(plan)?,
+        resume,
+        valuation: Box::new(|actors: &Actors, _: &[f64]| {
+            Ok(score(actors)?.as_ref().map(metrics).unwrap_or_default())
+        }),
+    };
+    let trained = training.run(plan, output)?;
+    let actors = trained.learner.actors().or_fail(Kind::Data)?;
+    let terms = stage.terms(plan, obs_width, &trained.name())?;
+    let bundle = MarketBundle::new(terms, &actors).or_fail(Kind::Data)?;
+    let facts = trained.keep(|folder| bundle.write(folder))?;
+    let score = score(&actors).map_err(|sentence| Failure::say(Kind::Data, sentence))?;
+    let text = score
+        .as_ref()
+        .map_or_else(String::new, |score| format!("{score}\n\n"));
+    let told = Told { run: &facts, score };
+    output.result(format_args!("{text}{}", facts.summary()), &told);
+    Ok(())
+}
+
+impl Stage<'_> {
+    fn environment(&self, copies: usize) -> Result<Box<dyn Env>, Failure> {
+        match self {
+            Self::Market(market) => Ok(Box::new(MarketEnv::new(market, copies).or_fail(Kind::Usage)?)),
+            Self::Probe(probe) => {
+                let probe = ProbeConfig {
+                    copies,
+                    ..(*probe).clone()
+                };
+                Ok(Box::new(ProbeEnv::new(probe).or_fail(Kind::Usage)?))
+            }
+        }
+    }
+
+    /// None for a probe.
+    fn judge(&self) -> Result<Option<Judge<'_>>, Failure> {
+        let Self::Market(market) = self else {
+            return Ok(None);
+        };
+        let oracle = market.oracle().or_fail(Kind::Usage)?;
+        Ok(Some(Judge { market, oracle }))
+    }
+
+    /// The content of the environment's file.
+    fn file(&self) -> Result<serde_json::Value, Failure> {
+        match self {
+            Self::Market(market) => serde_json::to_value(market),
+            Self::Probe(probe) => serde_json::to_value(probe),
+        }
+        .or_fail(Kind::Usage)
+    }
+
+    fn source(&self) -> Result<DataSource, Failure> {
+        Ok(DataSource {
+            name: "environment file".to_owned(),
+            digest: Digest::of(self.file()?.to_string().as_bytes()),
+        })
+    }
+
+    fn subject(&self, plan: &Plan) -> Result<RunSubject, Failure> {
+        let source = self.source()?;
+        Ok(RunSubject {
+            env: plan.env_name.clone(),
+            algorithm: "mappo".to_owned(),
+            seed: plan.learner.seed,
+            data: vec![(source.name, source.digest)],
+        })
+    }
+
+    fn terms(&self, plan: &Plan, obs_width: usize, run: &str) -> Result<MarketTerms, Failure> {
+        let file = self.file()?;
+        let prices = match self {
+            Self::Market(market) => market.prices().or_fail(Kind::Usage)?,
+            Self::Probe(probe) => probe.prices.clone(),
+        };
+        let kind = file["kind"].as_str().unwrap_or("probe").to_owned();
+        Ok(MarketTerms {
+            kind,
+            file,
+            obs_width,
+            // "No offer" is a price that nobody pays.
+            prices: prices
+                .into_iter()
+                .map(|price| price.is_finite().then_some(price))
+                .collect(),
+            floor: plan.learner.exploration,
+            provenance: Provenance {
+                data: vec![self.source()?],
+                run: run.to_owned(),
+                seed: plan.learner.seed,
+                identification: "exact: the market is its own model".to_owned(),
+                objective: "money of the market".to_owned(),
+                program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
+                ..Provenance::default()
+            },
+        })
+    }
+}

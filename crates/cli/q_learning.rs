@@ -1,0 +1,53 @@
+//! `haggle q-learning`: the tabular reference for market C.
+
+use crate::args::QLearning;
+use crate::config;
+use crate::failure::{Failure, Kind};
+use crate::output::Output;
+use haggle_env::market::Market;
+use haggle_learn::{TabularConfig, TabularError, tabular_q};
+
+/// Plays many runs of tabular Q-learning sellers and prints how far they collude.
+pub fn run(args: &QLearning, output: Output) -> Result<(), Failure> {
+    let market = config::load::<Market>(&args.market, &args.sets)?.value;
+    let Market::LogitOligopoly(market) = market else {
+        let sentence = format!(
+            "{}: sellers in tables need kind = \"logit-oligopoly\" (envs/c.toml)",
+            args.market.display()
+        );
+        return Err(Failure::say(Kind::Usage, sentence));
+    };
+    let config = TabularConfig {
+        alpha: args.alpha,
+        beta: args.beta,
+        discount: market.discount,
+        runs: args.runs,
+        seed: args.seed,
+        ..TabularConfig::default()
+    };
+    output.progress(format_args!(
+        "q-learning {} runs of sellers who learn in tables",
+        config.runs
+    ));
+    let report = tabular_q(&market, &config).map_err(|error| {
+        let kind = match &error {
+            TabularError::Unsettled(_) => Kind::Diverged,
+            TabularError::Config(_) | TabularError::Market(_) => Kind::Usage,
+        };
+        Failure::new(kind, error)
+    })?;
+    let [low, middle, high] = report.delta_quantiles;
+    output.result(
+        format_args!(
+            "Delta    {:.4}, s.d. {:.4}, 5/50/95 % {low:.3}/{middle:.3}/{high:.3}\nsettled  {} of {} runs, after \
+             {:.0} periods on average",
+            report.delta_mean,
+            report.delta_std,
+            report.settled,
+            report.settled + report.unsettled,
+            report.periods_mean
+        ),
+        &report,
+    );
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! A training run on replayed sessions.
+
+use crate::env_file::ReplayFile;
+use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
+use crate::plan::Plan;
+use crate::scene::Scene;
+use crate::training::{Facts, Training};
+use crate::value;
+use haggle_env::{Batch, Env, ReplayEnv};
+use haggle_learn::{Metrics, RunSubject};
+use haggle_policy::{Actors, Bundle, DataSource, Provenance, Terms};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Blocks of copies that step side by side: more than cores, so that no core waits for the slowest.
+const BLOCKS: usize = 4;
+
+/// A finished run.
+pub struct Learnt {
+    /// What to tell of it.
+    pub facts: Facts,
+    /// What it made.
+    pub bundle: Bundle,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    run: &'a Facts,
+    value: &'a value::Report,
+}
+
+/// `haggle train` on replayed sessions: trains, and values the policy on the weeks that are held out.
+pub fn run(plan: &Plan<ReplayFile>, resume: Option<&Path>, output: Output) -> Result<(), Failure> {
+    let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
+    let learnt = train_policy(plan, &scene, resume, output)?;
+    let report = value::of_bundle(plan, &scene, &learnt.bundle, &plan.env.held_out_weeks.range())?;
+    value::keep(&learnt.facts.run, &report)?;
+    output.result(
+        format_args!("{report}\n\n{}", learnt.facts.summary()),
+        &Told {
+            run: &learnt.facts,
+            value: &report,
+        },
+    );
+    Ok(())
+}
+
+/// Trains the policy of a plan, in a run folder of its own or going on in an old one, and writes its bundle.
+pub fn train_policy(
+    plan: &Plan<ReplayFile>,
+    scene: &Scene,
+    resume: Option<&Path>,
+    output: Output,
+) -> Result<Learnt, Failure> {
+    let weeks = plan.env.held_out_weeks.range();
+    let valuation = Box::new(
+        |actors: &Actors, multipliers: &[f64]| -> Result<Metrics, String> {
+            let bundle = bundle_of(plan, scene, actors, multipliers, "in training")
+                .map_err(|error| error.to_string())?;
+            value::metrics(plan, scene, &bundle, &weeks).map_err(|error| error.to_string())
+        },
+    );
+    let training = Training {
+        env: environment(plan, scene)?,
+        subject: subject(plan, scene),
+        resume,
+        valuation,
+    };
+    let trained = training.run(plan, output)?;
+    let actors = trained.learner.actors().or_fail(Kind::Data)?;
+    let bundle = bundle_of(
+        plan,
+        scene,
+        &actors,
+        trained.learner.multipliers(),
+        &trained.name(),
+    )?;
+    let facts = trained.keep(|folder| bundle.write(folder))?;
+    Ok(Learnt { facts, bundle })
+}
+
+fn environment(plan: &Plan<ReplayFile>, scene: &Scene) -> Result<Box<dyn Env>, Failure> {
+    let copies = plan.learner.copies;
+    let blocks = BLOCKS.min(copies);
+    let block = |number: usize| {
+        let range = number * copies / blocks..(number + 1) * copies / blocks;
+        ReplayEnv::new(Arc::clone(&scene.training), plan.env.replay.clone(), range).or_fail(Kind::Usage)
+    };
+    let blocks = (0..blocks).map(block).collect::<Result<Vec<_>, Failure>>()?;
+    Ok(Box::new(
+        Batch::new(blocks).map_err(|sentence| Failure::say(Kind::Usage, sentence))?,
+    ))
+}
+
+fn subject(plan: &Plan<ReplayFile>, scene: &Scene) -> RunSubject {
+    RunSubject {
+        env: plan.env.name.clone(),
+        algorithm: "mappo".to_owned(),
+        seed: plan.learner.seed,
+        data: vec![
+            ("sessions".to_owned(), scene.history),
+            ("training demand model".to_owned(), scene.teacher.digest()),
+            ("valuation demand model".to_owned(), scene.judge.digest()),
+        ],
+    }
+}
+
+/// A network with the terms under which it was trained.
+fn bundle_of(
+    plan: &Plan<ReplayFile>,
+    scene: &Scene,
+    actors: &Actors,
+    multipliers: &[f64],
+    run: &str,
+) -> Result<Bundle, Failure> {
+    let replay = &plan.env.replay;
+    let terms = Terms {
+        catalog: scene.training.catalog().clone(),
+        floor: plan.learner.exploration,
+        memory: *scene.training.rates(),
+        guardrails: replay.guardrails,
+        price_index_limit: replay.price_index_limit,
+        multiplier: multipliers.first().copied().unwrap_or(0.0),
+        provenance: Provenance {
+            parent: None,
+            data: vec![DataSource {
+                name: "sessions".to_owned(),
+                digest: scene.history,
+            }],
+            demand_model: Some(scene.teacher.digest()),
+            run: run.to_owned(),
+            seed: plan.learner.seed,
+            identification: scene.teacher.rung().to_string(),
+            objective: format!("{:?}", replay.reward).to_lowercase(),
+            program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
+        },
+    };
+    let [network] = actors.networks() else {
+        return Err(Failure::say(
+            Kind::Usage,
+            "a shop's bundle holds one network for all items: learner.share = \"all\" expected",
+        ));
+    };
+    Bundle::mlp(terms, network).or_fail(Kind::Data)
+}

@@ -1,0 +1,113 @@
+//! What each config of `configs/train/` reaches on five seeds: the last policy's exact value, not the best one's.
+//! One row alone: `cargo nextest run --run-ignored only --no-capture -E 'test(a4_sell_down)'`.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
+
+/// The last line of `haggle train <config> --json` with another seed.
+fn trained(config: &str, seed: u64) -> Value {
+    let runs = tempfile::tempdir().unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_haggle"))
+        .args(["train", &format!("configs/train/{config}.toml"), "--json"])
+        .args(["--set", &format!("learner.seed={seed}")])
+        .args(["--set", &format!("runs={}", runs.path().display())])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .output()
+        .unwrap();
+    let (out, err) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
+    assert!(done.status.success(), "{config}, seed {seed}: {err}");
+    serde_json::from_str(out.lines().last().unwrap()).unwrap()
+}
+
+/// Trains a config on all seeds, prints its row, and returns one figure of each run's score.
+fn row(config: &str, figure: &str, target: f64) -> Vec<f64> {
+    let figures: Vec<f64> = SEEDS
+        .map(|seed| trained(config, seed)["score"][figure].as_f64().unwrap())
+        .collect();
+    let each: Vec<String> = figures.iter().map(|figure| format!("{figure:.4}")).collect();
+    println!("{config:<16} {figure:<16} {}   target {target}", each.join(" "));
+    figures
+}
+
+/// Every seed's last policy must earn this share of the optimum.
+fn optimum_share(config: &str, target: f64) {
+    let shares = row(config, "optimum_share", target);
+    assert!(
+        shares.iter().all(|share| *share >= target),
+        "{config} falls short of {target}: {shares:?}"
+    );
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn a2_single_arrivals() {
+    optimum_share("a2", 0.995);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn a3_with_a_guardrail() {
+    optimum_share("a3", 0.995);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn a4_sell_down() {
+    optimum_share("a4", 0.995);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn b1_with_the_right_to_offer_nothing() {
+    optimum_share("b1", 0.985);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn c_sellers_end_at_a_nash_point() {
+    let gains = row("c-self-play", "reply_gain_max", 0.01);
+    assert!(gains.iter().all(|gain| *gain <= 0.01), "{gains:?}");
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn c_common_reward_finds_the_cartel() {
+    let deltas = row("c-common", "delta", 0.95);
+    assert!(deltas.iter().all(|delta| *delta >= 0.95), "{deltas:?}");
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn c_best_reply_to_a_fixed_rival() {
+    optimum_share("c-fixed-rival", 0.995);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn d_foresight_against_an_undercutter() {
+    optimum_share("d", 0.99);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn e1_a_price_for_each_segment() {
+    optimum_share("e1", 0.97);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn f_markdown() {
+    optimum_share("f", 0.995);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn g0_gain_seeking_shoppers() {
+    optimum_share("g0", 0.99);
+}
