@@ -64,6 +64,15 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure how fast a daemon with a policy of 2x64 answers, against a bare echo over the same kind of socket.
+    Bench {
+        /// How long each line of the report is measured, in seconds.
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
     /// Talk to a running daemon on its admin socket (`<socket>.admin`).
     Ctl {
         /// The daemon's socket.

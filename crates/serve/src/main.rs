@@ -1,6 +1,7 @@
 //! `haggled`, the price daemon.
 
 mod args;
+mod bench;
 
 use anyhow::Context;
 use args::{Cli, Command, Ctl, CtlMode, Serve};
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
             segments,
             json,
         } => forget_user(&store, &user, &segments, json),
+        Command::Bench { seconds, json } => {
+            bench::bench(seconds).and_then(|report| print(&report, json, || report.text()))
+        }
         Command::Ctl { socket, command } => ctl(&socket, command),
     };
     match done {
