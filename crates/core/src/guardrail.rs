@@ -1,4 +1,4 @@
-use crate::{Item, Mask, PriceMinor};
+use crate::{Item, ItemRules, Mask, Past, PriceMinor, Ruling};
 use serde::{Deserialize, Serialize};
 
 /// The bounds that a request brings along.
@@ -19,7 +19,8 @@ pub struct Guardrails {
     pub margin_min: f64,
 }
 
-/// A rule that took rungs away, in the order in which rules are applied.
+/// A rule that took rungs away. The first four are hard: without a rung that satisfies them there is no price. The others
+/// choose among what the hard ones leave, in this order, and never leave nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -27,10 +28,41 @@ pub enum Rule {
     Support,
     /// Below the margin floor.
     Margin,
-    /// Below the request's floor.
+    /// Below the floor of the shop or of the request.
     Floor,
-    /// Above the request's ceiling.
+    /// Above the ceiling of the shop or of the request.
     Ceiling,
+    /// The item has no floor or no ceiling: it keeps its base price.
+    NoBounds,
+    /// The item is frozen at its base price.
+    Freeze,
+    /// Above the price that the session has put into its cart.
+    Cart,
+    /// Too far from what other segments were shown.
+    Corridor,
+    /// Too far from the price that stood when the period began.
+    Change,
+    /// Not the price that the session was shown before.
+    Sticky,
+    /// Not one of the price endings.
+    Ending,
+}
+
+impl Rule {
+    /// All rules, in the order in which they are applied.
+    pub const ALL: [Self; 11] = [
+        Self::Support,
+        Self::Margin,
+        Self::Floor,
+        Self::Ceiling,
+        Self::NoBounds,
+        Self::Freeze,
+        Self::Cart,
+        Self::Corridor,
+        Self::Change,
+        Self::Sticky,
+        Self::Ending,
+    ];
 }
 
 /// Why no price is legal.
@@ -62,7 +94,7 @@ pub enum GuardrailError {
     },
 }
 
-/// The rungs of an item that all rules allow, and the rules that took something away.
+/// The rungs of an item that the bundle's rules and the bounds of a request allow, and the rules that took something away.
 ///
 /// # Errors
 /// When the floor is above the ceiling or nothing is left: without a legal price there is no automation.
@@ -71,50 +103,11 @@ pub fn allowed_rungs(
     rules: &Guardrails,
     bounds: &Bounds,
 ) -> Result<(Mask, Vec<Rule>), GuardrailError> {
-    if let (Some(floor), Some(ceiling)) = (bounds.floor_minor, bounds.ceiling_minor)
-        && floor > ceiling
-    {
-        return Err(GuardrailError::FloorAboveCeiling {
-            item: item.id.clone(),
-            floor,
-            ceiling,
-        });
-    }
-    let ladder = &item.ladder;
-    let least = item
-        .cost_minor
-        .map_or(0.0, |cost| cost.as_f64() / (1.0 - rules.margin_min));
-    let steps = [
-        (Rule::Support, item.supported()),
-        (Rule::Margin, ladder.mask_where(|price| price.as_f64() >= least)),
-        (
-            Rule::Floor,
-            ladder.mask_where(|price| bounds.floor_minor.is_none_or(|floor| price >= floor)),
-        ),
-        (
-            Rule::Ceiling,
-            ladder.mask_where(|price| bounds.ceiling_minor.is_none_or(|ceiling| price <= ceiling)),
-        ),
-    ];
-    let mut mask = Mask::all(ladder.rungs());
-    let mut trail = Vec::new();
-    for (rule, allowed) in steps {
-        let left = mask.and(allowed);
-        if left.is_empty() {
-            let (lowest, highest) = (ladder.price(0), ladder.price(ladder.rungs() - 1));
-            return Err(GuardrailError::NothingAllowed {
-                item: item.id.clone(),
-                lowest,
-                highest,
-                rule,
-            });
-        }
-        if left != mask {
-            trail.push(rule);
-        }
-        mask = left;
-    }
-    Ok((mask, trail))
+    let ruling = Ruling::of(item, rules, &ItemRules::default(), &Past::default(), bounds)?;
+    Ok((
+        ruling.mask,
+        ruling.trail.into_iter().map(|step| step.rule).collect(),
+    ))
 }
 
 #[cfg(test)]

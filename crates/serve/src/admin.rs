@@ -1,10 +1,15 @@
-use crate::engine::{Engine, Status};
+use crate::decide::Mode;
+use crate::engine::Engine;
 use crate::envelope::Envelope;
 use crate::export::{Exported, export};
 use crate::journal::{Checked, backup};
 use crate::lines::{Lines, Next};
-use crate::protocol::{Code, LINE_BYTES_MAX, Refusal, RequestId, write_reply};
+use crate::protocol::RequestId;
+use crate::refusal::{Code, Refusal};
+use crate::reply::Status;
+use crate::request::Nothing;
 use crate::swap::{Swapped, chain};
+use crate::wire::{Encoding, write_line};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
@@ -14,7 +19,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 /// What the operator asks on the admin socket, one JSON object a line as on the shop's socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum AdminRequest {
     /// How is the daemon doing?
@@ -24,15 +29,24 @@ pub enum AdminRequest {
         /// Its folder.
         bundle: PathBuf,
         /// Without a passing verdict of the gate; the journal says so.
-        #[serde(default)]
         force: bool,
     },
     /// Serve the bundle before this one.
     Rollback,
-    /// Stop exploration: the most probable price, always.
+    /// The kill switch: every price is the static one.
     Freeze,
-    /// Explore again.
+    /// Back to the mode before.
     Unfreeze,
+    /// Change how prices come about.
+    Mode {
+        /// The mode from now on.
+        mode: Mode,
+        /// Folder of the bundle that is scored beside the served one, in the mode `shadow`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bundle: Option<PathBuf>,
+    },
+    /// Read configuration and rulebook again.
+    Reload,
     /// Join decisions and rewards into segments.
     Export {
         /// The folder that they go to.
@@ -61,17 +75,29 @@ pub enum AdminReply {
     BackedUp(Box<Checked>),
 }
 
-/// Each operation with its keys.
-const OPS: [(&str, &[&str]); 8] = [
-    ("status", &[]),
-    ("swap", &["bundle", "force"]),
-    ("rollback", &[]),
-    ("freeze", &[]),
-    ("unfreeze", &[]),
-    ("export", &["out"]),
-    ("backup", &["out"]),
-    ("drain", &[]),
-];
+const OPS: &str = "status, swap, rollback, freeze, unfreeze, mode, reload, export, backup, drain";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SwapBody {
+    bundle: PathBuf,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModeBody {
+    mode: Mode,
+    #[serde(default)]
+    bundle: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutBody {
+    out: PathBuf,
+}
 
 /// Serves one operator until he hangs up or the daemon stops. `drain` sends the stop.
 ///
@@ -89,8 +115,7 @@ pub(crate) async fn serve(
         let line = match lines.next_line() {
             Next::Line(line) => line.to_vec(),
             Next::TooLong => {
-                let message = format!("a line has at most {LINE_BYTES_MAX} bytes");
-                write_reply::<()>(&mut out, &None, &Err(Refusal::new(Code::LineTooLong, message)));
+                write_line(&mut out, &None, false, &Encoding::Json.too_long(0));
                 stream.write_all(&out).await?;
                 continue;
             }
@@ -106,7 +131,10 @@ pub(crate) async fn serve(
             }
         };
         let (id, reply) = answer(&engine, line, &stop).await;
-        write_reply(&mut out, &id, &reply);
+        match &reply {
+            Ok(reply) => write_line(&mut out, &id, true, reply),
+            Err(refusal) => write_line(&mut out, &id, false, refusal),
+        }
         stream.write_all(&out).await?;
     }
 }
@@ -120,13 +148,10 @@ async fn answer(
         Ok(envelope) => envelope,
         Err(refusal) => return (None, Err(refusal)),
     };
-    let Some((_, keys)) = OPS.iter().find(|(op, _)| *op == envelope.op) else {
-        let refusal = envelope.unknown_op(&OPS.map(|(op, _)| op).join(", "));
-        return (envelope.id, Err(refusal));
-    };
-    let request = match envelope.body::<AdminRequest>(&line, keys) {
+    let id = envelope.id.clone();
+    let request = match request(&envelope, &line) {
         Ok(request) => request,
-        Err(refusal) => return (envelope.id, Err(refusal)),
+        Err(refusal) => return (id, Err(refusal)),
     };
     if request == AdminRequest::Drain {
         stop.send_replace(true);
@@ -140,7 +165,34 @@ async fn answer(
             "the operation broke off; look into the log",
         ))
     };
-    (envelope.id, done.unwrap_or_else(failed))
+    (id, done.unwrap_or_else(failed))
+}
+
+fn request(envelope: &Envelope<'_>, line: &[u8]) -> Result<AdminRequest, Refusal> {
+    let plain = |request| envelope.body(line).map(|Nothing {}| request);
+    match &*envelope.op {
+        "status" => plain(AdminRequest::Status),
+        "swap" => {
+            let SwapBody { bundle, force } = envelope.body(line)?;
+            Ok(AdminRequest::Swap { bundle, force })
+        }
+        "rollback" => plain(AdminRequest::Rollback),
+        "freeze" => plain(AdminRequest::Freeze),
+        "unfreeze" => plain(AdminRequest::Unfreeze),
+        "mode" => {
+            let ModeBody { mode, bundle } = envelope.body(line)?;
+            Ok(AdminRequest::Mode { mode, bundle })
+        }
+        "reload" => plain(AdminRequest::Reload),
+        "export" => envelope
+            .body(line)
+            .map(|OutBody { out }| AdminRequest::Export { out }),
+        "backup" => envelope
+            .body(line)
+            .map(|OutBody { out }| AdminRequest::Backup { out }),
+        "drain" => plain(AdminRequest::Drain),
+        _ => Err(envelope.unknown_op(OPS)),
+    }
 }
 
 fn carry_out(engine: &Engine, request: AdminRequest) -> Result<AdminReply, Refusal> {
@@ -150,6 +202,8 @@ fn carry_out(engine: &Engine, request: AdminRequest) -> Result<AdminReply, Refus
         AdminRequest::Rollback => return engine.rollback().map(AdminReply::Swapped),
         AdminRequest::Freeze => engine.freeze(true)?,
         AdminRequest::Unfreeze => engine.freeze(false)?,
+        AdminRequest::Mode { mode, bundle } => engine.set_mode(mode, bundle.as_deref())?,
+        AdminRequest::Reload => engine.reload()?,
         AdminRequest::Export { out } => {
             let exported = export(&engine.reader, &out);
             return exported

@@ -1,4 +1,4 @@
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// The price daemon of haggle: answers price requests over a Unix socket, takes rewards, journals both.
@@ -64,6 +64,15 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Measure how fast a daemon with a policy of 2x64 answers, against a bare echo over the same kind of socket.
+    Bench {
+        /// How long each line of the report is measured, in seconds.
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
     /// Talk to a running daemon on its admin socket (`<socket>.admin`).
     Ctl {
         /// The daemon's socket.
@@ -88,6 +97,12 @@ pub struct Serve {
     /// Folder of segments that warm the memories of the market; name the same one at every start.
     #[arg(long)]
     pub history: Option<PathBuf>,
+    /// The daemon's configuration.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// The rulebook: rules of prices for all items, categories and items.
+    #[arg(long)]
+    pub guardrails: Option<PathBuf>,
     /// Key of the draws of a new store, for repeatable runs [default: a secret from the system].
     #[arg(long)]
     pub seed: Option<u64>,
@@ -108,10 +123,20 @@ pub enum Ctl {
     },
     /// Serve the bundle before this one.
     Rollback,
-    /// Stop exploration: the most probable price, always.
+    /// The kill switch: every price is the static one.
     Freeze,
-    /// Explore again.
+    /// Back to the mode before.
     Unfreeze,
+    /// Change how prices come about.
+    Mode {
+        /// The mode from now on.
+        mode: CtlMode,
+        /// Folder of the bundle that is scored beside the served one, in the mode shadow.
+        #[arg(long)]
+        bundle: Option<PathBuf>,
+    },
+    /// Read configuration and rulebook again.
+    Reload,
     /// Join decisions and rewards into segments.
     Export {
         /// Folder for the segments.
@@ -126,4 +151,17 @@ pub enum Ctl {
     },
     /// Answer what is in flight, write what waits, stop.
     Drain,
+}
+
+/// How prices come about.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum CtlMode {
+    /// Drawn from the policy's distribution.
+    Live,
+    /// The caller's own prices; the policy is only scored.
+    Apprentice,
+    /// Live, and a second policy is scored.
+    Shadow,
+    /// Static prices: the kill switch.
+    Frozen,
 }

@@ -1,8 +1,7 @@
 use crate::journal::Journal;
-use crate::protocol::{Code, Refusal};
 use crate::record::Record;
+use crate::refusal::{Code, Refusal};
 use crate::store_error::StoreError;
-use haggle_core::Reward;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -62,13 +61,13 @@ struct Queued {
 }
 
 impl Committer {
-    /// Starts the thread; `refused` is called with each reward that the disk refused.
+    /// Starts the thread; `refused` is called with each record that the disk refused.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
         journal: Journal,
-        refused: impl Fn(&Reward) + Send + 'static,
+        refused: impl Fn(&Record) + Send + 'static,
     ) -> Result<Self, std::io::Error> {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
@@ -158,7 +157,7 @@ impl Shared {
 struct Writer {
     shared: Arc<Shared>,
     journal: Journal,
-    refused: Box<dyn Fn(&Reward) + Send>,
+    refused: Box<dyn Fn(&Record) + Send>,
 }
 
 impl Writer {
@@ -215,17 +214,15 @@ impl Writer {
         Some((records, tickets))
     }
 
-    /// Rewards, swaps and freezes were refused, and their places say so; decisions stay and are tried again.
+    /// All but decisions were refused, and their places say so; decisions stay and are tried again.
     fn refuse(&self, records: &mut [Record]) {
         for record in records {
             let place = match record {
                 Record::Decision(_) | Record::Void | Record::Refused(_) => continue,
-                Record::Reward(reward) => {
-                    (self.refused)(reward);
-                    Record::Refused(reward.clone())
-                }
-                Record::Swap(_) | Record::Frozen(_) => Record::Void,
+                Record::Reward(reward) | Record::Late(reward) => Record::Refused(reward.clone()),
+                _ => Record::Void,
             };
+            (self.refused)(record);
             *record = place;
         }
     }

@@ -1,51 +1,54 @@
-use crate::committer::Ticket;
+use crate::dispatch::{Outcome, dispatch};
 use crate::engine::Engine;
-use crate::envelope::Envelope;
-use crate::lines::{Lines, Next};
-use crate::protocol::{
-    Code, GetRequest, LINE_BYTES_MAX, PriceRequest, Refusal, RequestId, RewardReply, RewardRequest,
-    RewardStatus, write_reply,
-};
-use crate::recovery::now_s;
+use crate::inbox::{Inbox, Message};
+use crate::protocol::MESSAGE_BYTES_MAX;
+use crate::refusal::{Code, Refusal};
+use crate::reply::Reply;
+use crate::waiting::Waiting;
+use crate::wire::{Caller, Encoding};
 use std::collections::VecDeque;
 use std::io;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
-/// Lines answered before other connections get their turn.
-const LINES_PER_TURN: usize = 32;
-/// Rewards of one connection that may wait for the disk; then its lines wait.
+/// Messages answered before other connections get their turn.
+const MESSAGES_PER_TURN: usize = 32;
+/// Replies of one connection that may wait; then its messages wait.
 const WAITING_MAX: usize = 1024;
+/// A message that is begun has to be whole after this long.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that takes no bytes for this long is left.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client is not read when more is decided than the disk can take; nobody is refused for it.
 const BEHIND_PAUSE: Duration = Duration::from_millis(1);
 
-/// One client: its lines in, its replies out. Prices are answered at once; a reward when it is on disk.
+/// One client: its messages in, its replies out. Prices are answered at once; a reward when it is on disk.
 pub(crate) struct Connection<'a> {
-    engine: &'a Engine,
-    lines: Lines,
+    engine: &'a Arc<Engine>,
+    inbox: Inbox,
     out: Vec<u8>,
     waiting: VecDeque<Waiting>,
-}
-
-/// A reward that waits for the disk.
-struct Waiting {
-    id: Option<RequestId>,
-    status: RewardStatus,
-    ticket: Ticket,
+    /// When the last bytes came.
+    since: Instant,
+    /// When the message that is begun was begun.
+    begun: Option<Instant>,
+    broken: bool,
 }
 
 impl<'a> Connection<'a> {
     /// A connection that has not said anything.
-    pub fn new(engine: &'a Engine) -> Self {
+    pub fn new(engine: &'a Arc<Engine>) -> Self {
         Self {
             engine,
-            lines: Lines::default(),
+            inbox: Inbox::default(),
             out: Vec::new(),
             waiting: VecDeque::new(),
+            since: Instant::now(),
+            begun: None,
+            broken: false,
         }
     }
 
@@ -56,13 +59,14 @@ impl<'a> Connection<'a> {
     pub async fn run(mut self, mut stream: UnixStream, mut stop: watch::Receiver<bool>) -> io::Result<()> {
         let mut open = true;
         loop {
-            self.answer_lines();
+            self.answer_messages();
             self.collect();
             self.send(&mut stream).await?;
+            open &= !self.broken;
             while self.engine.committer.behind() {
                 tokio::time::sleep(BEHIND_PAUSE).await;
             }
-            if self.lines.ready() && self.waiting.len() < WAITING_MAX {
+            if !self.broken && self.inbox.ready() && self.waiting.len() < WAITING_MAX {
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -74,11 +78,14 @@ impl<'a> Connection<'a> {
                 return Ok(());
             }
             let may_read = open && self.waiting.len() < WAITING_MAX;
+            let begun = self.begun;
             tokio::select! {
-                read = stream.read_buf(self.lines.space()), if may_read => open = read? > 0,
-                answer = next_answer(&mut self.waiting), if !self.waiting.is_empty() => {
-                    self.reply_to_first(answer);
+                read = stream.read_buf(self.inbox.space()), if may_read => {
+                    open = read? > 0;
+                    self.since = Instant::now();
                 }
+                () = first(&mut self.waiting), if !self.waiting.is_empty() => {}
+                () = too_slow(begun), if begun.is_some() => self.give_up(),
                 _ = stop.changed(), if open => {}
             }
         }
@@ -86,51 +93,70 @@ impl<'a> Connection<'a> {
 
     /// Reads what lies in the socket without waiting for more; answers false.
     fn read_what_has_arrived(&mut self, stream: &UnixStream) -> io::Result<bool> {
-        let mut chunk = vec![0; LINE_BYTES_MAX];
+        let mut chunk = vec![0; MESSAGE_BYTES_MAX];
         loop {
             match stream.try_read(&mut chunk) {
                 Ok(0) => return Ok(false),
-                Ok(count) => self.lines.space().extend_from_slice(&chunk[..count]),
+                Ok(count) => self.inbox.space().extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn answer_lines(&mut self) {
-        for _ in 0..LINES_PER_TURN {
-            if self.waiting.len() >= WAITING_MAX {
-                return;
+    /// Answers whole messages: a turn ends after so many of them, or so many bytes.
+    fn answer_messages(&mut self) {
+        let mut bytes = 0;
+        for _ in 0..MESSAGES_PER_TURN {
+            if self.broken || self.waiting.len() >= WAITING_MAX || bytes >= MESSAGE_BYTES_MAX {
+                break;
             }
-            match self.lines.next_line() {
-                Next::More => return,
-                Next::TooLong => {
-                    let message = format!("a line has at most {LINE_BYTES_MAX} bytes");
-                    let refusal = Refusal::new(Code::LineTooLong, message);
-                    write_reply::<()>(&mut self.out, &None, &Err(refusal));
+            let outcome = match self.inbox.next() {
+                Message::More => break,
+                Message::TooLong(length, encoding) => {
+                    self.broken = encoding == Encoding::MessagePack;
+                    Outcome::Now(Caller::NOBODY, Err(encoding.too_long(length)))
                 }
-                Next::Line(line) => {
-                    self.waiting.extend(answer(self.engine, line, &mut self.out));
+                Message::Whole(message, encoding) => {
+                    bytes += message.len();
+                    match encoding.read(message) {
+                        Ok((caller, request)) => dispatch(self.engine, caller, request, self.since),
+                        Err((caller, refusal)) => Outcome::Now(caller, Err(refusal)),
+                    }
                 }
+            };
+            match outcome {
+                Outcome::Now(caller, reply) => self.reply(&caller, &reply),
+                Outcome::Later(waiting) => self.waiting.push_back(waiting),
             }
         }
+        self.begun = match (self.inbox.begun(), self.begun) {
+            (false, _) => None,
+            (true, begun) => begun.or(Some(self.since)),
+        };
     }
 
-    /// Writes the replies of all rewards that are on disk by now.
+    /// A message was begun and not finished.
+    fn give_up(&mut self) {
+        let message = format!(
+            "a message has to be whole {} s after it began",
+            MESSAGE_TIMEOUT.as_secs()
+        );
+        self.reply(&Caller::NOBODY, &Err(Refusal::new(Code::TooSlow, message)));
+        self.broken = true;
+    }
+
+    /// Writes the replies of all that is on disk by now.
     fn collect(&mut self) {
-        while let Some(first) = self.waiting.front_mut() {
-            match first.ticket.try_recv() {
-                Ok(result) => self.reply_to_first(result),
-                Err(tokio::sync::oneshot::error::TryRecvError::Empty) => return,
-                Err(tokio::sync::oneshot::error::TryRecvError::Closed) => self.reply_to_first(Err(closed())),
+        while let Some(reply) = self.waiting.front_mut().and_then(Waiting::poll) {
+            if let Some(Waiting { caller, .. }) = self.waiting.pop_front() {
+                self.reply(&caller, &reply);
             }
         }
     }
 
-    fn reply_to_first(&mut self, result: Result<(), Refusal>) {
-        if let Some(Waiting { id, status, .. }) = self.waiting.pop_front() {
-            write_reply(&mut self.out, &id, &result.map(|()| RewardReply { status }));
-        }
+    fn reply(&mut self, caller: &Caller, reply: &Result<Reply, Refusal>) {
+        self.inbox.encoding().write(&mut self.out, caller, reply);
     }
 
     async fn send(&mut self, stream: &mut UnixStream) -> io::Result<()> {
@@ -142,59 +168,14 @@ impl<'a> Connection<'a> {
     }
 }
 
-async fn next_answer(waiting: &mut VecDeque<Waiting>) -> Result<(), Refusal> {
-    match waiting.front_mut() {
-        Some(first) => (&mut first.ticket).await.unwrap_or_else(|_| Err(closed())),
-        None => Ok(()),
+async fn first(waiting: &mut VecDeque<Waiting>) {
+    if let Some(first) = waiting.front_mut() {
+        first.wait().await;
     }
 }
 
-fn closed() -> Refusal {
-    Refusal::new(Code::StoreFailed, "the store is closed")
-}
-
-/// Answers one line into `out`, or says what has to be waited for.
-fn answer(engine: &Engine, line: &[u8], out: &mut Vec<u8>) -> Option<Waiting> {
-    let envelope = match Envelope::read(line) {
-        Ok(envelope) => envelope,
-        Err(refusal) => {
-            write_reply::<()>(out, &None, &Err(refusal));
-            return None;
-        }
-    };
-    let id = &envelope.id;
-    match envelope.op.as_str() {
-        "price" => {
-            let request = envelope.body::<PriceRequest>(line, PriceRequest::KEYS);
-            write_reply(
-                out,
-                id,
-                &request.and_then(|request| engine.price(request, now_s())),
-            );
-        }
-        "reward" => {
-            let request = envelope.body::<RewardRequest>(line, RewardRequest::KEYS);
-            match request.and_then(|request| engine.reward(request, now_s())) {
-                Ok((status, ticket)) => {
-                    return Some(Waiting {
-                        id: envelope.id,
-                        status,
-                        ticket,
-                    });
-                }
-                Err(refusal) => write_reply::<()>(out, id, &Err(refusal)),
-            }
-        }
-        "get" => {
-            let request = envelope.body::<GetRequest>(line, GetRequest::KEYS);
-            write_reply(
-                out,
-                id,
-                &request.and_then(|request| engine.get(&request.decision)),
-            );
-        }
-        "status" => write_reply(out, id, &envelope.check_keys(&[]).map(|()| engine.status())),
-        _ => write_reply::<()>(out, id, &Err(envelope.unknown_op("price, reward, get, status"))),
+async fn too_slow(begun: Option<Instant>) {
+    if let Some(begun) = begun {
+        tokio::time::sleep_until((begun + MESSAGE_TIMEOUT).into()).await;
     }
-    None
 }

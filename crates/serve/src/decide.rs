@@ -1,18 +1,36 @@
-use haggle_core::{
-    Bounds, GuardrailError, Guardrails, Item, Mask, Observation, Pmf, Policy, PolicyError, PriceMinor, Rule,
-    allowed_rungs,
-};
+use haggle_core::{Item, Mask, Observation, Pmf, Policy, PriceMinor};
 use serde::{Deserialize, Serialize};
 
-/// Whether prices are drawn or pinned.
+/// How prices come about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Each price is drawn from the policy's distribution.
     #[default]
     Live,
-    /// Each price is the most probable one, with propensity 1: nothing is explored.
+    /// Each price is the item's base price, or the allowed price nearest to it: no policy is asked.
     Frozen,
+    /// Each price is the caller's own; what the policy would have said is logged beside it.
+    Apprentice,
+    /// As live; what a second policy would have said is logged beside it.
+    Shadow,
+}
+
+/// Who set a price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The policy: drawn from its distribution.
+    #[default]
+    Policy,
+    /// Nobody: the base price, or the allowed price nearest to it. Prices or the item are frozen, or the item has no bounds.
+    Static,
+    /// The fallback, which is the static price: the policy had no answer.
+    PolicyError,
+    /// The fallback, which is the static price: the deadline had passed.
+    Deadline,
+    /// The caller, in the mode `apprentice`.
+    Caller,
 }
 
 /// One price with everything that explains it.
@@ -20,69 +38,96 @@ pub enum Mode {
 pub struct Decision {
     /// The price.
     pub price: PriceMinor,
-    /// Its rung on the item's ladder.
+    /// Its rung on the item's ladder; the nearest one for a caller's own price.
     pub rung: u8,
     /// The rungs that the rules left.
     pub mask: Mask,
-    /// The distribution that the rung was drawn from.
+    /// The distribution that the rung was drawn from; for a caller's own price what the policy would have drawn from.
     pub pmf: Pmf,
-    /// The probability of the drawn rung, read off `pmf`.
+    /// The probability with which the price was chosen, given the request: read off `pmf`, 1 for a caller's own price.
     pub propensity: f64,
     /// Whether another rung would have been more probable.
     pub explored: bool,
-    /// The rules that took rungs away.
-    pub rules: Vec<Rule>,
+    /// Who set it.
+    pub source: Source,
 }
 
-/// Why there is no price.
-#[derive(Debug, thiserror::Error)]
-pub enum DecideError {
-    /// The rules leave nothing.
-    #[error(transparent)]
-    Guardrail(#[from] GuardrailError),
-    /// The policy has no answer.
-    #[error("the policy has no answer for item {item}: {source}")]
-    Policy {
-        /// The item.
-        item: String,
-        /// Why.
-        source: PolicyError,
-    },
+/// What a decision is made from, beside the policy.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The item.
+    pub item: &'a Item,
+    /// Rungs of the policy's distributions: the longest ladder of the bundle.
+    pub width: usize,
+    /// What the policy sees.
+    pub observation: Observation<'a>,
+    /// How prices come about.
+    pub mode: Mode,
+    /// Whether there is no time left to ask the policy.
+    pub hurry: bool,
+    /// The caller's own price.
+    pub own: Option<PriceMinor>,
+    /// In [0, 1): picks the rung.
+    pub uniform: f64,
 }
 
-/// A price for an item: rules to a mask, policy to a distribution, `uniform` in [0, 1) to a draw. No clock, no files,
-/// no randomness of its own: the same arguments give the same decision.
-///
-/// # Errors
-/// When no rung is allowed or the policy has no answer.
-pub fn decide(
-    policy: &dyn Policy,
-    rules: &Guardrails,
-    item: &Item,
-    observation: Observation<'_>,
-    bounds: &Bounds,
-    mode: Mode,
-    uniform: f64,
-) -> Result<Decision, DecideError> {
-    let (mask, rules) = allowed_rungs(item, rules, bounds)?;
-    let named = |source| DecideError::Policy {
-        item: item.id.clone(),
-        source,
+/// A price for an item among the rungs that the rules left: policy to a distribution, `uniform` to a draw. A `frozen` item
+/// keeps its base price. No clock, no files, no randomness of
+/// its own: the same arguments give the same decision. There is always a price; where the policy has no answer it is the
+/// allowed one nearest to the base price.
+#[must_use]
+pub fn decide(policy: &dyn Policy, mask: Mask, frozen: bool, question: &Question<'_>) -> Decision {
+    let item = question.item;
+    if let (Mode::Apprentice, Some(own)) = (question.mode, question.own) {
+        return apprentice(policy, mask, question, own);
+    }
+    if question.mode == Mode::Frozen || frozen {
+        return pinned(question, mask, Source::Static);
+    }
+    if question.hurry {
+        return pinned(question, mask, Source::Deadline);
+    }
+    let Ok(pmf) = policy.pmf(question.observation, mask) else {
+        return pinned(question, mask, Source::PolicyError);
     };
-    let drawn_from = policy.pmf(observation, mask).map_err(named)?;
-    let best = drawn_from.mode();
-    let pmf = match mode {
-        Mode::Live => drawn_from,
-        Mode::Frozen => Pmf::certain(drawn_from.probabilities().len(), best),
-    };
-    let draw = pmf.draw(uniform);
-    Ok(Decision {
+    let draw = pmf.draw(question.uniform);
+    Decision {
         price: item.ladder.price(draw.rung),
         rung: draw.rung as u8, // ladders have at most 64 rungs
         mask,
         propensity: draw.propensity,
-        explored: draw.rung != best,
+        explored: draw.rung != pmf.mode(),
         pmf,
-        rules,
-    })
+        source: Source::Policy,
+    }
+}
+
+/// The allowed price nearest to the base price; the lower one of two.
+fn pinned(question: &Question<'_>, mask: Mask, source: Source) -> Decision {
+    let item = question.item;
+    let distance = |rung: &usize| item.ladder.price(*rung).0.abs_diff(item.base_minor.0);
+    let rung = mask.iter().min_by_key(distance).unwrap_or(0);
+    Decision {
+        price: item.ladder.price(rung),
+        rung: rung as u8,
+        mask,
+        pmf: Pmf::certain(question.width, rung),
+        propensity: 1.0,
+        explored: false,
+        source,
+    }
+}
+
+fn apprentice(policy: &dyn Policy, mask: Mask, question: &Question<'_>, own: PriceMinor) -> Decision {
+    let nearest = question.item.ladder.nearest(own);
+    let pmf = policy.pmf(question.observation, mask);
+    Decision {
+        price: own,
+        rung: nearest as u8,
+        mask,
+        pmf: pmf.unwrap_or_else(|_| Pmf::certain(question.width, nearest)),
+        propensity: 1.0,
+        explored: false,
+        source: Source::Caller,
+    }
 }

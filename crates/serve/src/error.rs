@@ -28,6 +28,14 @@ pub enum ServeError {
         /// Why.
         source: SegmentError,
     },
+    /// A configuration or a rulebook cannot be used.
+    #[error("{}: {what}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// A socket cannot be opened.
     #[error("socket {}: {what}", path.display())]
     Socket {
@@ -51,7 +59,7 @@ impl ServeError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoBundle(_) | Self::Socket { .. } => 2,
+            Self::NoBundle(_) | Self::Config { .. } | Self::Socket { .. } => 2,
             Self::Bundle { .. } | Self::Store(_) | Self::History { .. } | Self::Io { .. } => 3,
         }
     }

@@ -1,10 +1,12 @@
+use crate::decide::Source;
 use crate::error::ServeError;
 use crate::journal::JournalReader;
+use crate::ledger::Ledger;
 use crate::record::Record;
+use crate::reply::Stage;
 use crate::store_error::StoreError;
-use haggle_core::{Offer, Reward, SEGMENT_EXTENSION, write_segment};
+use haggle_core::{Offer, SEGMENT_EXTENSION, write_segment};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,30 +25,21 @@ pub struct Exported {
     pub rewards: usize,
 }
 
-/// Joins the decisions and rewards of a journal into segments in a folder, in the order of the decisions. A segment is
+/// Joins the decisions that were shown with their rewards into segments in a folder, in the order of the decisions. A segment is
 /// named by the number of its first record and appears whole; a later export replaces it by one with later rewards.
 ///
 /// # Errors
 /// When a record is damaged, or a file cannot be written.
 pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeError> {
-    let mut exported = Exported::default();
-    let mut earned: HashMap<String, (i64, u32)> = HashMap::new();
+    let mut ledger = Ledger::default();
     for record in journal.scan(0) {
-        if let (
-            _,
-            Record::Reward(Reward {
-                decision,
-                value_minor,
-                units,
-                ..
-            }),
-        ) = record?
-        {
-            let sum = earned.entry(decision.0).or_default();
-            *sum = (sum.0.saturating_add(value_minor), sum.1.saturating_add(units));
-            exported.rewards += 1;
-        }
+        let (number, record) = record?;
+        ledger.replay(&record, number);
     }
+    let mut exported = Exported {
+        rewards: ledger.counts.rewards as usize,
+        ..Exported::default()
+    };
     fs::create_dir_all(out).map_err(|source| ServeError::Io {
         path: out.to_owned(),
         source,
@@ -57,9 +50,21 @@ pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeErro
         let (number, Record::Decision(record)) = record? else {
             continue;
         };
+        let id = record
+            .offer
+            .logged
+            .as_ref()
+            .map(|logged| logged.decision.0.as_str());
+        let known = id.and_then(|id| ledger.find(id));
+        let Some(known) = known.filter(|known| matches!(known.stage, Stage::Open | Stage::Closed)) else {
+            continue;
+        };
         let mut offer = record.offer;
-        let id = offer.logged.as_ref().map(|logged| logged.decision.0.as_str());
-        (offer.value_minor, offer.units) = id.and_then(|id| earned.get(id)).copied().unwrap_or_default();
+        (offer.value_minor, offer.units) = known.earned();
+        if record.source == Source::Caller {
+            // With which probability the caller sets his prices nobody knows.
+            offer.logged = None;
+        }
         if offers.is_empty() {
             first = number;
         }

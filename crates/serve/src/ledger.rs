@@ -1,50 +1,50 @@
-use crate::record::DecisionRecord;
-use haggle_core::{Digest, PriceMinor, Reward, Rule};
-use std::collections::HashMap;
+use crate::known::{Known, Part};
+use crate::record::{DecisionRecord, Record};
+use crate::reply::Stage;
+use haggle_core::{DecisionId, Digest, Reward};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
 
-/// Every decision by its id, with the rewards that count for it: the index over the journal, rebuilt at start.
+/// Every decision by its id, with the rewards that count for it and when its window closes: the index over the journal,
+/// rebuilt at start. It reads no clock.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    decisions: HashMap<Box<str>, Known>,
+    decisions: HashMap<Arc<str>, Known>,
     policies: Vec<Digest>,
+    /// When windows close, the next one first; a decision that was activated or cancelled since is passed over.
+    due: BinaryHeap<Reverse<(i64, Arc<str>)>>,
+    early: HashMap<Box<str>, Vec<Early>>,
+    /// How many there are of what.
+    pub counts: Counts,
+}
+
+/// Exact counts; a restart finds the same ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
     /// Rewards that count; not those that the disk refused.
     pub rewards: u64,
+    /// Those of them that came after the window had closed.
+    pub late: u64,
+    /// Decisions whose rewards are waited for.
+    pub open: u64,
+    /// Deferred decisions that are not activated yet.
+    pub pending: u64,
+    /// Decisions whose windows have closed.
+    pub closed: u64,
+    /// Those of them that closed without a reward.
+    pub defaulted: u64,
+    /// Deferred decisions that were never activated.
+    pub lapsed: u64,
+    /// Decisions that were withdrawn.
+    pub cancelled: u64,
 }
 
-/// What is known of one decision without asking the disk.
-#[derive(Debug)]
-pub struct Known {
-    /// The session that was shown the price.
-    pub session: Box<str>,
-    /// The user behind it.
-    pub user: Option<Box<str>>,
-    /// Global number of the item.
-    pub item: u32,
-    /// The price.
-    pub price: PriceMinor,
-    /// Its propensity.
-    pub propensity: f64,
-    /// What it earned.
-    pub parts: Vec<Part>,
-    policy: u32,
-    /// Its rung.
-    pub rung: u8,
-    /// Whether another rung was more probable.
-    pub explored: bool,
-    rules: u8,
-}
-
-/// One reward of a decision.
+/// A reward that came before its decision, and how long it waits: seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// The client's name for it.
-    pub reward_id: Box<str>,
-    /// Minor units of money.
-    pub value_minor: i64,
-    /// Units bought.
-    pub units: u32,
-    /// Taken in, but the disk refused it: a retry is written again.
-    pub refused: bool,
+struct Early {
+    reward: Reward,
+    until_s: i64,
 }
 
 /// What becomes of a reward that comes in.
@@ -52,17 +52,23 @@ pub struct Part {
 pub enum Entry {
     /// Nobody made that decision.
     UnknownDecision,
+    /// The decision takes no rewards: it was withdrawn, never shown, or is not shown yet.
+    NotShown(Stage),
     /// It counts from now on.
-    New,
+    New {
+        /// The window had closed: it is a correction.
+        late: bool,
+    },
     /// It was taken in before, but could not be written: write it now.
-    Retry,
+    Retry {
+        /// The window had closed: it is a correction.
+        late: bool,
+    },
     /// It counts already.
     Duplicate,
     /// The same id with another value counts already.
     Conflict,
 }
-
-const RULES: [Rule; 4] = [Rule::Support, Rule::Margin, Rule::Floor, Rule::Ceiling];
 
 impl Ledger {
     /// The decision of that id.
@@ -77,31 +83,10 @@ impl Ledger {
         self.decisions.len()
     }
 
-    /// Takes a decision in; `item` is its global number. Records without a draw are no decisions and are passed over.
-    pub fn decide(&mut self, record: &DecisionRecord, item: usize) {
-        let offer = &record.offer;
-        let Some(logged) = &offer.logged else {
-            return;
-        };
-        let policy = self.policies.iter().rposition(|digest| *digest == logged.policy);
-        let policy = policy.unwrap_or_else(|| {
-            self.policies.push(logged.policy);
-            self.policies.len() - 1
-        });
-        let bit = |rule: &Rule| RULES.iter().position(|other| other == rule).unwrap_or(0);
-        let known = Known {
-            session: offer.session.as_str().into(),
-            user: offer.user.as_deref().map(Into::into),
-            item: item as u32,
-            price: offer.price_minor,
-            propensity: logged.propensity(),
-            parts: Vec::new(),
-            policy: policy as u32,
-            rung: logged.rung,
-            explored: record.explored,
-            rules: record.rules.iter().fold(0, |bits, rule| bits | 1 << bit(rule)),
-        };
-        self.decisions.insert(logged.decision.0.as_str().into(), known);
+    /// Rewards whose decision is not known.
+    #[must_use]
+    pub fn early(&self) -> usize {
+        self.early.values().map(Vec::len).sum()
     }
 
     /// The policy that made a decision.
@@ -110,66 +95,228 @@ impl Ledger {
         self.policies[known.policy as usize]
     }
 
+    /// Takes a decision in; `item` is its global number, `number` that of its record. Returns the rewards that waited for it:
+    /// they count from now on.
+    pub fn decide(&mut self, record: &DecisionRecord, item: usize, number: u64) -> Vec<Reward> {
+        let Some(logged) = &record.offer.logged else {
+            return Vec::new();
+        };
+        let policy = self.policies.iter().rposition(|digest| *digest == logged.policy);
+        let policy = policy.unwrap_or_else(|| {
+            self.policies.push(logged.policy);
+            self.policies.len() - 1
+        });
+        let Some(known) = Known::of(record, item, policy as u32, number) else {
+            return Vec::new();
+        };
+        let id: Arc<str> = logged.decision.0.as_str().into();
+        self.due.push(Reverse((known.due_s, Arc::clone(&id))));
+        *self.counts.of(known.stage) += 1;
+        self.decisions.insert(Arc::clone(&id), known);
+        let waiting = if self.early.is_empty() {
+            None
+        } else {
+            self.early.remove(&*id)
+        };
+        let (mut joined, mut missed) = (Vec::new(), Vec::new());
+        for early in waiting.into_iter().flatten() {
+            if early.until_s >= record.decided_s {
+                self.count(&early.reward, false);
+                joined.push(early.reward);
+            } else {
+                missed.push(early);
+            }
+        }
+        if !missed.is_empty() {
+            self.early.insert((*id).into(), missed);
+        }
+        joined
+    }
+
+    /// Takes in what a record says, for whoever wants to know what decisions earned and nothing of the market.
+    pub fn replay(&mut self, record: &Record, number: u64) {
+        match record {
+            Record::Decision(record) => {
+                self.decide(record, 0, number);
+            }
+            Record::Reward(reward) | Record::Late(reward) => {
+                self.reward(reward);
+            }
+            Record::Refused(reward) => {
+                self.reward(reward);
+                self.refuse(reward);
+            }
+            Record::Early(early) => {
+                self.wait(&early.reward, early.until_s);
+            }
+            Record::Activated(event) => self.activate(&event.decision.0, event.time_s),
+            Record::Cancelled(event) => self.cancel(&event.decision.0),
+            Record::Expired(event) => self.close(&event.decision.0),
+            Record::Swap(_) | Record::Mode(_) | Record::Carted(_) | Record::Void => {}
+        }
+    }
+
+    /// A deferred decision was shown at `now_s`: its window begins.
+    pub fn activate(&mut self, decision: &str, now_s: i64) {
+        if let Some(known) = self.find(decision) {
+            let due_s = now_s.saturating_add(i64::from(known.terms.window_s));
+            self.place(decision, Stage::Open, due_s);
+        }
+    }
+
+    /// A decision was withdrawn.
+    pub fn cancel(&mut self, decision: &str) {
+        if let Some(due_s) = self.find(decision).map(|known| known.due_s) {
+            self.place(decision, Stage::Cancelled, due_s);
+        }
+    }
+
     /// Takes a reward in: `(decision, reward_id)` counts once.
     pub fn reward(&mut self, reward: &Reward) -> Entry {
         let Some(known) = self.decisions.get_mut(reward.decision.0.as_str()) else {
             return Entry::UnknownDecision;
         };
+        let late = match known.stage {
+            Stage::Open => false,
+            Stage::Closed => true,
+            stage @ (Stage::Pending | Stage::Lapsed | Stage::Cancelled) => return Entry::NotShown(stage),
+        };
         let same = |part: &&mut Part| *part.reward_id == *reward.reward_id;
-        if let Some(part) = known.parts.iter_mut().find(same) {
-            let entry = match (part.value_minor, part.units) == (reward.value_minor, reward.units) {
-                false => Entry::Conflict,
-                true if part.refused => Entry::Retry,
-                true => Entry::Duplicate,
-            };
-            if entry == Entry::Retry {
+        let Some(part) = known.parts.iter_mut().find(same) else {
+            self.count(reward, late);
+            return Entry::New { late };
+        };
+        match (part.value_minor, part.units) == (reward.value_minor, reward.units) {
+            false => Entry::Conflict,
+            true if part.refused => {
                 part.refused = false;
-                self.rewards += 1;
+                part.late = late;
+                self.counts.rewards += 1;
+                self.counts.late += u64::from(late);
+                Entry::Retry { late }
             }
-            return entry;
+            true => Entry::Duplicate,
         }
-        known.parts.push(Part {
-            reward_id: reward.reward_id.as_str().into(),
-            value_minor: reward.value_minor,
-            units: reward.units,
-            refused: false,
-        });
-        self.rewards += 1;
-        Entry::New
+    }
+
+    /// Keeps a reward for a decision that may still come, until `until_s`.
+    pub fn wait(&mut self, reward: &Reward, until_s: i64) -> Entry {
+        let waiting = self.early.entry(reward.decision.0.as_str().into()).or_default();
+        let same = waiting
+            .iter()
+            .find(|early| early.reward.reward_id == reward.reward_id);
+        if let Some(Early { reward: known, .. }) = same {
+            return match (known.value_minor, known.units) == (reward.value_minor, reward.units) {
+                true => Entry::Duplicate,
+                false => Entry::Conflict,
+            };
+        }
+        let reward = reward.clone();
+        waiting.push(Early { reward, until_s });
+        Entry::New { late: false }
     }
 
     /// The disk refused a reward that was taken in: it does not count until it is written.
     pub fn refuse(&mut self, reward: &Reward) {
+        if let Some(waiting) = self.early.get_mut(reward.decision.0.as_str()) {
+            waiting.retain(|early| early.reward.reward_id != reward.reward_id);
+        }
         let known = self.decisions.get_mut(reward.decision.0.as_str());
         let parts = known.into_iter().flat_map(|known| &mut known.parts);
         for part in parts.filter(|part| *part.reward_id == *reward.reward_id && !part.refused) {
             part.refused = true;
-            self.rewards -= 1;
+            self.counts.rewards -= 1;
+            self.counts.late -= u64::from(part.late);
+        }
+    }
+
+    /// Moves a decision to another stage; its window then closes at `due_s`.
+    pub fn place(&mut self, decision: &str, stage: Stage, due_s: i64) {
+        let Some((id, _)) = self.decisions.get_key_value(decision) else {
+            return;
+        };
+        let id = Arc::clone(id);
+        if let Some(known) = self.decisions.get_mut(decision) {
+            *self.counts.of(known.stage) -= 1;
+            *self.counts.of(stage) += 1;
+            (known.stage, known.due_s) = (stage, due_s);
+        }
+        if matches!(stage, Stage::Open | Stage::Pending) {
+            self.due.push(Reverse((due_s, id)));
+        }
+    }
+
+    /// A decision whose window has closed by `now_s`, the first one first. Whoever takes it closes it.
+    pub fn overdue(&mut self, now_s: i64) -> Option<DecisionId> {
+        while let Some(Reverse((due_s, _))) = self.due.peek()
+            && *due_s <= now_s
+            && let Some(Reverse((due_s, id))) = self.due.pop()
+        {
+            let waits = |known: &&Known| matches!(known.stage, Stage::Open | Stage::Pending);
+            if self
+                .find(&id)
+                .filter(waits)
+                .is_some_and(|known| known.due_s == due_s)
+            {
+                return Some(DecisionId(id.to_string()));
+            }
+        }
+        None
+    }
+
+    /// Closes the window of a decision.
+    pub fn close(&mut self, decision: &str) {
+        let Some(known) = self.find(decision) else {
+            return;
+        };
+        let (stage, due_s) = match known.stage {
+            Stage::Open => (Stage::Closed, known.due_s),
+            Stage::Pending => (Stage::Lapsed, known.due_s),
+            Stage::Closed | Stage::Lapsed | Stage::Cancelled => return,
+        };
+        let rewarded = known.counting().next().is_some();
+        self.counts.defaulted += u64::from(stage == Stage::Closed && !rewarded);
+        self.place(decision, stage, due_s);
+    }
+
+    /// The disk refused to close the window of a decision: it is open again.
+    pub fn reopen(&mut self, decision: &str) {
+        let Some(known) = self.find(decision) else {
+            return;
+        };
+        let (stage, due_s) = match known.stage {
+            Stage::Closed => (Stage::Open, known.due_s),
+            Stage::Lapsed => (Stage::Pending, known.due_s),
+            Stage::Open | Stage::Pending | Stage::Cancelled => return,
+        };
+        let rewarded = known.counting().any(|part| !part.late);
+        self.counts.defaulted -= u64::from(stage == Stage::Open && !rewarded);
+        self.place(decision, stage, due_s);
+    }
+
+    fn count(&mut self, reward: &Reward, late: bool) {
+        if let Some(known) = self.decisions.get_mut(reward.decision.0.as_str()) {
+            known.parts.push(Part {
+                reward_id: reward.reward_id.as_str().into(),
+                value_minor: reward.value_minor,
+                units: reward.units,
+                late,
+                refused: false,
+            });
+            self.counts.rewards += 1;
+            self.counts.late += u64::from(late);
         }
     }
 }
 
-impl Known {
-    /// The rewards that count.
-    pub fn counting(&self) -> impl Iterator<Item = &Part> {
-        self.parts.iter().filter(|part| !part.refused)
-    }
-
-    /// The sums of the rewards that count: value in minor units, and units. Sums beyond the range stay at its end.
-    #[must_use]
-    pub fn earned(&self) -> (i64, u32) {
-        self.counting().fold((0, 0), |(value, units): (i64, u32), part| {
-            (
-                value.saturating_add(part.value_minor),
-                units.saturating_add(part.units),
-            )
-        })
-    }
-
-    /// The rules that took rungs away.
-    #[must_use]
-    pub fn rules(&self) -> Vec<Rule> {
-        let set = |bit: &usize| self.rules >> bit & 1 == 1;
-        (0..RULES.len()).filter(set).map(|bit| RULES[bit]).collect()
+impl Counts {
+    fn of(&mut self, stage: Stage) -> &mut u64 {
+        match stage {
+            Stage::Pending => &mut self.pending,
+            Stage::Open => &mut self.open,
+            Stage::Closed => &mut self.closed,
+            Stage::Lapsed => &mut self.lapsed,
+            Stage::Cancelled => &mut self.cancelled,
+        }
     }
 }

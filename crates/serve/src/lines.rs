@@ -1,4 +1,4 @@
-use crate::protocol::LINE_BYTES_MAX;
+use crate::protocol::MESSAGE_BYTES_MAX;
 
 /// Room for one read.
 const READ_BYTES: usize = 32 * 1024;
@@ -26,6 +26,21 @@ pub enum Next<'a> {
 }
 
 impl Lines {
+    /// Goes on with bytes that were read before it was known that they are lines.
+    #[must_use]
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a line has begun that has no end yet.
+    #[must_use]
+    pub fn begun(&self) -> bool {
+        self.start < self.bytes.len() && !self.ready()
+    }
+
     /// Where more bytes go; what has been read is forgotten.
     pub fn space(&mut self) -> &mut Vec<u8> {
         self.bytes.drain(..self.start);
@@ -38,7 +53,7 @@ impl Lines {
     /// Whether a whole line (or the news of a long one) is waiting.
     #[must_use]
     pub fn ready(&self) -> bool {
-        self.bytes[self.searched..].contains(&b'\n') || self.bytes.len() - self.start >= LINE_BYTES_MAX
+        self.bytes[self.searched..].contains(&b'\n') || self.bytes.len() - self.start >= MESSAGE_BYTES_MAX
     }
 
     /// The next line.
@@ -47,7 +62,7 @@ impl Lines {
             let rest = &self.bytes[self.searched..];
             let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
                 self.searched = self.bytes.len();
-                if self.searched - self.start < LINE_BYTES_MAX {
+                if self.searched - self.start < MESSAGE_BYTES_MAX {
                     return Next::More;
                 }
                 self.start = self.searched;
@@ -62,7 +77,7 @@ impl Lines {
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
-            if end + 1 - from > LINE_BYTES_MAX {
+            if end + 1 - from > MESSAGE_BYTES_MAX {
                 return Next::TooLong;
             }
             if !self.bytes[from..end].iter().all(u8::is_ascii_whitespace) {
@@ -102,13 +117,13 @@ mod tests {
 
     #[test]
     fn a_long_line_is_told_of_once_and_the_next_one_is_read() {
-        let mut bytes = vec![b'x'; 3 * LINE_BYTES_MAX + 5];
+        let mut bytes = vec![b'x'; 3 * MESSAGE_BYTES_MAX + 5];
         bytes.extend_from_slice(b"\nnext\n");
-        for piece in [1000, 4096, LINE_BYTES_MAX, bytes.len()] {
+        for piece in [1000, 4096, MESSAGE_BYTES_MAX, bytes.len()] {
             assert_eq!(cut(&bytes, piece), ["too long", "next"], "pieces of {piece}");
         }
-        let mut fits = vec![b'x'; LINE_BYTES_MAX - 1];
+        let mut fits = vec![b'x'; MESSAGE_BYTES_MAX - 1];
         fits.push(b'\n');
-        assert_eq!(cut(&fits, 777)[0].len(), LINE_BYTES_MAX - 1);
+        assert_eq!(cut(&fits, 777)[0].len(), MESSAGE_BYTES_MAX - 1);
     }
 }

@@ -1,13 +1,14 @@
 //! `haggled`, the price daemon.
 
 mod args;
+mod bench;
 
 use anyhow::Context;
-use args::{Cli, Command, Ctl, Serve};
+use args::{Cli, Command, Ctl, CtlMode, Serve};
 use clap::Parser;
 use haggle_serve::{
-    AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Journal, ServeError,
-    Sockets, StoreError, admin_path, backup, check, export, forget, run,
+    AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Journal, Mode,
+    ServeError, SettingsFiles, Sockets, StoreError, admin_path, backup, check, export, forget, run,
 };
 use serde::Serialize;
 use std::io::ErrorKind;
@@ -39,6 +40,9 @@ fn main() -> ExitCode {
             segments,
             json,
         } => forget_user(&store, &user, &segments, json),
+        Command::Bench { seconds, json } => {
+            bench::bench(seconds).and_then(|report| print(&report, json, || report.text()))
+        }
         Command::Ctl { socket, command } => ctl(&socket, command),
     };
     match done {
@@ -82,6 +86,10 @@ fn start(serve: Serve) -> anyhow::Result<()> {
         bundle: serve.bundle,
         history: serve.history,
         seed: serve.seed,
+        files: SettingsFiles {
+            config: serve.config,
+            guardrails: serve.guardrails,
+        },
     })?);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -191,6 +199,16 @@ fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {
         Ctl::Rollback => AdminRequest::Rollback,
         Ctl::Freeze => AdminRequest::Freeze,
         Ctl::Unfreeze => AdminRequest::Unfreeze,
+        Ctl::Mode { mode, bundle } => AdminRequest::Mode {
+            mode: match mode {
+                CtlMode::Live => Mode::Live,
+                CtlMode::Apprentice => Mode::Apprentice,
+                CtlMode::Shadow => Mode::Shadow,
+                CtlMode::Frozen => Mode::Frozen,
+            },
+            bundle: bundle.map(absolute).transpose()?,
+        },
+        Ctl::Reload => AdminRequest::Reload,
         Ctl::Export { out } => AdminRequest::Export { out: absolute(out)? },
         Ctl::Backup { out } => AdminRequest::Backup { out: absolute(out)? },
         Ctl::Drain => AdminRequest::Drain,

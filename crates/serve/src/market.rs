@@ -1,10 +1,13 @@
-use crate::sessions::{Sessions, Snapshot};
+use crate::sessions::{Sessions, Sight};
+use crate::shown::Shown;
+use crate::view::{Ask, View};
 use haggle_core::{
-    Catalog, CategoryState, Loyalty, MemoryRates, Offer, PriceMinor, SessionContext, ShelfEntry, Visit,
-    encode,
+    Catalog, CategoryState, ItemRules, Loyalty, MemoryRates, Past, PriceMinor, SessionContext, ShelfEntry,
+    Visit, encode,
 };
 use haggle_policy::Terms;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What the daemon remembers of its market: the state of each category, the loyalty of each user, the shelf, and what
 /// the open sessions saw.
@@ -12,67 +15,15 @@ use std::collections::HashMap;
 /// Invariant: fed the visits of an environment one request at a time, it shows the policy the same observations.
 #[derive(Debug)]
 pub struct Market {
-    catalog: Catalog,
-    rates: MemoryRates,
-    states: Vec<CategoryState>,
+    pub(crate) catalog: Catalog,
+    pub(crate) rates: MemoryRates,
+    pub(crate) states: Vec<CategoryState>,
     /// One entry per item, by global number.
-    shelf: Vec<ShelfEntry>,
+    pub(crate) shelf: Vec<ShelfEntry>,
+    /// The prices that were shown, by global number of the item.
+    shown: Vec<Shown>,
     loyalties: HashMap<Box<str>, Vec<(usize, Loyalty)>>,
     sessions: Sessions,
-}
-
-/// A question about the price of one item, in the catalogue's numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ask {
-    /// The session that stands in front of the shelf.
-    pub session: String,
-    /// The user behind it, where known.
-    pub user: Option<String>,
-    /// Global number of the item.
-    pub item: usize,
-    /// Who the session is; else what it said of itself last; else nothing is known but the time.
-    pub context: Option<SessionContext>,
-    /// News about shelves: global number of the item, and what is planned for it.
-    pub shelf: Vec<(usize, ShelfEntry)>,
-}
-
-/// What one question is shown, and what would be remembered of it.
-#[derive(Clone, Debug)]
-pub struct View {
-    session: String,
-    agent: usize,
-    context: SessionContext,
-    snapshot: Snapshot,
-    news: Vec<(usize, ShelfEntry)>,
-}
-
-/// How much of a history a market could use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Primed {
-    /// Offers of items that the catalogue has.
-    pub used: usize,
-    /// Offers of other items.
-    pub skipped: usize,
-}
-
-impl View {
-    /// Who asks.
-    #[must_use]
-    pub fn context(&self) -> SessionContext {
-        self.context
-    }
-
-    /// What the shop would post for the item without haggle, as far as the session was told.
-    #[must_use]
-    pub fn posted(&self) -> PriceMinor {
-        self.snapshot.shelf[self.agent].posted_minor
-    }
-
-    /// The shelf news that change something: global number of the item, and what is planned for it.
-    #[must_use]
-    pub fn news(&self) -> &[(usize, ShelfEntry)] {
-        &self.news
-    }
 }
 
 impl Market {
@@ -91,6 +42,7 @@ impl Market {
                 .map(|category| CategoryState::initial(&catalog, category))
                 .collect(),
             shelf: catalog.items().iter().map(plain).collect(),
+            shown: vec![Shown::default(); catalog.items().len()],
             loyalties: HashMap::new(),
             sessions: Sessions::default(),
             catalog,
@@ -124,19 +76,21 @@ impl Market {
     pub fn look(&self, ask: &Ask, now_s: i64) -> View {
         let (category, agent) = self.catalog.place(ask.item);
         let known = self.sessions.find(&ask.session, category);
-        let news = self.news(ask, category, known);
-        let mut snapshot = known.cloned().unwrap_or_else(|| self.freeze(ask, category));
+        let known = known.map(|snapshot| &snapshot.sight);
+        let news = self.news(ask, category, known.map(|sight| &**sight));
+        let mut sight = known
+            .cloned()
+            .unwrap_or_else(|| Arc::new(self.freeze(ask, category)));
         for (item, entry) in &news {
             let (place, agent) = self.catalog.place(*item);
             if place == category {
-                snapshot.shelf[agent] = *entry;
+                Arc::make_mut(&mut sight).shelf[agent] = *entry;
             }
         }
         View {
-            session: ask.session.clone(),
             agent,
             context: self.context(ask, now_s),
-            snapshot,
+            sight,
             news,
         }
     }
@@ -148,21 +102,21 @@ impl Market {
     pub fn encode(&self, view: &View, out: &mut [f32]) {
         let visit = Visit {
             catalog: &self.catalog,
-            category: view.snapshot.category,
+            category: view.sight.category,
             session: &view.context,
-            shelf: &view.snapshot.shelf,
-            state: &view.snapshot.state,
-            loyalty: &view.snapshot.loyalty,
+            shelf: &view.sight.shelf,
+            state: &view.sight.state,
+            loyalty: &view.sight.loyalty,
         };
         encode(&visit, view.agent, out);
     }
 
     /// Remembers a view that a decision was made on: its news, who the session is, and what it saw.
-    pub fn keep(&mut self, view: View) {
+    pub fn keep(&mut self, session: &str, view: View) {
         for (item, entry) in view.news {
             self.shelf[item] = entry;
         }
-        self.sessions.keep(&view.session, view.context, view.snapshot);
+        self.sessions.keep(session, view.context, view.sight);
     }
 
     /// Looks, writes the observation and keeps the view, all at once.
@@ -172,13 +126,68 @@ impl Market {
     pub fn observe(&mut self, ask: &Ask, now_s: i64, out: &mut [f32]) {
         let view = self.look(ask, now_s);
         self.encode(&view, out);
-        self.keep(view);
+        self.keep(&ask.session, view);
     }
 
-    /// A price was shown.
+    /// What rules look back at: the session's own price while it is younger than `sticky_s`, its cart, the price that stood,
+    /// and other segments' prices.
+    #[must_use]
+    pub fn past(&self, ask: &Ask, rules: &ItemRules, sticky_s: u32, now_s: i64) -> Past {
+        let (category, agent) = self.catalog.place(ask.item);
+        let shown = &self.shown[ask.item];
+        let base = self.catalog.items()[ask.item].base_minor;
+        let session = self
+            .sessions
+            .find(&ask.session, category)
+            .map(|snapshot| snapshot.items[agent]);
+        let session = session.unwrap_or_default();
+        let told = session
+            .told
+            .filter(|(_, since)| now_s - since < i64::from(sticky_s));
+        Past {
+            stood: rules
+                .change
+                .map(|change| shown.stood(change.period, now_s).unwrap_or(base)),
+            others: rules
+                .corridor
+                .and_then(|corridor| shown.others(ask.segment.as_deref(), corridor.memory_s, now_s)),
+            carted: session.carted,
+            told: told.map(|(price, _)| price),
+        }
+    }
+
+    /// The lowest price of an item on a channel in the 30 days up to `now_s`.
+    #[must_use]
+    pub fn lowest(&self, item: usize, channel: &str, now_s: i64) -> Option<PriceMinor> {
+        self.shown[item].lowest(channel, now_s)
+    }
+
+    /// A price was shown, to nobody in particular.
     pub fn on_decision(&mut self, item: usize, price: PriceMinor) {
         let (category, agent) = self.catalog.place(item);
         self.states[category].on_shown(agent, price, &self.rates);
+    }
+
+    /// A price was shown to a session at `now_s`. A price that only repeats an earlier one is as old as that.
+    pub fn on_shown(&mut self, ask: &Ask, price: PriceMinor, repeats: bool, now_s: i64) {
+        self.on_decision(ask.item, price);
+        self.shown[ask.item].on_shown(price, now_s, ask.segment.as_deref(), ask.channel.as_deref());
+        let (category, agent) = self.catalog.place(ask.item);
+        if let Some(snapshot) = self.sessions.find_mut(&ask.session, category) {
+            let told = &mut snapshot.items[agent].told;
+            if !repeats || told.is_none_or(|(before, _)| before != price) {
+                *told = Some((price, now_s));
+            }
+        }
+    }
+
+    /// A session put an item into its cart: it never gets dearer for it.
+    pub fn on_cart(&mut self, session: &str, item: usize, price: PriceMinor) {
+        let (category, agent) = self.catalog.place(item);
+        if let Some(snapshot) = self.sessions.find_mut(session, category) {
+            let carted = &mut snapshot.items[agent].carted;
+            *carted = Some(carted.map_or(price, |before| before.min(price)));
+        }
     }
 
     /// Units were bought by a session that was shown a price. The first purchase of an item in a session is a choice.
@@ -189,58 +198,16 @@ impl Market {
         let (category, agent) = self.catalog.place(item);
         self.states[category].on_bought(agent, units, &self.rates);
         let snapshot = self.sessions.find_mut(session, category);
-        let again = snapshot.is_some_and(|snapshot| std::mem::replace(&mut snapshot.chosen[agent], true));
+        let again =
+            snapshot.is_some_and(|snapshot| std::mem::replace(&mut snapshot.items[agent].chosen, true));
         if let Some(user) = user.filter(|_| !again) {
             self.choose(user, category, agent);
         }
     }
 
-    /// Warms the memories with offers of the past, oldest first. Offers of one session stand together; each session has
-    /// passed every shelf at the posted prices known by then, whether it bought or not.
-    pub fn prime<'a>(&mut self, offers: impl IntoIterator<Item = &'a Offer>) -> Primed {
-        let mut primed = Primed::default();
-        let mut known: Vec<(usize, &Offer)> = Vec::new();
-        for offer in offers {
-            let Some(item) = self.catalog.find(&offer.item) else {
-                primed.skipped += 1;
-                continue;
-            };
-            if known
-                .first()
-                .is_some_and(|(_, first)| first.session != offer.session)
-            {
-                self.pass(&known);
-                known.clear();
-            }
-            known.push((item, offer));
-            primed.used += 1;
-        }
-        self.pass(&known);
-        primed
-    }
-
-    /// One session of the past goes by.
-    fn pass(&mut self, offers: &[(usize, &Offer)]) {
-        for (item, offer) in offers {
-            self.shelf[*item].posted_minor = offer.posted_minor;
-        }
-        if !offers.is_empty() {
-            for item in 0..self.shelf.len() {
-                self.on_decision(item, self.shelf[item].posted_minor);
-            }
-        }
-        for (item, offer) in offers.iter().filter(|(_, offer)| offer.units > 0) {
-            let (category, agent) = self.catalog.place(*item);
-            self.states[category].on_bought(agent, offer.units, &self.rates);
-            if let Some(user) = &offer.user {
-                self.choose(user, category, agent);
-            }
-        }
-    }
-
     /// The news of a question that change what the shop's shelf or the session's view of it has; all news of an item
     /// that it tells of more than once.
-    fn news(&self, ask: &Ask, category: usize, known: Option<&Snapshot>) -> Vec<(usize, ShelfEntry)> {
+    fn news(&self, ask: &Ask, category: usize, known: Option<&Sight>) -> Vec<(usize, ShelfEntry)> {
         let mut news: Vec<(usize, ShelfEntry)> = Vec::new();
         for (item, entry) in &ask.shelf {
             let (place, agent) = self.catalog.place(*item);
@@ -264,20 +231,19 @@ impl Market {
             .unwrap_or(unknown)
     }
 
-    fn freeze(&self, ask: &Ask, category: usize) -> Snapshot {
+    fn freeze(&self, ask: &Ask, category: usize) -> Sight {
         let items = self.catalog.categories()[category].items.clone();
         let known = ask.user.as_deref().and_then(|user| self.loyalties.get(user));
         let loyalty = known.and_then(|all| all.iter().find(|(of, _)| *of == category));
-        Snapshot {
+        Sight {
             category,
-            chosen: vec![false; items.len()],
             shelf: self.shelf[items].to_vec(),
             state: self.states[category].clone(),
             loyalty: loyalty.map_or_else(Loyalty::default, |(_, loyalty)| loyalty.clone()),
         }
     }
 
-    fn choose(&mut self, user: &str, category: usize, agent: usize) {
+    pub(crate) fn choose(&mut self, user: &str, category: usize, agent: usize) {
         if !self.loyalties.contains_key(user) {
             self.loyalties.insert(user.into(), Vec::new());
         }

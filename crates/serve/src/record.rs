@@ -1,4 +1,7 @@
-use haggle_core::{Digest, Offer, Reward, Rule, SessionContext, ShelfEntry};
+use crate::decide::{Mode, Source};
+use haggle_core::{
+    DecisionId, Digest, Offer, Pmf, PriceMinor, Reward, RewardTerms, Rule, SessionContext, ShelfEntry, Step,
+};
 use serde::{Deserialize, Serialize};
 
 /// What the journal holds, in the order in which it happened.
@@ -12,12 +15,54 @@ pub enum Record {
     Reward(Reward),
     /// Another bundle is served from here on.
     Swap(SwapRecord),
-    /// Exploration was stopped (true) or allowed again.
-    Frozen(bool),
-    /// The place of a swap or freeze that was refused when the disk was full; a missing number would mean damage.
+    /// Prices come about in another way from here on.
+    Mode(ModeRecord),
+    /// The place of a record that was refused when the disk was full; a missing number would mean damage.
     Void,
     /// A reward that was refused when the disk was full: it does not count, but the market remembers the purchase.
     Refused(Reward),
+    /// A decision earned something after its window had closed: a correction of what it was said to have earned.
+    Late(Reward),
+    /// A reward whose decision is not known yet; it waits for it.
+    Early(EarlyRecord),
+    /// A deferred decision was shown.
+    Activated(Event),
+    /// A decision was withdrawn.
+    Cancelled(Event),
+    /// A session put the item of a decision into its cart.
+    Carted(Event),
+    /// The window of a decision has closed. Without a reward it has earned its default reward; deferred and never activated
+    /// it has lapsed.
+    Expired(Event),
+}
+
+/// Something that happened to a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The decision.
+    pub decision: DecisionId,
+    /// When, by the daemon's clock: seconds since 1970.
+    pub time_s: i64,
+}
+
+/// A reward whose decision is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlyRecord {
+    /// The reward.
+    pub reward: Reward,
+    /// How long it waits: seconds since 1970, by the daemon's clock.
+    pub until_s: i64,
+}
+
+/// A change of the way in which prices come about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeRecord {
+    /// The mode from here on.
+    pub mode: Mode,
+    /// The bundle that is scored beside the served one, in the mode `shadow`.
+    pub shadow: Option<Digest>,
+    /// When: seconds since 1970.
+    pub time_s: i64,
 }
 
 impl Record {
@@ -30,8 +75,12 @@ impl Record {
                 .logged
                 .as_ref()
                 .map(|logged| logged.decision.0.as_str()),
-            Self::Reward(reward) | Self::Refused(reward) => Some(&reward.decision.0),
-            Self::Swap(_) | Self::Frozen(_) | Self::Void => None,
+            Self::Reward(reward) | Self::Late(reward) | Self::Refused(reward) => Some(&reward.decision.0),
+            Self::Early(early) => Some(&early.reward.decision.0),
+            Self::Activated(event) | Self::Cancelled(event) | Self::Carted(event) | Self::Expired(event) => {
+                Some(&event.decision.0)
+            }
+            Self::Swap(_) | Self::Mode(_) | Self::Void => None,
         }
     }
 }
@@ -48,7 +97,63 @@ pub struct DecisionRecord {
     /// Whether another rung was more probable.
     pub explored: bool,
     /// The rules that took rungs away.
-    pub rules: Vec<Rule>,
+    pub trail: Vec<Step>,
+    /// The rule that the price stands at; only where the shop has a rulebook.
+    pub binding: Option<Rule>,
+    /// Whether the shop has a rulebook.
+    pub governed: bool,
+    /// Who set the price.
+    pub source: Source,
+    /// When, by the daemon's clock: seconds since 1970.
+    pub decided_s: i64,
+    /// Fingerprint of the request, where the client named the decision; else 0.
+    pub request: u64,
+    /// The channel that the price was shown on.
+    pub channel: Option<String>,
+    /// The segment of the session, where the rulebook tells segments apart.
+    pub segment: Option<String>,
+    /// The lowest price of the last 30 days before this one, for a request that named its channel.
+    pub lowest_minor: Option<PriceMinor>,
+    /// Whether personal data could move the price.
+    pub personal: bool,
+    /// Whether the price counts as shown only when it is activated.
+    pub deferred: bool,
+    /// How long rewards are waited for, and what they come to.
+    pub terms: RewardTerms,
+    /// What another policy would have done, in the mode `shadow`.
+    pub shadow: Option<ShadowRecord>,
+}
+
+impl DecisionRecord {
+    /// The probability with which the price was chosen, given the request.
+    #[must_use]
+    pub fn propensity(&self) -> f64 {
+        match self.source {
+            Source::Caller => 1.0,
+            _ => self
+                .offer
+                .logged
+                .as_ref()
+                .map_or(1.0, haggle_core::Logged::propensity),
+        }
+    }
+
+    /// Whether the price only repeats what the session was told before.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.trail.iter().any(|step| step.rule == Rule::Sticky)
+    }
+}
+
+/// What a policy that is not served would have done, on the same observation, mask and draw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShadowRecord {
+    /// The policy.
+    pub policy: Digest,
+    /// Its distribution over rungs.
+    pub pmf: Pmf,
+    /// The rung that it would have drawn.
+    pub rung: u8,
 }
 
 /// A change of the served bundle.

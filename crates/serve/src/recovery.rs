@@ -1,11 +1,14 @@
 use crate::committer::Committer;
 use crate::decide::Mode;
+use crate::engine::SinceStart;
 use crate::engine::{Core, Engine};
 use crate::error::ServeError;
 use crate::journal::Journal;
-use crate::ledger::{Entry, Ledger};
-use crate::market::{Ask, Market};
-use crate::record::{DecisionRecord, Record, SwapReason, SwapRecord};
+use crate::ledger::Ledger;
+use crate::market::Market;
+use crate::record::{DecisionRecord, ModeRecord, Record, SwapReason, SwapRecord};
+use crate::settings::{Settings, SettingsFiles};
+use crate::view::Ask;
 use haggle_core::{Digest, Policy, SEGMENT_EXTENSION, Seeds, read_segment};
 use haggle_policy::Bundle;
 use std::fs;
@@ -23,6 +26,8 @@ pub struct EngineConfig {
     pub history: Option<PathBuf>,
     /// Keys the draws of a new store, for repeatable runs; else a secret is taken from the system.
     pub seed: Option<u64>,
+    /// Configuration and rulebook.
+    pub files: SettingsFiles,
 }
 
 impl Engine {
@@ -35,8 +40,9 @@ impl Engine {
         let mut journal = Journal::open(&config.store, config.seed)?;
         let bundles = config.store.join("bundles");
         let mut core = None;
-        let mut records = journal.recover(|record| replay(&mut core, record, &bundles, config))?;
-        let core = match core {
+        let mut records =
+            journal.recover(|number, record| replay(&mut core, (number, record), &bundles, config))?;
+        let mut core = match core {
             Some(core) => core,
             None => {
                 let bundle = given
@@ -49,9 +55,11 @@ impl Engine {
                     reason: SwapReason::Start,
                     time_s: now_s(),
                 };
+                let mut begun = begin(bundle, config)?;
+                begun.served.push((start.to, start.time_s));
                 journal.append(&[Record::Swap(start)])?;
                 records += 1;
-                begin(bundle, config)?
+                begun
             }
         };
         if given.is_some_and(|given| given.digest() != core.bundle.digest()) {
@@ -60,19 +68,21 @@ impl Engine {
                 core.bundle.digest()
             );
         }
+        core.records = records;
+        core.settings = config.files.read(core.market.catalog())?;
         tracing::info!(
             records,
             decisions = core.ledger.decisions(),
-            rewards = core.ledger.rewards,
+            rewards = core.ledger.counts.rewards,
             "store is open"
         );
         let draws = Seeds::new(journal.secret()).named("draws");
         let reader = journal.reader();
         let core = Arc::new(Mutex::new(core));
         let ledger = Arc::clone(&core);
-        let refused = move |reward: &_| {
+        let refused = move |record: &Record| {
             let mut core = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            core.ledger.refuse(reward);
+            core.refused(record);
         };
         let committer = Committer::start(journal, refused).map_err(|source| ServeError::Io {
             path: config.store.clone(),
@@ -84,6 +94,7 @@ impl Engine {
             reader,
             bundles,
             draws,
+            files: config.files.clone(),
         })
     }
 
@@ -99,13 +110,15 @@ impl Engine {
 /// One record of the journal, again.
 fn replay(
     core: &mut Option<Core>,
-    record: Record,
+    (number, record): (u64, Record),
     bundles: &Path,
     config: &EngineConfig,
 ) -> Result<(), ServeError> {
     let Some(core) = core else {
         if let Record::Swap(start) = record {
-            *core = Some(begin(kept(bundles, start.to)?, config)?);
+            let mut begun = begin(kept(bundles, start.to)?, config)?;
+            begun.served.push((start.to, start.time_s));
+            *core = Some(begun);
         }
         return Ok(());
     };
@@ -115,27 +128,30 @@ fn replay(
             if let Some(item) = core.market.catalog().find(&record.offer.item) {
                 let ask = ask_again(core, &record, item);
                 let view = core.market.look(&ask, record.context.time_s);
-                core.market.keep(view);
-                core.decided(&record, item);
+                core.market.keep(&ask.session, view);
+                core.decided(&record, &ask, number);
             }
         }
-        Record::Reward(reward) => {
-            if core.ledger.reward(&reward) == Entry::New {
-                core.rewarded(&reward);
-            }
-        }
+        Record::Reward(reward) | Record::Late(reward) => core.rewarded_again(&reward),
         Record::Refused(reward) => {
-            if core.ledger.reward(&reward) == Entry::New {
-                core.rewarded(&reward);
-            }
+            core.rewarded_again(&reward);
             core.ledger.refuse(&reward);
         }
+        Record::Early(early) => {
+            core.ledger.wait(&early.reward, early.until_s);
+        }
+        Record::Expired(event) => core.ledger.close(&event.decision.0),
+        Record::Activated(_) | Record::Cancelled(_) | Record::Carted(_) => core.happened(&record),
         Record::Swap(swap) => {
             let bundle = Arc::new(kept(bundles, swap.to)?);
             core.market.adopt(bundle.terms());
             core.previous = Some(std::mem::replace(&mut core.bundle, bundle));
+            core.served.push((swap.to, swap.time_s));
         }
-        Record::Frozen(frozen) => core.mode = if frozen { Mode::Frozen } else { Mode::Live },
+        Record::Mode(ModeRecord { mode, shadow, .. }) => {
+            let shadow = shadow.map(|digest| kept(bundles, digest)).transpose()?;
+            core.enter(mode, shadow.map(Arc::new));
+        }
         Record::Void => {}
     }
     Ok(())
@@ -150,6 +166,8 @@ fn ask_again(core: &Core, record: &DecisionRecord, item: usize) -> Ask {
         item,
         context: Some(record.context),
         shelf: record.shelf.iter().filter_map(known).collect(),
+        segment: record.segment.clone(),
+        channel: record.channel.clone(),
     }
 }
 
@@ -164,9 +182,13 @@ fn begin(bundle: Bundle, config: &EngineConfig) -> Result<Core, ServeError> {
         previous: None,
         market,
         ledger: Ledger::default(),
+        settings: Settings::default(),
+        shadow: None,
         mode: Mode::Live,
-        duplicates: 0,
-        unlogged: 0,
+        thawed: Mode::Live,
+        records: 0,
+        since_start: SinceStart::default(),
+        served: Vec::new(),
     })
 }
 

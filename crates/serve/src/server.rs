@@ -2,8 +2,10 @@ use crate::admin;
 use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::error::ServeError;
-use crate::protocol::{Code, Refusal, write_reply};
+use crate::recovery::now_s;
+use crate::refusal::{Code, Refusal};
 use crate::socket::Sockets;
+use crate::wire::write_line;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 /// Clients served at a time; one more is told `busy`.
 const CONNECTIONS_MAX: usize = 256;
@@ -19,6 +22,8 @@ const CONNECTIONS_MAX: usize = 256;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// Pause after the system gave no connection (too many open files, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often windows are looked at that may have closed.
+const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
 
 /// Serves an engine on its sockets until `stop` comes true or the operator asks for a drain: then no more connections,
 /// what has arrived is answered, what waits is written, and the sockets go away.
@@ -43,8 +48,11 @@ pub async fn run(
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut clients = JoinSet::new();
     tokio::pin!(stop);
+    let mut expiry = tokio::time::interval(EXPIRY_PERIOD);
+    expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            _ = expiry.tick() => engine.expire(now_s()),
             accepted = shop.accept() => match accepted {
                 Ok((stream, _)) => greet(&mut clients, &engine, &seats, stream, stopping.subscribe()),
                 Err(error) => rest(&error).await,
@@ -89,7 +97,7 @@ fn greet(
         } else {
             let mut out = Vec::new();
             let message = format!("{CONNECTIONS_MAX} connections are open already");
-            write_reply::<()>(&mut out, &None, &Err(Refusal::new(Code::Busy, message)));
+            write_line(&mut out, &None, false, &Refusal::new(Code::Busy, message));
             tell(stream.write_all(&out).await);
         }
         drop(seat);

@@ -1,5 +1,6 @@
-use haggle_core::{CategoryState, Loyalty, SessionContext, ShelfEntry};
+use haggle_core::{CategoryState, Loyalty, PriceMinor, SessionContext, ShelfEntry};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// Snapshots kept at most; beyond it the session that began longest ago is forgotten.
 const SNAPSHOTS_MAX: usize = 65_536;
@@ -7,7 +8,7 @@ const SNAPSHOTS_MAX: usize = 65_536;
 /// What one session saw when it first stood in front of one category. All its items are priced on this, so that the
 /// agents of a category move at the same time, as they do in the environment.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct Sight {
     /// The category.
     pub category: usize,
     /// What is planned for each item.
@@ -16,8 +17,26 @@ pub struct Snapshot {
     pub state: CategoryState,
     /// What the user chose before.
     pub loyalty: Loyalty,
-    /// Which items the session has chosen: each counts once.
-    pub chosen: Vec<bool>,
+}
+
+/// A session in front of one category: what it saw first, and what happened to each item since.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What it saw first.
+    pub sight: Arc<Sight>,
+    /// What happened since, item by item.
+    pub items: Vec<ItemOfSession>,
+}
+
+/// What a session did with one item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ItemOfSession {
+    /// It was bought: that is a choice, and counts once.
+    pub chosen: bool,
+    /// The price that it was shown last, and since when.
+    pub told: Option<(PriceMinor, i64)>,
+    /// The lowest price at which it was put into the cart.
+    pub carted: Option<PriceMinor>,
 }
 
 /// What is remembered of one session.
@@ -41,7 +60,9 @@ impl Sessions {
     #[must_use]
     pub fn find(&self, session: &str, category: usize) -> Option<&Snapshot> {
         let snapshots = &self.by_id.get(session)?.snapshots;
-        snapshots.iter().find(|snapshot| snapshot.category == category)
+        snapshots
+            .iter()
+            .find(|snapshot| snapshot.sight.category == category)
     }
 
     /// The same, to be changed.
@@ -49,7 +70,7 @@ impl Sessions {
         let snapshots = &mut self.by_id.get_mut(session)?.snapshots;
         snapshots
             .iter_mut()
-            .find(|snapshot| snapshot.category == category)
+            .find(|snapshot| snapshot.sight.category == category)
     }
 
     /// Who the session is, as it said last, in front of whichever category.
@@ -58,23 +79,26 @@ impl Sessions {
         Some(self.by_id.get(session)?.context)
     }
 
-    /// Keeps who the session is, and its snapshot in place of the one of the same category. Forgets the oldest session
+    /// Keeps who the session is, and what it sees of a category. What happened to the items stays. Forgets the oldest session
     /// when there are too many snapshots.
-    pub fn keep(&mut self, session: &str, context: SessionContext, snapshot: Snapshot) {
-        if !self.by_id.contains_key(session) {
+    pub fn keep(&mut self, session: &str, context: SessionContext, sight: Arc<Sight>) {
+        let open = if let Some(open) = self.by_id.get_mut(session) {
+            open
+        } else {
             self.order.push_back(session.into());
-        }
-        let open = self.by_id.entry(session.into()).or_insert_with(|| Open {
-            context,
-            snapshots: Vec::new(),
-        });
+            self.by_id.entry(session.into()).or_insert_with(|| Open {
+                context,
+                snapshots: Vec::new(),
+            })
+        };
         open.context = context;
-        let same = |kept: &&mut Snapshot| kept.category == snapshot.category;
+        let same = |kept: &&mut Snapshot| kept.sight.category == sight.category;
         if let Some(kept) = open.snapshots.iter_mut().find(same) {
-            *kept = snapshot;
+            kept.sight = sight;
             return;
         }
-        open.snapshots.push(snapshot);
+        let items = vec![ItemOfSession::default(); sight.shelf.len()];
+        open.snapshots.push(Snapshot { sight, items });
         self.snapshots += 1;
         while self.snapshots > SNAPSHOTS_MAX && self.order.len() > 1 {
             let oldest = self.order.pop_front();
@@ -94,14 +118,13 @@ impl Sessions {
 mod tests {
     use super::*;
 
-    fn snapshot(category: usize) -> Snapshot {
-        Snapshot {
+    fn sight(category: usize) -> Arc<Sight> {
+        Arc::new(Sight {
             category,
             shelf: Vec::new(),
             state: CategoryState { items: Vec::new() },
             loyalty: Loyalty::default(),
-            chosen: Vec::new(),
-        }
+        })
     }
 
     #[test]
@@ -109,7 +132,7 @@ mod tests {
         let mut sessions = Sessions::default();
         for n in 0..SNAPSHOTS_MAX / 2 + 1 {
             for category in [0, 1, 1] {
-                sessions.keep(&format!("s{n}"), SessionContext::default(), snapshot(category));
+                sessions.keep(&format!("s{n}"), SessionContext::default(), sight(category));
             }
         }
         assert_eq!(sessions.count(), SNAPSHOTS_MAX / 2);

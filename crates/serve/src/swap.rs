@@ -1,8 +1,8 @@
 use crate::decide::Mode;
 use crate::engine::{Core, Engine};
-use crate::protocol::{Code, Refusal};
 use crate::record::{Record, SwapReason, SwapRecord};
 use crate::recovery::{keep, load, now_s};
+use crate::refusal::{Code, Refusal};
 use haggle_core::{Catalog, Digest, Policy};
 use haggle_policy::{Bundle, GATE_FILE, VERDICT_FORMAT, Verdict};
 use serde::{Deserialize, Serialize};
@@ -57,28 +57,6 @@ impl Engine {
         self.serve(previous.ok_or_else(none)?, &incumbent, SwapReason::Rollback)
     }
 
-    /// Stops exploration (each price is the most probable one, swaps are refused) or allows it again. Blocks until that
-    /// is on disk.
-    ///
-    /// # Errors
-    /// When it cannot be journalled.
-    pub fn freeze(&self, frozen: bool) -> Result<(), Refusal> {
-        let (before, ticket) = {
-            let mut core = self.lock();
-            let mode = if frozen { Mode::Frozen } else { Mode::Live };
-            let before = std::mem::replace(&mut core.mode, mode);
-            (
-                before,
-                self.committer.push_with_ticket(Some(Record::Frozen(frozen))),
-            )
-        };
-        let done = settled(ticket.blocking_recv());
-        if done.is_err() {
-            self.lock().mode = before;
-        }
-        done
-    }
-
     fn serve(&self, bundle: Arc<Bundle>, incumbent: &Bundle, reason: SwapReason) -> Result<Swapped, Refusal> {
         let (to, from) = (bundle.digest(), incumbent.digest());
         let (before, ticket) = {
@@ -99,17 +77,16 @@ impl Engine {
                 reason,
                 time_s: now_s(),
             };
+            core.served.push((to, record.time_s));
             let before = core.change(Some(bundle));
-            (
-                before,
-                self.committer.push_with_ticket(Some(Record::Swap(record))),
-            )
+            (before, self.write_with_ticket(&mut core, Record::Swap(record)))
         };
         if let Err(refusal) = settled(ticket.blocking_recv()) {
             let mut core = self.lock();
             let back = core.previous.clone();
             core.change(back);
             core.previous = before;
+            core.served.pop();
             return Err(refusal);
         }
         tracing::info!("bundle {to:?} is served now, {from:?} before ({reason:?})");
@@ -130,12 +107,12 @@ impl Core {
     }
 }
 
-fn settled(answer: Result<Result<(), Refusal>, RecvError>) -> Result<(), Refusal> {
+pub(crate) fn settled(answer: Result<Result<(), Refusal>, RecvError>) -> Result<(), Refusal> {
     answer.unwrap_or_else(|_| Err(Refusal::new(Code::StoreFailed, "the store is closed")))
 }
 
 /// Memories and rewards refer to items and rungs: they must mean the same after a swap.
-fn check_catalog(ours: &Catalog, theirs: &Catalog) -> Result<(), Refusal> {
+pub(crate) fn check_catalog(ours: &Catalog, theirs: &Catalog) -> Result<(), Refusal> {
     let same_groups = ours.categories() == theirs.categories();
     let pairs = ours.items().iter().zip(theirs.items());
     let other = pairs

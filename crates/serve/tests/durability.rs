@@ -22,7 +22,7 @@ fn shop(mut client: Client, name: &str, acknowledged: &mpsc::Sender<(String, i64
         let value = n + 1;
         match client.reward(&earn(&reply.decision, "r", value)) {
             Ok(RewardStatus::Durable) => acknowledged.send((reply.decision, value)).unwrap(),
-            Ok(RewardStatus::Duplicate) => panic!("nobody sent it before"),
+            Ok(other) => panic!("nobody sent it before, and it is in time: {other:?}"),
             Err(_) => return,
         }
     }

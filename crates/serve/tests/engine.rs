@@ -18,8 +18,8 @@ fn engine(dir: &Path, bundle: &haggle_policy::Bundle) -> Engine {
     Engine::open(&EngineConfig {
         store: dir.join("store"),
         bundle: Some(folder),
-        history: None,
         seed: Some(5),
+        ..EngineConfig::default()
     })
     .unwrap()
 }

@@ -110,7 +110,7 @@ fn unsound_lines_are_refused_one_by_one() {
     let cases = [
         (lists.clone(), "bad_json"),
         (objects.clone(), "bad_request"),
-        (format!(r#"{{"id":{lists},"op":"status"}}"#), "bad_json"),
+        (format!(r#"{{"id":{lists},"op":"status"}}"#), "bad_request"),
         (format!(r#"{{"op":{lists}}}"#), "bad_request"),
         (format!(r#"{{"op":"status","more":{lists}}}"#), "bad_request"),
         (price(&format!(r#""context":{lists}"#)), "bad_request"),

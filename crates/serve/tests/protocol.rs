@@ -38,7 +38,7 @@ fn the_bytes_are_pinned() {
         "\n",
         r#"{"op":"price","id":"two","session":"s1","item":"tea-0","decision":"d2"}"#,
         "\n",
-        r#"{"id":3,"op":"price","session":"s1","user":"u1","item":"milk-1","decision":"d1"}"#,
+        r#"{"id":3,"op":"price","session":"s1","user":"u1","item":"milk-1","decision":"d1","context":{"time_s":1500000000,"shelf":[{"item":"milk-1","posted_minor":149}]},"bounds":{"floor_minor":null,"ceiling_minor":190}}"#,
         "\n",
     );
     assert_eq!(
@@ -68,13 +68,13 @@ fn the_bytes_are_pinned() {
     assert_eq!(
         talk(&house, &line(r#"{"id":5,"op":"get","decision":"d1"}"#), 1),
         [format!(
-            r#"{{"id":5,"ok":true,"decision":"d1","price_minor":150,"rung":6,"propensity":1.0,"policy":"{policy}","explored":false,"rules":["ceiling"],"session":"s1","item":"milk-1","value_minor":150,"units":1,"rewards":["r1"]}}"#
+            r#"{{"id":5,"ok":true,"decision":"d1","price_minor":150,"rung":6,"propensity":1.0,"policy":"{policy}","explored":false,"rules":["ceiling"],"session":"s1","item":"milk-1","value_minor":150,"units":1,"rewards":["r1"],"stage":"open","late":0}}"#
         )]
     );
     assert_eq!(
         talk(&house, &line(r#"{"id":6,"op":"status"}"#), 1),
         [format!(
-            r#"{{"id":6,"ok":true,"policy":"{policy}","previous":null,"mode":"live","store":"ok","queued":0,"decisions":2,"unlogged":0,"rewards":1,"duplicates":1,"sessions":1}}"#
+            r#"{{"id":6,"ok":true,"policy":"{policy}","previous":null,"mode":"live","store":"ok","queued":0,"decisions":2,"unlogged":0,"rewards":1,"duplicates":1,"sessions":1,"shadow":null,"late":0,"early":0,"conflicts":0,"unknown":0,"open":2,"pending":0,"closed":0,"defaulted":0,"lapsed":0,"cancelled":0,"fallbacks":0}}"#
         )]
     );
 }

@@ -75,7 +75,7 @@ impl Checked {
         self.records += 1;
         match decode_record(record) {
             Ok(Record::Decision(_)) => self.decisions += 1,
-            Ok(Record::Reward(_)) => self.rewards += 1,
+            Ok(Record::Reward(_) | Record::Late(_)) => self.rewards += 1,
             Ok(Record::Swap(_)) => self.swaps += 1,
             _ => {}
         }

@@ -155,16 +155,17 @@ impl Journal {
         self.reader.clone()
     }
 
-    /// Reads every record in order; none may be missing.
+    /// Reads every record in order, with its number; none may be missing.
     ///
     /// # Errors
     /// When a record is damaged or missing, or `each` fails.
     pub fn recover<E: From<StoreError>>(
         &mut self,
-        mut each: impl FnMut(Record) -> Result<(), E>,
+        mut each: impl FnMut(u64, Record) -> Result<(), E>,
     ) -> Result<u64, E> {
         for record in self.reader.scan(0) {
-            each(record?.1)?;
+            let (number, record) = record?;
+            each(number, record)?;
         }
         Ok(self.next)
     }

@@ -51,6 +51,17 @@ impl JournalReader {
         }
     }
 
+    /// The record of a number, if it is durable and neither erased nor dropped.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn get(&self, number: u64) -> Result<Option<Record>, StoreError> {
+        let found = self.scan(number).next().transpose()?;
+        Ok(found
+            .filter(|(found, _)| *found == number)
+            .map(|(_, record)| record))
+    }
+
     /// Number after the last durable record.
     #[must_use]
     pub fn next(&self) -> u64 {

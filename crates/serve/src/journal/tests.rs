@@ -38,7 +38,7 @@ fn filled(records: u64) -> TempDir {
 
 fn recovered(store: &Path) -> Result<Vec<Record>, StoreError> {
     let mut records = Vec::new();
-    Journal::open(store, None)?.recover(|record| {
+    Journal::open(store, None)?.recover(|_, record| {
         records.push(record);
         Ok::<(), StoreError>(())
     })?;

@@ -10,7 +10,9 @@ use haggle_core::{
     SavedCategory, Seeds,
 };
 use haggle_policy::{Bundle, Layer, Network, Provenance, Terms};
-use haggle_serve::{Client, PriceRequest, RewardRequest, WireContext, admin_path};
+use haggle_serve::{
+    Client, Engine, EngineConfig, PriceRequest, RewardRequest, SettingsFiles, WireContext, admin_path,
+};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -106,6 +108,37 @@ pub fn earn(decision: &str, reward_id: &str, value_minor: i64) -> RewardRequest 
         reward_id: reward_id.to_owned(),
         value_minor,
         units: 1,
+    }
+}
+
+pub fn named(id: &str, session: &str, item: &str) -> PriceRequest {
+    PriceRequest {
+        decision: Some(id.to_owned()),
+        ..ask(session, item)
+    }
+}
+
+/// The daemon without sockets, in a folder, with the text of a configuration and perhaps of a rulebook.
+pub fn engine_with(dir: &Path, bundle: &Bundle, config: &str, rulebook: Option<&str>) -> Engine {
+    Engine::open(&engine_config(dir, bundle, config, rulebook)).unwrap()
+}
+
+pub fn engine_config(dir: &Path, bundle: &Bundle, config: &str, rulebook: Option<&str>) -> EngineConfig {
+    std::fs::create_dir_all(dir).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    EngineConfig {
+        store: dir.join("store"),
+        bundle: Some(bundle.write(&dir.join("bundles")).unwrap().1),
+        history: None,
+        seed: Some(5),
+        files: SettingsFiles {
+            config: Some(file("daemon.toml", config)),
+            guardrails: rulebook.map(|text| file("guardrails.toml", text)),
+        },
     }
 }
 

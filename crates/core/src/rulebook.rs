@@ -1,0 +1,260 @@
+//! The shop's standing rules as data: for all items, for a category, for one item. What an item leaves unsaid its category
+//! says, and what that leaves unsaid is said for all.
+
+use crate::{Bounds, Catalog, Item, PriceMinor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rules at one level of a [`Rulebook`]; all of them optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ItemRules {
+    /// No price below this one.
+    pub floor_minor: Option<PriceMinor>,
+    /// No price above this one.
+    pub ceiling_minor: Option<PriceMinor>,
+    /// Least share of the price that must remain after cost, in [0, 1); only where an item's cost is known.
+    pub margin_min: Option<f64>,
+    /// How far a price may move within a period.
+    pub change: Option<ChangeLimit>,
+    /// How a price may end; an empty list allows every ending.
+    pub endings: Option<Vec<Ending>>,
+    /// Whether the price stays the base price.
+    pub freeze: Option<bool>,
+    /// How far apart the prices of two segments may be.
+    pub corridor: Option<Corridor>,
+    /// Whether the rules come from a rulebook: then an item without floor or ceiling is not priced automatically.
+    #[serde(skip)]
+    pub mandatory: bool,
+}
+
+/// Within a period a price stays within `share_max` of the price that stood when the period began.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeLimit {
+    /// Largest change up or down, as a share of that price, in [0, 1].
+    pub share_max: f64,
+    /// The period.
+    pub period: Period,
+}
+
+/// A period of the daemon's clock (UTC).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// From full hour to full hour.
+    Hour,
+    /// From midnight to midnight.
+    Day,
+    /// From Thursday to Thursday, as weeks count from 1970-01-01.
+    Week,
+}
+
+/// The highest price that any segment was shown is at most `1 + share_max` times the lowest, among the last prices of all
+/// segments within `memory_s`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corridor {
+    /// How much higher the highest may be, as a share of the lowest.
+    pub share_max: f64,
+    /// How long a segment's last price counts, in seconds.
+    pub memory_s: u32,
+}
+
+/// The last digits of a price in minor units: "9" allows 149 and 99, "50" allows 150 and 50.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ending {
+    value: u32,
+    digits: u32,
+}
+
+/// The rules of a shop.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rulebook {
+    /// The attribute of a request that tells segments apart, for corridors.
+    pub segment_by: Option<String>,
+    /// For every item.
+    pub all: ItemRules,
+    /// By name of the category.
+    pub category: BTreeMap<String, ItemRules>,
+    /// By name of the item.
+    pub item: BTreeMap<String, ItemRules>,
+}
+
+/// Why a rulebook cannot be kept.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RulebookError {
+    /// A number out of range, or rules that contradict each other.
+    #[error("{place}: {what}")]
+    Unsound {
+        /// Which table.
+        place: String,
+        /// What is wrong and what would be right.
+        what: String,
+    },
+    /// A name that the catalogue does not have.
+    #[error("{kind} `{name}` is not in the catalogue")]
+    Unknown {
+        /// Item or category.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl ItemRules {
+    /// These rules, with what they leave unsaid taken from more general ones.
+    #[must_use]
+    pub fn or(&self, general: &Self) -> Self {
+        Self {
+            floor_minor: self.floor_minor.or(general.floor_minor),
+            ceiling_minor: self.ceiling_minor.or(general.ceiling_minor),
+            margin_min: self.margin_min.or(general.margin_min),
+            change: self.change.or(general.change),
+            endings: self.endings.clone().or_else(|| general.endings.clone()),
+            freeze: self.freeze.or(general.freeze),
+            corridor: self.corridor.or(general.corridor),
+            mandatory: self.mandatory || general.mandatory,
+        }
+    }
+
+    /// The tighter one of these bounds and those of a request.
+    #[must_use]
+    pub fn bounds(&self, request: &Bounds) -> Bounds {
+        let tighter = |a: Option<_>, b: Option<_>, choose: fn(_, _) -> _| match (a, b) {
+            (Some(a), Some(b)) => Some(choose(a, b)),
+            (a, b) => a.or(b),
+        };
+        Bounds {
+            floor_minor: tighter(self.floor_minor, request.floor_minor, PriceMinor::max),
+            ceiling_minor: tighter(self.ceiling_minor, request.ceiling_minor, PriceMinor::min),
+        }
+    }
+
+    fn check(&self, place: &str) -> Result<(), RulebookError> {
+        let sound = |sound: bool, what: &str| match sound {
+            true => Ok(()),
+            false => Err(RulebookError::Unsound {
+                place: place.to_owned(),
+                what: what.to_owned(),
+            }),
+        };
+        let ordered = self.floor_minor.zip(self.ceiling_minor);
+        sound(
+            ordered.is_none_or(|(floor, ceiling)| floor <= ceiling),
+            "floor_minor is above ceiling_minor",
+        )?;
+        let margin = self.margin_min.unwrap_or(0.0);
+        sound(
+            (0.0..1.0).contains(&margin),
+            "margin_min must be 0 or more and below 1",
+        )?;
+        let change = self.change.map_or(0.0, |change| change.share_max);
+        sound((0.0..=1.0).contains(&change), "change.share_max must be 0 to 1")?;
+        let corridor = self.corridor.map_or(0.0, |corridor| corridor.share_max);
+        sound(
+            (0.0..=10.0).contains(&corridor),
+            "corridor.share_max must be 0 to 10",
+        )?;
+        let memory = self.corridor.map_or(1, |corridor| corridor.memory_s);
+        sound(memory > 0, "corridor.memory_s must be positive")
+    }
+}
+
+impl Rulebook {
+    /// Checks its numbers, and its names against a catalogue.
+    ///
+    /// # Errors
+    /// When a number is out of range, bounds contradict each other, a name is unknown, or there is a corridor but nothing
+    /// that tells segments apart.
+    pub fn check(&self, catalog: &Catalog) -> Result<(), RulebookError> {
+        self.all.check("[all]")?;
+        for (name, rules) in &self.category {
+            rules.check(&format!("[category.\"{name}\"]"))?;
+            if !catalog.categories().iter().any(|category| category.name == *name) {
+                let (kind, name) = ("category", name.clone());
+                return Err(RulebookError::Unknown { kind, name });
+            }
+        }
+        for (name, rules) in &self.item {
+            rules.check(&format!("[item.\"{name}\"]"))?;
+            if catalog.find(name).is_none() {
+                let (kind, name) = ("item", name.clone());
+                return Err(RulebookError::Unknown { kind, name });
+            }
+        }
+        for (number, item) in catalog.items().iter().enumerate() {
+            let rules = self.of(catalog, number);
+            rules.check(&format!("the rules of item `{}` together", item.id))?;
+            if rules.corridor.is_some() && self.segment_by.is_none() {
+                return Err(RulebookError::Unsound {
+                    place: format!("the rules of item `{}`", item.id),
+                    what: "a corridor needs `segment_by`, the attribute that tells segments apart".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The rules of an item, by its global number.
+    ///
+    /// # Panics
+    /// When the number is not in the catalogue.
+    #[must_use]
+    pub fn of(&self, catalog: &Catalog, item: usize) -> ItemRules {
+        let (category, _) = catalog.place(item);
+        let named = |item: &Item| self.item.get(&item.id).cloned();
+        let own = named(&catalog.items()[item]).unwrap_or_default();
+        let group = self.category.get(&catalog.categories()[category].name);
+        let rules = own.or(&group.cloned().unwrap_or_default()).or(&self.all);
+        ItemRules {
+            mandatory: true,
+            ..rules
+        }
+    }
+}
+
+impl Period {
+    /// All periods.
+    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
+
+    /// Its length.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        match self {
+            Self::Hour => 3_600,
+            Self::Day => 86_400,
+            Self::Week => 604_800,
+        }
+    }
+}
+
+impl Ending {
+    /// Whether a price ends like this.
+    #[must_use]
+    pub fn fits(self, price: PriceMinor) -> bool {
+        price.0 % 10u32.pow(self.digits) == self.value
+    }
+}
+
+impl TryFrom<String> for Ending {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.len() as u32;
+        let sound = (1..=4).contains(&digits) && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(value) if sound => Ok(Self { value, digits }),
+            _ => Err(format!(
+                "`{text}` is no price ending: 1 to 4 digits, such as \"9\" or \"95\""
+            )),
+        }
+    }
+}
+
+impl From<Ending> for String {
+    fn from(ending: Ending) -> Self {
+        format!("{:0width$}", ending.value, width = ending.digits as usize)
+    }
+}

@@ -1,0 +1,378 @@
+//! What the rules leave of a ladder, and which rule took what.
+
+use crate::{Bounds, GuardrailError, Guardrails, Item, ItemRules, LADDER_RUNGS_MAX, Mask, PriceMinor, Rule};
+use serde::{Deserialize, Serialize};
+
+/// What has been shown before, as far as rules look at it. Whatever is unknown binds nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The price that stood when the period of the change limit began.
+    pub stood: Option<PriceMinor>,
+    /// The lowest and the highest of the other segments' last prices.
+    pub others: Option<(PriceMinor, PriceMinor)>,
+    /// The price that this session has put into its cart.
+    pub carted: Option<PriceMinor>,
+    /// The price that this session was shown, while it is to stay the same.
+    pub told: Option<PriceMinor>,
+}
+
+/// A rule that took something away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The rule.
+    pub rule: Rule,
+    /// How many rungs it left.
+    pub left: u8,
+}
+
+/// What the rules leave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ruling {
+    /// The allowed rungs.
+    pub mask: Mask,
+    /// The rules that took something away, in the order in which they were applied.
+    pub trail: Vec<Step>,
+    /// Whether a rule keeps the item at its base price: no policy is to be asked.
+    pub frozen: bool,
+    /// For each rung the place in [`Rule::ALL`] of the rule that took it, plus one; 0 while it is allowed.
+    taken_by: [u8; LADDER_RUNGS_MAX],
+}
+
+impl Ruling {
+    /// Applies all rules to the ladder of an item: first the hard ones (support, margin, floor, ceiling), then the others in
+    /// the order of [`Rule::ALL`]. Where one of those would leave nothing, it leaves the rung nearest to what it asks for;
+    /// endings, which ask for no place, are passed over.
+    ///
+    /// # Errors
+    /// When a floor is above a ceiling, or the hard rules leave nothing.
+    pub fn of(
+        item: &Item,
+        standing: &Guardrails,
+        rules: &ItemRules,
+        past: &Past,
+        request: &Bounds,
+    ) -> Result<Self, GuardrailError> {
+        let bounds = rules.bounds(request);
+        if let (Some(floor), Some(ceiling)) = (bounds.floor_minor, bounds.ceiling_minor)
+            && floor > ceiling
+        {
+            let item = item.id.clone();
+            return Err(GuardrailError::FloorAboveCeiling { item, floor, ceiling });
+        }
+        let mut court = Self {
+            mask: Mask::all(item.ladder.rungs()),
+            trail: Vec::new(),
+            frozen: false,
+            taken_by: [0; LADDER_RUNGS_MAX],
+        };
+        court.hard_rules(
+            item,
+            standing.margin_min.max(rules.margin_min.unwrap_or(0.0)),
+            &bounds,
+        )?;
+        court.static_rules(item, rules, &bounds);
+        court.rules_of_the_past(item, rules, past);
+        if let Some(endings) = rules.endings.as_deref().filter(|endings| !endings.is_empty()) {
+            let fits = |price| endings.iter().any(|ending| ending.fits(price));
+            let allowed = item.ladder.mask_where(fits);
+            if !court.mask.and(allowed).is_empty() {
+                court.keep(Rule::Ending, allowed);
+            }
+        }
+        Ok(court)
+    }
+
+    /// Leaves the rung nearest to the item's base price.
+    pub fn pin(&mut self, item: &Item, rule: Rule) {
+        self.frozen = true;
+        let base = f64::from(item.base_minor.0);
+        self.keep_within(item, rule, base, base);
+    }
+
+    /// The rule that a price stands at: the one that took the next higher rung of another price, else the next lower one.
+    #[must_use]
+    pub fn binding(&self, item: &Item, rung: usize) -> Option<Rule> {
+        let price = item.ladder.price(rung);
+        let mut above = (rung + 1..item.ladder.rungs()).filter(|other| item.ladder.price(*other) > price);
+        let mut below = (0..rung).rev().filter(|other| item.ladder.price(*other) < price);
+        let taker = |rung: usize| {
+            Rule::ALL
+                .get(usize::from(self.taken_by[rung]).checked_sub(1)?)
+                .copied()
+        };
+        above
+            .next()
+            .and_then(taker)
+            .or_else(|| below.next().and_then(taker))
+    }
+
+    fn hard_rules(&mut self, item: &Item, margin_min: f64, bounds: &Bounds) -> Result<(), GuardrailError> {
+        let ladder = &item.ladder;
+        let least = item
+            .cost_minor
+            .map_or(0.0, |cost| cost.as_f64() / (1.0 - margin_min));
+        self.hard(item, Rule::Support, item.supported())?;
+        self.hard(
+            item,
+            Rule::Margin,
+            ladder.mask_where(|price| price.as_f64() >= least),
+        )?;
+        let floor = |price| bounds.floor_minor.is_none_or(|floor| price >= floor);
+        self.hard(item, Rule::Floor, ladder.mask_where(floor))?;
+        let ceiling = |price| bounds.ceiling_minor.is_none_or(|ceiling| price <= ceiling);
+        self.hard(item, Rule::Ceiling, ladder.mask_where(ceiling))
+    }
+
+    fn static_rules(&mut self, item: &Item, rules: &ItemRules, bounds: &Bounds) {
+        if rules.mandatory && (bounds.floor_minor.is_none() || bounds.ceiling_minor.is_none()) {
+            self.pin(item, Rule::NoBounds);
+        }
+        if rules.freeze == Some(true) {
+            self.pin(item, Rule::Freeze);
+        }
+    }
+
+    fn rules_of_the_past(&mut self, item: &Item, rules: &ItemRules, past: &Past) {
+        if let Some(carted) = past.carted {
+            self.keep_within(item, Rule::Cart, 0.0, carted.as_f64());
+        }
+        if let (Some(corridor), Some((lowest, highest))) = (rules.corridor, past.others) {
+            let width = 1.0 + corridor.share_max;
+            self.keep_within(
+                item,
+                Rule::Corridor,
+                highest.as_f64() / width,
+                lowest.as_f64() * width,
+            );
+        }
+        if let (Some(change), Some(stood)) = (rules.change, past.stood) {
+            let step = stood.as_f64() * change.share_max;
+            self.keep_within(item, Rule::Change, stood.as_f64() - step, stood.as_f64() + step);
+        }
+        if let Some(told) = past.told {
+            self.keep_within(item, Rule::Sticky, told.as_f64(), told.as_f64());
+        }
+    }
+
+    fn hard(&mut self, item: &Item, rule: Rule, allowed: Mask) -> Result<(), GuardrailError> {
+        if self.mask.and(allowed).is_empty() {
+            let ladder = &item.ladder;
+            return Err(GuardrailError::NothingAllowed {
+                item: item.id.clone(),
+                lowest: ladder.price(0),
+                highest: ladder.price(ladder.rungs() - 1),
+                rule,
+            });
+        }
+        self.keep(rule, allowed);
+        Ok(())
+    }
+
+    /// Leaves the rungs from `low` to `high`, else the nearest one; a millionth of a minor unit is rounding.
+    fn keep_within(&mut self, item: &Item, rule: Rule, low: f64, high: f64) {
+        let slack = 1e-6;
+        let inside = |price: PriceMinor| price.as_f64() >= low - slack && price.as_f64() <= high + slack;
+        let mut allowed = item.ladder.mask_where(inside);
+        if self.mask.and(allowed).is_empty() {
+            let distance = |rung: &usize| {
+                let price = item.ladder.price(*rung).as_f64();
+                (low - price).max(price - high)
+            };
+            let nearest = self
+                .mask
+                .iter()
+                .min_by(|a, b| distance(a).total_cmp(&distance(b)));
+            allowed = nearest.map_or(self.mask, |rung| Mask::NONE.with(rung));
+        }
+        self.keep(rule, allowed);
+    }
+
+    fn keep(&mut self, rule: Rule, allowed: Mask) {
+        let left = self.mask.and(allowed);
+        if left == self.mask {
+            return;
+        }
+        let taker = 1 + rule as u8; // `Rule::ALL` holds the rules in the order of their declaration
+        for rung in self.mask.iter().filter(|rung| !left.allows(*rung)) {
+            self.taken_by[rung] = taker;
+        }
+        self.mask = left;
+        let left = left.count() as u8; // at most 64
+        self.trail.push(Step { rule, left });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChangeLimit, Corridor, Ending, ItemTraits, Ladder, Period};
+
+    /// Rungs 80, 90, 100, 110, 120, 130; support 80 to 130; base 100; cost 70.
+    fn item() -> Item {
+        Item {
+            id: "milk".into(),
+            base_minor: PriceMinor(100),
+            low_minor: PriceMinor(80),
+            high_minor: PriceMinor(130),
+            cost_minor: Some(PriceMinor(70)),
+            ladder: Ladder::of_multiples(PriceMinor(100), &[0.8, 0.9, 1.0, 1.1, 1.2, 1.3]).expect("a ladder"),
+            traits: ItemTraits {
+                anchor_log: 0.0,
+                revenue_slope: 1.0,
+                share: 0.5,
+                sales_rate: 0.1,
+            },
+        }
+    }
+
+    fn bounded() -> ItemRules {
+        ItemRules {
+            floor_minor: Some(PriceMinor(80)),
+            ceiling_minor: Some(PriceMinor(130)),
+            mandatory: true,
+            ..ItemRules::default()
+        }
+    }
+
+    fn rule(rules: &ItemRules, past: &Past) -> (Vec<u32>, Vec<Rule>, Ruling) {
+        let ruling = Ruling::of(&item(), &Guardrails::default(), rules, past, &Bounds::default());
+        let ruling = ruling.expect("something is allowed");
+        let prices = ruling
+            .mask
+            .iter()
+            .map(|rung| item().ladder.price(rung).0)
+            .collect();
+        (
+            prices,
+            ruling.trail.iter().map(|step| step.rule).collect(),
+            ruling,
+        )
+    }
+
+    #[test]
+    fn the_order_of_the_rules_is_the_order_of_their_declaration() {
+        for (place, rule) in Rule::ALL.into_iter().enumerate() {
+            assert_eq!(rule as usize, place);
+        }
+    }
+
+    #[test]
+    fn without_bounds_an_item_keeps_its_base_price() {
+        let unbounded = ItemRules {
+            ceiling_minor: None,
+            ..bounded()
+        };
+        let (prices, trail, _) = rule(&unbounded, &Past::default());
+        assert_eq!((prices, trail), (vec![100], vec![Rule::NoBounds]));
+        let request = Bounds {
+            floor_minor: None,
+            ceiling_minor: Some(PriceMinor(120)),
+        };
+        let ruling = Ruling::of(
+            &item(),
+            &Guardrails::default(),
+            &unbounded,
+            &Past::default(),
+            &request,
+        );
+        assert_eq!(ruling.expect("bounds of the request count").mask.count(), 5);
+    }
+
+    #[test]
+    fn margin_floors_hold_against_every_other_rule() {
+        let rules = ItemRules {
+            margin_min: Some(0.4), // 70 / 0.6 = 116.67
+            freeze: Some(true),
+            ..bounded()
+        };
+        let past = Past {
+            carted: Some(PriceMinor(90)),
+            ..Past::default()
+        };
+        let (prices, trail, ruling) = rule(&rules, &past);
+        assert_eq!((prices, trail), (vec![120], vec![Rule::Margin, Rule::Freeze]));
+        assert_eq!(
+            ruling.binding(&item(), 4),
+            Some(Rule::Freeze),
+            "the next higher rung"
+        );
+    }
+
+    #[test]
+    fn changes_stay_within_their_share_of_the_price_that_stood() {
+        let rules = ItemRules {
+            change: Some(ChangeLimit {
+                share_max: 0.1,
+                period: Period::Day,
+            }),
+            ..bounded()
+        };
+        let at = |stood| Past {
+            stood: Some(PriceMinor(stood)),
+            ..Past::default()
+        };
+        assert_eq!(rule(&rules, &at(100)).0, [90, 100, 110]);
+        assert_eq!(
+            rule(&rules, &at(200)).0,
+            [130],
+            "the nearest one when none is within"
+        );
+        assert_eq!(rule(&rules, &Past::default()).0.len(), 6, "nothing stood");
+    }
+
+    #[test]
+    fn a_corridor_spans_the_lowest_and_the_highest_of_all_segments() {
+        let rules = ItemRules {
+            corridor: Some(Corridor {
+                share_max: 0.1,
+                memory_s: 60,
+            }),
+            ..bounded()
+        };
+        let past = |low, high| Past {
+            others: Some((PriceMinor(low), PriceMinor(high))),
+            ..Past::default()
+        };
+        assert_eq!(rule(&rules, &past(100, 110)).0, [100, 110]);
+        assert_eq!(
+            rule(&rules, &past(100, 100)).0,
+            [100, 110],
+            "100 / 1.1 = 90.9 is the lowest"
+        );
+        let (_, trail, ruling) = rule(&rules, &past(110, 120));
+        assert_eq!(trail, [Rule::Corridor]);
+        assert_eq!(ruling.binding(&item(), 4), Some(Rule::Corridor));
+        assert_eq!(ruling.trail[0].left, 2);
+    }
+
+    #[test]
+    fn a_session_keeps_its_price_and_a_cart_never_gets_dearer() {
+        let past = Past {
+            told: Some(PriceMinor(110)),
+            ..Past::default()
+        };
+        assert_eq!(rule(&bounded(), &past).0, [110]);
+        let past = Past {
+            carted: Some(PriceMinor(100)),
+            ..past
+        };
+        assert_eq!(
+            rule(&bounded(), &past).0,
+            [100],
+            "nearest to what it was told, below the cart"
+        );
+    }
+
+    #[test]
+    fn endings_hold_where_some_price_has_them() {
+        let ending = |text: &str| Ending::try_from(text.to_owned()).expect("an ending");
+        let with = |endings: &[&str]| ItemRules {
+            endings: Some(endings.iter().map(|text| ending(text)).collect()),
+            ..bounded()
+        };
+        assert_eq!(rule(&with(&["10", "30"]), &Past::default()).0, [110, 130]);
+        assert_eq!(rule(&with(&["99"]), &Past::default()).0.len(), 6);
+        assert!(Ending::try_from("1x".to_owned()).is_err() && Ending::try_from(String::new()).is_err());
+        assert_eq!(String::from(ending("05")), "05");
+    }
+}

@@ -1,0 +1,154 @@
+use anyhow::{Context, ensure};
+use haggle_core::{
+    Catalog, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, MemoryRates, PriceMinor, SavedCategory,
+    Seeds,
+};
+use haggle_policy::{Bundle, Layer, Network, Provenance, Terms};
+use haggle_serve::{Client, FRAME_VERSION, Op, PriceRequest, WireContext};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Sessions that the requests come from, each for four items.
+const SESSIONS: usize = 1_000;
+const ITEMS: usize = 4;
+const WIDTH: usize = 64;
+const RUNGS: usize = 16;
+const START_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// A daemon of this very program, with two bundles to serve and a folder that goes away with it.
+pub struct House {
+    pub socket: PathBuf,
+    pub bundles: [PathBuf; 2],
+    folder: PathBuf,
+    daemon: Child,
+}
+
+impl House {
+    pub fn start() -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("haggle-bench-{}", std::process::id()));
+        let bundle =
+            |seed| -> anyhow::Result<PathBuf> { Ok(bundle(seed)?.write(&folder.join("bundles"))?.1) };
+        let bundles = [bundle(1)?, bundle(2)?];
+        let socket = folder.join("s");
+        let daemon = Command::new(std::env::current_exe()?)
+            .args(["serve", "--seed", "1", "--socket"])
+            .arg(&socket)
+            .arg("--store")
+            .arg(folder.join("store"))
+            .arg("--bundle")
+            .arg(&bundles[0])
+            .stderr(Stdio::null())
+            .spawn()
+            .context("the daemon")?;
+        let house = Self {
+            socket,
+            bundles,
+            folder,
+            daemon,
+        };
+        let begun = Instant::now();
+        while Client::connect(&house.socket).is_err() {
+            ensure!(begun.elapsed() < START_WAIT_MAX, "the daemon does not start");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(house)
+    }
+
+    /// The requests as frames.
+    pub fn frames(&self) -> Vec<Vec<u8>> {
+        let frame = |n| {
+            let body = rmp_serde::to_vec_named(&request(n)).unwrap_or_default();
+            let mut bytes = (10 + body.len() as u32).to_be_bytes().to_vec();
+            bytes.extend_from_slice(&[FRAME_VERSION, Op::Price as u8]);
+            bytes.extend_from_slice(&(n as u64).to_be_bytes());
+            bytes.extend_from_slice(&body);
+            bytes
+        };
+        (0..SESSIONS * ITEMS).map(frame).collect()
+    }
+
+    /// The requests as lines.
+    pub fn lines(&self) -> Vec<Vec<u8>> {
+        let line = |n| {
+            let body = serde_json::to_string(&request(n)).unwrap_or_default();
+            format!("{{\"id\":{n},\"op\":\"price\",{}\n", &body[1..]).into_bytes()
+        };
+        (0..SESSIONS * ITEMS).map(line).collect()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        // Best effort: nothing of it is needed any more.
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn request(n: usize) -> PriceRequest {
+    PriceRequest {
+        session: format!("s{}", n / ITEMS),
+        user: Some(format!("u{}", n / ITEMS % 100)),
+        item: format!("item-{}", n % ITEMS),
+        context: WireContext {
+            time_s: Some(1_500_000_000),
+            visits_56d: Some(4.0),
+            ..WireContext::default()
+        },
+        ..PriceRequest::default()
+    }
+}
+
+/// A network of two hidden layers of 64 with random weights: what it says does not matter here.
+fn bundle(seed: u64) -> anyhow::Result<Bundle> {
+    let multiples: Vec<f64> = (0..RUNGS).map(|rung| 0.7 + 0.04 * rung as f64).collect();
+    let item = |n: usize| -> anyhow::Result<Item> {
+        Ok(Item {
+            id: format!("item-{n}"),
+            base_minor: PriceMinor(200),
+            low_minor: PriceMinor(130),
+            high_minor: PriceMinor(270),
+            cost_minor: None,
+            ladder: Ladder::of_multiples(PriceMinor(200), &multiples)?,
+            traits: ItemTraits {
+                share: 0.25,
+                sales_rate: 0.02,
+                ..ItemTraits::default()
+            },
+        })
+    };
+    let items = (0..ITEMS).map(item).collect::<anyhow::Result<_>>()?;
+    let name = "all".to_owned();
+    let terms = Terms {
+        catalog: Catalog::new(vec![SavedCategory { name, items }])?,
+        floor: 0.03,
+        memory: MemoryRates::default(),
+        guardrails: Guardrails::default(),
+        price_index_limit: None,
+        multiplier: 0.0,
+        provenance: Provenance {
+            run: "bench".to_owned(),
+            seed,
+            ..Provenance::default()
+        },
+    };
+    let layer = |inputs: usize, outputs: usize| {
+        let seeds = Seeds::new(seed).named(&format!("{inputs}x{outputs}"));
+        let value = |n: usize| (seeds.uniform_of(&n.to_le_bytes()) - 0.5) as f32 / 4.0;
+        Layer {
+            inputs,
+            outputs,
+            weight: (0..inputs * outputs).map(value).collect(),
+            bias: vec![0.0; outputs],
+        }
+    };
+    let layers = [
+        layer(FEATURE_WIDTH, WIDTH),
+        layer(WIDTH, WIDTH),
+        layer(WIDTH, RUNGS),
+    ];
+    let network = Network::new(vec![0.0; FEATURE_WIDTH], vec![1.0; FEATURE_WIDTH], &layers)?;
+    Ok(Bundle::mlp(terms, &network)?)
+}

@@ -1,0 +1,210 @@
+use crate::protocol::{ID_BYTES_MAX, NAME_BYTES_MAX, TIME_S_MAX, name, within};
+use crate::refusal::Refusal;
+use haggle_core::{Bounds, PriceMinor, SessionContext, ShelfEntry};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `{"op":"price"}`: what does this item cost in this session?
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceRequest {
+    /// The session.
+    pub session: String,
+    /// The user behind it, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The item.
+    pub item: String,
+    /// The client's own id for the decision; the same id again gets the same decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// What is known of session and shelf.
+    #[serde(default)]
+    pub context: WireContext,
+    /// Bounds for this one price.
+    #[serde(default)]
+    pub bounds: Bounds,
+    /// The channel that the price is shown on; the answer then says the lowest price of the last 30 days there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// What else is known of the session: only attributes that the daemon's configuration names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// The price that the caller would set himself; answered in the mode `apprentice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_minor: Option<PriceMinor>,
+    /// Whether the price counts as shown only when it is activated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub defer: bool,
+    /// Whether the answer waits until the decision is on disk.
+    #[serde(default, skip_serializing_if = "LogMode::is_async")]
+    pub log: LogMode,
+    /// How long after its arrival the policy may still be asked, in milliseconds; then the fallback price is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u32>,
+}
+
+/// Whether a price waits for the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogMode {
+    /// It does not.
+    #[default]
+    Async,
+    /// It is answered when the decision is on disk.
+    Sync,
+}
+
+/// What a price request knows of its session; all of it optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WireContext {
+    /// When the session began: seconds since 1970, in the shop's local time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_s: Option<i64>,
+    /// Mean number of lines in the user's earlier baskets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub basket_lines_mean: Option<f32>,
+    /// Mean value of the user's earlier baskets, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spend_mean_minor: Option<f32>,
+    /// Days since the user's last session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recency_days: Option<f32>,
+    /// The user's sessions in the 56 days before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visits_56d: Option<f32>,
+    /// What is planned for items of the category, as far as it is news.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shelf: Vec<ShelfNews>,
+}
+
+/// What the shop has planned for one item; remembered until the next news of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShelfNews {
+    /// The item.
+    pub item: String,
+    /// The price that the shop would post without haggle.
+    pub posted_minor: PriceMinor,
+    /// Share of stores that have it in the mailer.
+    #[serde(default)]
+    pub mailer: f32,
+    /// Share of stores that have it on display.
+    #[serde(default)]
+    pub display: f32,
+}
+
+impl LogMode {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    fn is_async(&self) -> bool {
+        *self == Self::Async
+    }
+}
+
+impl PriceRequest {
+    /// Checks lengths and numbers.
+    ///
+    /// # Errors
+    /// When a name is empty or too long, or a number is out of range.
+    pub fn check(&self) -> Result<(), Refusal> {
+        name("session", &self.session, NAME_BYTES_MAX)?;
+        name("item", &self.item, NAME_BYTES_MAX)?;
+        if let Some(user) = &self.user {
+            name("user", user, NAME_BYTES_MAX)?;
+        }
+        if let Some(decision) = &self.decision {
+            name("decision", decision, ID_BYTES_MAX)?;
+        }
+        if let Some(channel) = &self.channel {
+            name("channel", channel, NAME_BYTES_MAX)?;
+        }
+        for (attribute, value) in &self.attributes {
+            name("attributes", attribute, NAME_BYTES_MAX)?;
+            name(attribute, value, NAME_BYTES_MAX)?;
+        }
+        within("deadline_ms", self.deadline_ms != Some(0))?;
+        within("own_minor", self.own_minor != Some(PriceMinor(0)))?;
+        let context = &self.context;
+        let time_s = context.time_s.unwrap_or_default();
+        within("time_s", (0..=TIME_S_MAX).contains(&time_s))?;
+        let finite = |value: Option<f32>| value.is_none_or(f32::is_finite);
+        within("basket_lines_mean", finite(context.basket_lines_mean))?;
+        within("spend_mean_minor", finite(context.spend_mean_minor))?;
+        within("recency_days", finite(context.recency_days))?;
+        within("visits_56d", finite(context.visits_56d))?;
+        for news in &context.shelf {
+            within("mailer", (0.0..=1.0).contains(&news.mailer))?;
+            within("display", (0.0..=1.0).contains(&news.display))?;
+        }
+        Ok(())
+    }
+
+    /// What the request says, as one number: the same id with another number is another request.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        let digest = haggle_core::Digest::of(&bytes);
+        let mut number = [0; 8];
+        number.copy_from_slice(&digest.as_bytes()[..8]);
+        u64::from_le_bytes(number)
+    }
+}
+
+impl WireContext {
+    /// Who asks, if the request says anything of it; what it leaves out is 0, the time `now_s`.
+    #[must_use]
+    pub fn session(&self, now_s: i64) -> Option<SessionContext> {
+        let floats = [
+            self.basket_lines_mean,
+            self.spend_mean_minor,
+            self.recency_days,
+            self.visits_56d,
+        ];
+        let said = self.time_s.is_some() || floats.iter().any(Option::is_some);
+        let [basket_lines_mean, spend_mean_minor, recency_days, visits_56d] =
+            floats.map(Option::unwrap_or_default);
+        said.then_some(SessionContext {
+            time_s: self.time_s.unwrap_or(now_s),
+            basket_lines_mean,
+            spend_mean_minor,
+            recency_days,
+            visits_56d,
+        })
+    }
+
+    /// A context that says everything of a session and nothing of shelves.
+    #[must_use]
+    pub fn of(session: &SessionContext) -> Self {
+        Self {
+            time_s: Some(session.time_s),
+            basket_lines_mean: Some(session.basket_lines_mean),
+            spend_mean_minor: Some(session.spend_mean_minor),
+            recency_days: Some(session.recency_days),
+            visits_56d: Some(session.visits_56d),
+            shelf: Vec::new(),
+        }
+    }
+}
+
+impl ShelfNews {
+    /// News of one item.
+    #[must_use]
+    pub fn of(item: &str, entry: &ShelfEntry) -> Self {
+        Self {
+            item: item.to_owned(),
+            posted_minor: entry.posted_minor,
+            mailer: entry.mailer,
+            display: entry.display,
+        }
+    }
+
+    /// The plan that it tells of.
+    #[must_use]
+    pub fn entry(&self) -> ShelfEntry {
+        ShelfEntry {
+            posted_minor: self.posted_minor,
+            mailer: self.mailer,
+            display: self.display,
+        }
+    }
+}
