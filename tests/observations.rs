@@ -157,6 +157,8 @@ fn daemon_week(history: &History, selection: &Selection, world: &World) -> Vec<(
                 } else {
                     Vec::new()
                 },
+                segment: None,
+                channel: None,
             };
             let mut features = [0.0; FEATURE_WIDTH];
             market.observe(&ask, 0, &mut features);
