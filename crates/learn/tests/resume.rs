@@ -62,6 +62,9 @@ fn interrupted_run(parent: &Path) -> Run {
     run
 }
 
+/// A learner by what is special about it.
+type Kind = (&'static str, fn() -> Mappo);
+
 #[test]
 fn twice_n_steps_equal_n_and_n_resumed_bit_for_bit() {
     let mut straight = learner(|_| ());
@@ -85,7 +88,7 @@ fn twice_n_steps_equal_n_and_n_resumed_bit_for_bit() {
 
 #[test]
 fn every_kind_of_learner_resumes_bit_for_bit() {
-    let kinds: [(&str, fn() -> Mappo); 4] = [
+    let kinds: [Kind; 4] = [
         ("torch", || learner(|config| config.engine = EngineChoice::Torch)),
         ("fused on two threads", || {
             learner(|config| {
