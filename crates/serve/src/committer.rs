@@ -1,11 +1,12 @@
 use crate::journal::Journal;
+use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
 use crate::store_error::StoreError;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Records that may wait for the disk; more are refused.
@@ -20,7 +21,12 @@ const FULL_PAUSE: Duration = Duration::from_millis(200);
 /// Told when a record is on disk, or why it is not.
 pub type Ticket = oneshot::Receiver<Result<(), Refusal>>;
 
-type Waiting = oneshot::Sender<Result<(), Refusal>>;
+/// Whoever waits for the disk, and since when.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    sender: oneshot::Sender<Result<(), Refusal>>,
+}
 
 /// How the store is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +73,7 @@ impl Committer {
     /// When the system gives no thread.
     pub fn start(
         journal: Journal,
+        metrics: Arc<Metrics>,
         refused: impl Fn(&Record) + Send + 'static,
     ) -> Result<Self, std::io::Error> {
         let shared = Arc::new(Shared {
@@ -80,6 +87,7 @@ impl Committer {
         let mut writer = Writer {
             shared: Arc::clone(&shared),
             journal,
+            metrics,
             refused: Box::new(refused),
         };
         let thread = std::thread::Builder::new()
@@ -120,7 +128,8 @@ impl Committer {
     #[must_use]
     pub fn push_with_ticket(&self, record: Option<Record>) -> Ticket {
         let (sender, ticket) = oneshot::channel();
-        self.enqueue(record, Some(sender));
+        let since = Instant::now();
+        self.enqueue(record, Some(Waiting { since, sender }));
         ticket
     }
 
@@ -157,6 +166,7 @@ impl Shared {
 struct Writer {
     shared: Arc<Shared>,
     journal: Journal,
+    metrics: Arc<Metrics>,
     refused: Box<dyn Fn(&Record) + Send>,
 }
 
@@ -166,7 +176,10 @@ impl Writer {
             match self.journal.append(&records) {
                 Ok(()) => {
                     self.shared.lock().health = Health::Ok;
+                    let waited: Vec<Duration> = tickets.iter().map(|ticket| ticket.since.elapsed()).collect();
                     answer(tickets, &Ok(()));
+                    waited.into_iter().for_each(|waited| self.metrics.committed(waited));
+                    records.iter().for_each(|record| self.metrics.written(record));
                 }
                 Err(error @ StoreError::Full { .. }) => {
                     tracing::error!("{error}");
@@ -264,6 +277,6 @@ impl Writer {
 fn answer(tickets: Vec<Waiting>, result: &Result<(), Refusal>) {
     for ticket in tickets {
         // Whoever asked may have hung up.
-        let _ = ticket.send(result.clone());
+        let _ = ticket.sender.send(result.clone());
     }
 }

@@ -5,6 +5,7 @@ use crate::engine::{Core, Engine};
 use crate::error::ServeError;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
+use crate::metrics::Metrics;
 use crate::market::Market;
 use crate::record::{DecisionRecord, ModeRecord, Record, SwapReason, SwapRecord};
 use crate::settings::{Settings, SettingsFiles};
@@ -84,7 +85,8 @@ impl Engine {
             let mut core = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             core.refused(record);
         };
-        let committer = Committer::start(journal, refused).map_err(|source| ServeError::Io {
+        let metrics = Arc::new(Metrics::new());
+        let committer = Committer::start(journal, Arc::clone(&metrics), refused).map_err(|source| ServeError::Io {
             path: config.store.clone(),
             source,
         })?;
@@ -95,6 +97,7 @@ impl Engine {
             bundles,
             draws,
             files: config.files.clone(),
+            metrics,
         })
     }
 
