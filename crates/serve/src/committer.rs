@@ -157,6 +157,13 @@ impl Committer {
     }
 }
 
+/// Writes what waits; whoever wants to know whether that went well calls [`Committer::close`] before.
+impl Drop for Committer {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -178,7 +185,9 @@ impl Writer {
                     self.shared.lock().health = Health::Ok;
                     let waited: Vec<Duration> = tickets.iter().map(|ticket| ticket.since.elapsed()).collect();
                     answer(tickets, &Ok(()));
-                    waited.into_iter().for_each(|waited| self.metrics.committed(waited));
+                    waited
+                        .into_iter()
+                        .for_each(|waited| self.metrics.committed(waited));
                     records.iter().for_each(|record| self.metrics.written(record));
                 }
                 Err(error @ StoreError::Full { .. }) => {

@@ -110,20 +110,60 @@ impl Metrics {
             "Decisions on disk to whose prices a rule took something away",
             hits.clone(),
         );
-        registry.register("rewards", "Rewards on disk, by what became of them", rewards.clone());
-        registry.register("policy_info", "The bundle that is served, and the mode", policy.clone());
+        registry.register(
+            "rewards",
+            "Rewards on disk, by what became of them",
+            rewards.clone(),
+        );
+        registry.register(
+            "policy_info",
+            "The bundle that is served, and the mode",
+            policy.clone(),
+        );
         let gauges = Gauges::default();
         let now: [(&str, &str, &Gauge); 10] = [
             ("store_ready", "1 while the store takes records in", &gauges.ready),
-            ("commit_queue_records", "Records that wait for the disk", &gauges.queued),
-            ("decisions_open", "Decisions whose rewards are waited for", &gauges.open),
-            ("decisions_pending", "Deferred decisions that are not shown yet", &gauges.pending),
-            ("decisions_remembered", "Decisions that can be read back", &gauges.remembered),
+            (
+                "commit_queue_records",
+                "Records that wait for the disk",
+                &gauges.queued,
+            ),
+            (
+                "decisions_open",
+                "Decisions whose rewards are waited for",
+                &gauges.open,
+            ),
+            (
+                "decisions_pending",
+                "Deferred decisions that are not shown yet",
+                &gauges.pending,
+            ),
+            (
+                "decisions_remembered",
+                "Decisions that can be read back",
+                &gauges.remembered,
+            ),
             ("sessions_open", "Sessions that are remembered", &gauges.sessions),
-            ("decisions_unlogged", "Decisions since the start that the store did not take in", &gauges.unlogged),
-            ("decisions_fallback", "Decisions since the start that fell back to the static price", &gauges.fallbacks),
-            ("rewards_duplicate", "Rewards since the start that came again", &gauges.duplicates),
-            ("rewards_conflict", "Rewards since the start with a known id and another value", &gauges.conflicts),
+            (
+                "decisions_unlogged",
+                "Decisions since the start that the store did not take in",
+                &gauges.unlogged,
+            ),
+            (
+                "decisions_fallback",
+                "Decisions since the start that fell back to the static price",
+                &gauges.fallbacks,
+            ),
+            (
+                "rewards_duplicate",
+                "Rewards since the start that came again",
+                &gauges.duplicates,
+            ),
+            (
+                "rewards_conflict",
+                "Rewards since the start with a known id and another value",
+                &gauges.conflicts,
+            ),
         ];
         for (name, help, gauge) in now {
             registry.register(name, help, gauge.clone());

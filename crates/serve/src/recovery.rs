@@ -5,8 +5,8 @@ use crate::engine::{Core, Engine};
 use crate::error::ServeError;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
-use crate::metrics::Metrics;
 use crate::market::Market;
+use crate::metrics::Metrics;
 use crate::record::{DecisionRecord, ModeRecord, Record, SwapReason, SwapRecord};
 use crate::settings::{Settings, SettingsFiles};
 use crate::view::Ask;
@@ -37,8 +37,15 @@ impl Engine {
     /// # Errors
     /// When store, bundle or history cannot be used.
     pub fn open(config: &EngineConfig) -> Result<Self, ServeError> {
+        Self::over(Journal::open(&config.store, config.seed)?, config)
+    }
+
+    /// The same, over a journal that is open already.
+    ///
+    /// # Errors
+    /// As for [`Engine::open`].
+    pub fn over(mut journal: Journal, config: &EngineConfig) -> Result<Self, ServeError> {
         let given = config.bundle.as_deref().map(load).transpose()?;
-        let mut journal = Journal::open(&config.store, config.seed)?;
         let bundles = config.store.join("bundles");
         let mut core = None;
         let mut records =
@@ -86,10 +93,11 @@ impl Engine {
             core.refused(record);
         };
         let metrics = Arc::new(Metrics::new());
-        let committer = Committer::start(journal, Arc::clone(&metrics), refused).map_err(|source| ServeError::Io {
-            path: config.store.clone(),
-            source,
-        })?;
+        let committer =
+            Committer::start(journal, Arc::clone(&metrics), refused).map_err(|source| ServeError::Io {
+                path: config.store.clone(),
+                source,
+            })?;
         Ok(Self {
             core,
             committer,

@@ -19,7 +19,8 @@ pub fn top(socket: &Path) -> anyhow::Result<()> {
     let http = http_path(socket);
     let mut panel = Panel::default();
     // Before the screen changes: whoever names the wrong socket reads it on his own screen.
-    let first = scrape(&http).with_context(|| format!("socket {}: no metrics of a daemon", http.display()))?;
+    let first =
+        scrape(&http).with_context(|| format!("socket {}: no metrics of a daemon", http.display()))?;
     panel.take(Ok(first));
     let mut terminal = ratatui::init();
     let shown = show(&mut terminal, &mut panel, &http);

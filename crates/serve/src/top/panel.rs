@@ -58,7 +58,13 @@ impl Panel {
             return Line::from(format!(" haggled does not answer: {error} (q leaves)")).fg(Color::Red);
         }
         let now = self.now.as_ref();
-        let served = |label| now.and_then(|now| now.by("haggle_policy_info", label).first().map(|(name, _)| (*name).to_owned()));
+        let served = |label| {
+            now.and_then(|now| {
+                now.by("haggle_policy_info", label)
+                    .first()
+                    .map(|(name, _)| (*name).to_owned())
+            })
+        };
         let ready = self.value("haggle_store_ready") > 0.0;
         let store = match ready {
             true => Span::styled("ready", Style::new().fg(Color::Green)),
@@ -83,24 +89,53 @@ impl Panel {
             self.explored(),
         );
         let room = usize::from(area.width.saturating_sub(2));
-        let rates: Vec<u64> = self.rates.iter().skip(self.rates.len().saturating_sub(room)).copied().collect();
-        let picture = Sparkline::default().data(&rates).style(Style::new().fg(Color::Cyan));
+        let rates: Vec<u64> = self
+            .rates
+            .iter()
+            .skip(self.rates.len().saturating_sub(room))
+            .copied()
+            .collect();
+        let picture = Sparkline::default()
+            .data(&rates)
+            .style(Style::new().fg(Color::Cyan));
         frame.render_widget(picture.block(Block::bordered().title(title)), area);
     }
 
     fn numbers(&self) -> Vec<Line<'static>> {
         let commit = "haggle_reward_commit_seconds";
         vec![
-            row("rewards on disk", format!("{:.0}/s", self.rate("haggle_rewards_total"))),
+            row(
+                "rewards on disk",
+                format!("{:.0}/s", self.rate("haggle_rewards_total")),
+            ),
             row(
                 "durable in",
-                format!("p50 {} p99 {}", self.latency(commit, 0.5), self.latency(commit, 0.99)),
+                format!(
+                    "p50 {} p99 {}",
+                    self.latency(commit, 0.5),
+                    self.latency(commit, 0.99)
+                ),
             ),
-            row("waited for by decisions", count(self.value("haggle_decisions_open"))),
-            row("deferred, not shown yet", count(self.value("haggle_decisions_pending"))),
-            row("records that wait for the disk", count(self.value("haggle_commit_queue_records"))),
-            row("fallbacks since the start", count(self.value("haggle_decisions_fallback"))),
-            row("not logged since the start", count(self.value("haggle_decisions_unlogged"))),
+            row(
+                "waited for by decisions",
+                count(self.value("haggle_decisions_open")),
+            ),
+            row(
+                "deferred, not shown yet",
+                count(self.value("haggle_decisions_pending")),
+            ),
+            row(
+                "records that wait for the disk",
+                count(self.value("haggle_commit_queue_records")),
+            ),
+            row(
+                "fallbacks since the start",
+                count(self.value("haggle_decisions_fallback")),
+            ),
+            row(
+                "not logged since the start",
+                count(self.value("haggle_decisions_unlogged")),
+            ),
         ]
     }
 
@@ -112,7 +147,9 @@ impl Panel {
         hits.sort_by(|a, b| b.1.total_cmp(&a.1));
         let decisions = now.sum(DECISIONS).max(1.0);
         let share = |hits: f64| format!("{} ({:.1} %)", count(hits), 100.0 * hits / decisions);
-        hits.into_iter().map(|(rule, hits)| row(rule, share(hits))).collect()
+        hits.into_iter()
+            .map(|(rule, hits)| row(rule, share(hits)))
+            .collect()
     }
 
     fn timeline(&self) -> Vec<Line<'static>> {
@@ -121,11 +158,21 @@ impl Panel {
         };
         let mut served = now.by("haggle_policy_served_since_seconds", "policy");
         served.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+        let unix_s = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |now| now.as_secs_f64());
         let decided = now.by(DECISIONS, "policy");
         let line = |(policy, since): (&str, f64)| {
-            let decisions: f64 = decided.iter().filter(|(name, _)| *name == policy).map(|(_, n)| n).sum();
-            let ago = format!("since {} ago, {} decisions", age(unix_s - since), count(decisions));
+            let decisions: f64 = decided
+                .iter()
+                .filter(|(name, _)| *name == policy)
+                .map(|(_, n)| n)
+                .sum();
+            let ago = format!(
+                "since {} ago, {} decisions",
+                age(unix_s - since),
+                count(decisions)
+            );
             row(policy, ago)
         };
         served.into_iter().map(line).collect()
@@ -202,14 +249,29 @@ mod tests {
         let decided = "haggle_decisions_total{policy=\"0123456789ab\",source=\"policy\"} 100\n";
         panel.take(Ok(Scrape::read(&format!("{text}{decided}"))));
         let mut terminal = Terminal::new(TestBackend::new(100, 30)).map_err(io::Error::other)?;
-        terminal.draw(|frame| panel.draw(frame)).map_err(io::Error::other)?;
+        terminal
+            .draw(|frame| panel.draw(frame))
+            .map_err(io::Error::other)?;
         let screen = terminal.backend().to_string();
-        for part in ["policy 0123456789ab", "mode live", "store ready", "25 (25.0 %)", "100 decisions"] {
+        for part in [
+            "policy 0123456789ab",
+            "mode live",
+            "store ready",
+            "25 (25.0 %)",
+            "100 decisions",
+        ] {
             assert!(screen.contains(part), "{part}: {screen}");
         }
         panel.take(Err(io::Error::other("nobody is there")));
-        terminal.draw(|frame| panel.draw(frame)).map_err(io::Error::other)?;
-        assert!(terminal.backend().to_string().contains("does not answer: nobody is there"));
+        terminal
+            .draw(|frame| panel.draw(frame))
+            .map_err(io::Error::other)?;
+        assert!(
+            terminal
+                .backend()
+                .to_string()
+                .contains("does not answer: nobody is there")
+        );
         Ok(())
     }
 }

@@ -75,7 +75,9 @@ impl Scrape {
         });
         let since: Vec<(&str, f64)> = since.collect();
         let total = since.last()?.1;
-        let (edge, _) = since.iter().find(|(_, count)| total > 0.0 && *count >= share * total)?;
+        let (edge, _) = since
+            .iter()
+            .find(|(_, count)| total > 0.0 && *count >= share * total)?;
         edge.parse().ok()
     }
 
@@ -96,7 +98,11 @@ fn sample(line: &str) -> Option<Sample> {
     };
     Some(Sample {
         name: name.to_owned(),
-        labels: labels.trim_end_matches('}').split(',').filter_map(label).collect(),
+        labels: labels
+            .trim_end_matches('}')
+            .split(',')
+            .filter_map(label)
+            .collect(),
         value,
     })
 }
@@ -116,10 +122,17 @@ mod tests {
     fn metrics_are_summed_split_and_put_in_order() {
         let (before, now) = (Scrape::read(""), Scrape::read(TEXT));
         assert_eq!(now.sum("haggle_decisions_total"), 7.0);
-        assert_eq!(now.by("haggle_decisions_total", "policy"), [("a", 3.0), ("b", 4.0)]);
+        assert_eq!(
+            now.by("haggle_decisions_total", "policy"),
+            [("a", 3.0), ("b", 4.0)]
+        );
         let quantile = |share| now.quantile(&before, "haggle_decide_seconds", share);
         assert_eq!((quantile(0.5), quantile(0.85)), (Some(0.001), Some(0.002)));
         assert_eq!(quantile(0.99), Some(f64::INFINITY));
-        assert_eq!(now.quantile(&now, "haggle_decide_seconds", 0.5), None, "nothing was decided");
+        assert_eq!(
+            now.quantile(&now, "haggle_decide_seconds", 0.5),
+            None,
+            "nothing was decided"
+        );
     }
 }
