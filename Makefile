@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help tools setup build demo test proof lint audit clean
+.PHONY: help tools setup build demo test proof torture lint audit clean
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
@@ -14,7 +14,7 @@ DENY := $(shell command -v cargo-deny 2>/dev/null)
 DOC_LIBRARIES := LD_LIBRARY_PATH="$${LD_LIBRARY_PATH:+$$LD_LIBRARY_PATH:}$(CURDIR)/.libtorch/site/torch/lib"
 
 # Tests run side by side: a second OpenMP team per process would only make them wait for each other.
-test proof: export OMP_NUM_THREADS ?= 1
+test proof torture: export OMP_NUM_THREADS ?= 1
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ ifdef NEXTEST
 else
 	cargo test --workspace --lib --bins --tests -- --ignored
 endif
+
+torture: setup ## Kill, cut, damage and fill the daemon's store for minutes; prints what was lost (power cuts need root)
+	cargo test -p haggle-serve --test torture --test durability -- --include-ignored --nocapture --test-threads 1
 
 lint: setup ## Formatting, clippy, documentation, and the dependency rules where cargo-deny is installed
 	cargo fmt --all --check

@@ -73,6 +73,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Watch a running daemon: speed, rewards, guardrails, policies.
+    Top {
+        /// The daemon's socket; its metrics are on `<socket>.http`.
+        #[arg(long)]
+        socket: PathBuf,
+    },
     /// Talk to a running daemon on its admin socket (`<socket>.admin`).
     Ctl {
         /// The daemon's socket.
@@ -85,9 +91,10 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Path of the socket; the admin socket is `<socket>.admin`.
+    /// Path of the socket; the admin socket is `<socket>.admin`, metrics and health are on `<socket>.http`. Left out where
+    /// a service manager hands three sockets over.
     #[arg(long)]
-    pub socket: PathBuf,
+    pub socket: Option<PathBuf>,
     /// Folder of the store; made when it is not there.
     #[arg(long)]
     pub store: PathBuf,

@@ -1,11 +1,12 @@
 use crate::journal::Journal;
+use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
 use crate::store_error::StoreError;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Records that may wait for the disk; more are refused.
@@ -23,7 +24,12 @@ const FULL_PAUSE: Duration = Duration::from_millis(200);
 /// Told when a record is on disk, or why it is not.
 pub type Ticket = oneshot::Receiver<Result<(), Refusal>>;
 
-type Waiting = oneshot::Sender<Result<(), Refusal>>;
+/// Whoever waits for the disk, and since when.
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    sender: oneshot::Sender<Result<(), Refusal>>,
+}
 
 /// How the store is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +78,7 @@ impl Committer {
     /// When the system gives no thread.
     pub fn start(
         journal: Journal,
+        metrics: Arc<Metrics>,
         refused: impl Fn(&Record) + Send + 'static,
     ) -> Result<Self, std::io::Error> {
         let shared = Arc::new(Shared {
@@ -86,6 +93,7 @@ impl Committer {
         let mut writer = Writer {
             shared: Arc::clone(&shared),
             journal,
+            metrics,
             refused: Box::new(refused),
         };
         let thread = std::thread::Builder::new()
@@ -126,7 +134,8 @@ impl Committer {
     #[must_use]
     pub fn push_with_ticket(&self, record: Option<Record>) -> Ticket {
         let (sender, ticket) = oneshot::channel();
-        self.enqueue(record, Some(sender));
+        let since = Instant::now();
+        self.enqueue(record, Some(Waiting { since, sender }));
         ticket
     }
 
@@ -160,6 +169,13 @@ impl Committer {
     }
 }
 
+/// Writes what waits; whoever wants to know whether that went well calls [`Committer::close`] before.
+impl Drop for Committer {
+    fn drop(&mut self) {
+        let _ = self.close();
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -169,6 +185,7 @@ impl Shared {
 struct Writer {
     shared: Arc<Shared>,
     journal: Journal,
+    metrics: Arc<Metrics>,
     refused: Box<dyn Fn(&Record) + Send>,
 }
 
@@ -178,7 +195,12 @@ impl Writer {
             match self.journal.append(&records) {
                 Ok(()) => {
                     self.shared.lock().health = Health::Ok;
+                    let waited: Vec<Duration> = tickets.iter().map(|ticket| ticket.since.elapsed()).collect();
                     answer(tickets, &Ok(()));
+                    waited
+                        .into_iter()
+                        .for_each(|waited| self.metrics.committed(waited));
+                    records.iter().for_each(|record| self.metrics.written(record));
                 }
                 Err(error @ StoreError::Full { .. }) => {
                     tracing::error!("{error}");
@@ -281,6 +303,6 @@ impl Writer {
 fn answer(tickets: Vec<Waiting>, result: &Result<(), Refusal>) {
     for ticket in tickets {
         // Whoever asked may have hung up.
-        let _ = ticket.send(result.clone());
+        let _ = ticket.sender.send(result.clone());
     }
 }

@@ -30,7 +30,9 @@ pub(crate) fn dispatch(engine: &Arc<Engine>, caller: Caller, request: Request, s
                 now_s: now_s(),
                 since,
             };
-            match engine.quote(*request, arrival) {
+            let quote = engine.quote(*request, arrival);
+            engine.metrics.decided(since.elapsed());
+            match quote {
                 Ok(Quote { reply, ticket: None }) => Outcome::Now(caller, Ok(Reply::Price(Box::new(reply)))),
                 Ok(Quote {
                     reply,

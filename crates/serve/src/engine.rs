@@ -3,6 +3,7 @@ use crate::decide::Mode;
 use crate::journal::JournalReader;
 use crate::ledger::Ledger;
 use crate::market::Market;
+use crate::metrics::Metrics;
 use crate::protocol::{BATCH_MAX, MESSAGE_BYTES_MAX, PROTOCOL};
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
@@ -26,6 +27,7 @@ pub struct Engine {
     pub(crate) bundles: PathBuf,
     pub(crate) draws: Seeds,
     pub(crate) files: SettingsFiles,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What changes while the daemon runs.

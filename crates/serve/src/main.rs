@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod top;
 
 use anyhow::Context;
 use args::{Cli, Command, Ctl, CtlMode, Serve};
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Bench { seconds, json } => {
             bench::bench(seconds).and_then(|report| print(&report, json, || report.text()))
         }
+        Command::Top { socket } => top::top(&socket),
         Command::Ctl { socket, command } => ctl(&socket, command),
     };
     match done {
@@ -80,7 +82,12 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 }
 
 fn start(serve: Serve) -> anyhow::Result<()> {
-    let sockets = Sockets::open(&serve.socket)?;
+    let sockets = match (Sockets::activated()?, &serve.socket) {
+        (Some(sockets), None) => sockets,
+        (None, Some(socket)) => Sockets::open(socket)?,
+        (Some(_), Some(_)) => anyhow::bail!("the service manager hands sockets over; leave --socket out"),
+        (None, None) => anyhow::bail!("name the socket to serve on with --socket"),
+    };
     let engine = Arc::new(Engine::open(&EngineConfig {
         store: serve.store,
         bundle: serve.bundle,
@@ -97,18 +104,27 @@ fn start(serve: Serve) -> anyhow::Result<()> {
         .build()
         .context("no threads to serve with")?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("no signal handler")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("no signal handler")?;
-        tracing::info!("serving on {}", serve.socket.display());
-        let stop = async {
+        match &serve.socket {
+            Some(socket) => tracing::info!("serving on {}", socket.display()),
+            None => tracing::info!("serving on the sockets of the service manager"),
+        }
+        run(engine, sockets, asked_to_stop(1)?, asked_to_stop(2)?).await?;
+        tracing::info!("stopped; everything is on disk");
+        Ok(())
+    })
+}
+
+/// Comes true with the n-th SIGTERM or Ctrl-C.
+fn asked_to_stop(times: usize) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("no signal handler")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no signal handler")?;
+    Ok(async move {
+        for _ in 0..times {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-        };
-        run(engine, sockets, stop).await?;
-        tracing::info!("stopped; everything is on disk");
-        Ok(())
+        }
     })
 }
 

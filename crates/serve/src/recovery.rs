@@ -6,6 +6,7 @@ use crate::error::ServeError;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::market::Market;
+use crate::metrics::Metrics;
 use crate::record::{DecisionRecord, ModeRecord, Record, SwapReason, SwapRecord};
 use crate::settings::{Settings, SettingsFiles};
 use crate::view::Ask;
@@ -36,8 +37,15 @@ impl Engine {
     /// # Errors
     /// When store, bundle or history cannot be used.
     pub fn open(config: &EngineConfig) -> Result<Self, ServeError> {
+        Self::over(Journal::open(&config.store, config.seed)?, config)
+    }
+
+    /// The same, over a journal that is open already.
+    ///
+    /// # Errors
+    /// As for [`Engine::open`].
+    pub fn over(mut journal: Journal, config: &EngineConfig) -> Result<Self, ServeError> {
         let given = config.bundle.as_deref().map(load).transpose()?;
-        let mut journal = Journal::open(&config.store, config.seed)?;
         let bundles = config.store.join("bundles");
         let mut core = None;
         let mut records =
@@ -84,10 +92,12 @@ impl Engine {
             let mut core = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             core.refused(record);
         };
-        let committer = Committer::start(journal, refused).map_err(|source| ServeError::Io {
-            path: config.store.clone(),
-            source,
-        })?;
+        let metrics = Arc::new(Metrics::new());
+        let committer =
+            Committer::start(journal, Arc::clone(&metrics), refused).map_err(|source| ServeError::Io {
+                path: config.store.clone(),
+                source,
+            })?;
         Ok(Self {
             core,
             committer,
@@ -95,6 +105,7 @@ impl Engine {
             bundles,
             draws,
             files: config.files.clone(),
+            metrics,
         })
     }
 

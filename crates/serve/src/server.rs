@@ -2,8 +2,10 @@ use crate::admin;
 use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::error::ServeError;
+use crate::http;
 use crate::recovery::now_s;
 use crate::refusal::{Code, Refusal};
+use crate::service;
 use crate::socket::Sockets;
 use crate::wire::write_line;
 use std::future::Future;
@@ -12,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -26,7 +29,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
 
 /// Serves an engine on its sockets until `stop` comes true or the operator asks for a drain: then no more connections,
-/// what has arrived is answered, what waits is written, and the sockets go away.
+/// what has arrived is answered, what waits is written, and the sockets go away. When `hurry` comes true, too, clients
+/// are not waited for any more; what waits is written all the same. SIGHUP reads the configuration again.
 ///
 /// # Errors
 /// When the sockets cannot be used, or the last records could not be written.
@@ -34,6 +38,7 @@ pub async fn run(
     engine: Arc<Engine>,
     sockets: Sockets,
     stop: impl Future<Output = ()>,
+    hurry: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let adopt = |listener: &std::os::unix::net::UnixListener| {
         let adopted = listener.try_clone().and_then(UnixListener::from_std);
@@ -43,6 +48,17 @@ pub async fn run(
         })
     };
     let (shop, operators) = (adopt(&sockets.shop)?, adopt(&sockets.admin)?);
+    let watchers = adopt(&sockets.http)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
+    let mut side = JoinSet::new();
+    side.spawn(http::serve(Arc::clone(&engine), watchers));
+    side.spawn({
+        let engine = Arc::clone(&engine);
+        async move {
+            service::watch(engine).await;
+            Ok(())
+        }
+    });
     let (stopping, mut stopped) = watch::channel(false);
     let stopping = Arc::new(stopping);
     let seats = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -50,8 +66,13 @@ pub async fn run(
     tokio::pin!(stop);
     let mut expiry = tokio::time::interval(EXPIRY_PERIOD);
     expiry.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    service::ready();
     loop {
         tokio::select! {
+            _ = hangup.recv() => {
+                let engine = Arc::clone(&engine);
+                tokio::task::spawn_blocking(move || service::reload(&engine));
+            }
             _ = expiry.tick() => engine.expire(now_s()),
             accepted = shop.accept() => match accepted {
                 Ok((stream, _)) => greet(&mut clients, &engine, &seats, stream, stopping.subscribe()),
@@ -69,14 +90,20 @@ pub async fn run(
             _ = stopped.changed() => break,
         }
     }
+    service::stopping();
     tracing::info!("draining: {} connections are open", clients.len());
     drop((shop, operators));
     stopping.send_replace(true);
     let finished = async { while clients.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN_TIMEOUT, finished).await.is_err() {
+    let done = tokio::select! {
+        done = tokio::time::timeout(DRAIN_TIMEOUT, finished) => done.is_ok(),
+        () = hurry => false,
+    };
+    if !done {
         tracing::warn!("{} clients did not take their replies in time", clients.len());
         clients.shutdown().await;
     }
+    side.shutdown().await;
     let written = tokio::task::spawn_blocking(move || engine.close()).await;
     drop(sockets);
     written.unwrap_or(Ok(()))
@@ -102,6 +129,13 @@ fn greet(
         }
         drop(seat);
     });
+}
+
+fn no_signals(source: io::Error) -> ServeError {
+    ServeError::Io {
+        path: "the signal handler".into(),
+        source,
+    }
 }
 
 fn tell(served: io::Result<()>) {

@@ -1,4 +1,5 @@
 use crate::error::ServeError;
+use listenfd::ListenFd;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -10,16 +11,20 @@ const PATH_BYTES_MAX: usize = 107;
 /// A socket is made under this name, gets its mode, and is then moved into place: nobody can connect before.
 const DRAFT: &str = ".new";
 const ADMIN: &str = ".admin";
+const HTTP: &str = ".http";
 
-/// The two sockets of a daemon, mode 0600, held by a lock; both go away with it.
+/// The three sockets of a daemon, mode 0600, held by a lock; they go away with it. Or those that the service manager
+/// holds: they stay, and so do requests that come while the daemon is restarted.
 #[derive(Debug)]
 pub struct Sockets {
     /// Prices and rewards.
     pub shop: UnixListener,
     /// Swaps and the like.
     pub admin: UnixListener,
-    paths: [PathBuf; 2],
-    _lock: File,
+    /// Metrics and health, over HTTP.
+    pub http: UnixListener,
+    paths: Vec<PathBuf>,
+    _lock: Option<File>,
 }
 
 /// Where the admin socket of a daemon is: `<socket>.admin`.
@@ -28,14 +33,47 @@ pub fn admin_path(socket: &Path) -> PathBuf {
     with_suffix(socket, ADMIN)
 }
 
+/// Where the metrics of a daemon are: `<socket>.http`.
+#[must_use]
+pub fn http_path(socket: &Path) -> PathBuf {
+    with_suffix(socket, HTTP)
+}
+
 impl Sockets {
-    /// Opens `path` and [`admin_path`] of it. A socket that a dead daemon left behind is replaced.
+    /// The sockets that the service manager hands over: the one for prices, the one for operators, the one for metrics,
+    /// in this order. None where it hands over nothing.
+    ///
+    /// # Errors
+    /// When it hands over something else.
+    pub fn activated() -> Result<Option<Self>, ServeError> {
+        let mut handed = ListenFd::from_env();
+        if handed.len() == 0 {
+            return Ok(None);
+        }
+        let mut take = |place: usize| {
+            let socket = handed.take_unix_listener(place).ok().flatten();
+            let what = || format!("socket {} of 3 is no listening Unix socket", place + 1);
+            let socket = socket.ok_or_else(|| refuse(Path::new("of the service manager"), what()))?;
+            let blocking = socket.set_nonblocking(true);
+            blocking.map_err(|error| refuse(Path::new("of the service manager"), error.to_string()))?;
+            Ok::<_, ServeError>(socket)
+        };
+        Ok(Some(Self {
+            shop: take(0)?,
+            admin: take(1)?,
+            http: take(2)?,
+            paths: Vec::new(),
+            _lock: None,
+        }))
+    }
+
+    /// Opens `path`, [`admin_path`] and [`http_path`] of it. A socket that a dead daemon left behind is replaced.
     ///
     /// # Errors
     /// When the path is too long, its folder is missing or not writable, something else is at that place, or another
     /// program listens there.
     pub fn open(path: &Path) -> Result<Self, ServeError> {
-        let admin = admin_path(path);
+        let (admin, http) = (admin_path(path), http_path(path));
         let longest = with_suffix(&admin, DRAFT).as_os_str().len();
         if longest > PATH_BYTES_MAX {
             let room = PATH_BYTES_MAX - (longest - path.as_os_str().len());
@@ -49,8 +87,9 @@ impl Sockets {
         Ok(Self {
             shop: listen(path)?,
             admin: listen(&admin)?,
-            paths: [path.to_owned(), admin],
-            _lock: lock,
+            http: listen(&http)?,
+            paths: vec![path.to_owned(), admin, http],
+            _lock: Some(lock),
         })
     }
 }

@@ -58,7 +58,7 @@ pub struct Journal {
     secret: u64,
     volume_bytes: u64,
     spare: Spare,
-    /// `fdatasync`; tests put a failing or a slow disk here.
+    /// `fdatasync`.
     sync: fn(&File) -> io::Result<()>,
     _lock: File,
 }
@@ -141,6 +141,13 @@ impl Journal {
     pub fn existing(store: &Path) -> Result<Self, StoreError> {
         identity::expect(store)?;
         Self::open(store, None)
+    }
+
+    /// Calls something else in the place of `fdatasync`: the slow or failing disk of a test.
+    #[must_use]
+    pub fn with_sync(mut self, sync: fn(&File) -> io::Result<()>) -> Self {
+        self.sync = sync;
+        self
     }
 
     /// The key of the store's draws.

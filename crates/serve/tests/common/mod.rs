@@ -13,6 +13,8 @@ use haggle_policy::{Bundle, Layer, Network, Provenance, Terms};
 use haggle_serve::{
     Client, Engine, EngineConfig, PriceRequest, RewardRequest, SettingsFiles, WireContext, admin_path,
 };
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -142,17 +144,28 @@ pub fn engine_config(dir: &Path, bundle: &Bundle, config: &str, rulebook: Option
     }
 }
 
+/// What a daemon answers on its side socket, head and body.
+pub fn get_http(socket: &Path, path: &str) -> String {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: haggled\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
 /// A folder with a bundle, a store and a socket in it.
 pub struct House {
     pub dir: TempDir,
     pub bundle: PathBuf,
+    store: Option<PathBuf>,
 }
 
 impl House {
     pub fn new(bundle: &Bundle) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (_, bundle) = bundle.write(&dir.path().join("bundles")).unwrap();
-        Self { dir, bundle }
+        let store = None;
+        Self { dir, bundle, store }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -160,7 +173,14 @@ impl House {
     }
 
     pub fn store(&self) -> PathBuf {
-        self.dir.path().join("store")
+        self.store
+            .clone()
+            .unwrap_or_else(|| self.dir.path().join("store"))
+    }
+
+    /// The store lies elsewhere from now on.
+    pub fn move_store_to(&mut self, store: &Path) {
+        self.store = Some(store.to_owned());
     }
 
     pub fn add(&self, bundle: &Bundle) -> PathBuf {
@@ -237,6 +257,17 @@ impl Daemon {
 
     pub fn operator(&self) -> Client {
         Client::connect(&admin_path(&self.socket)).unwrap()
+    }
+
+    /// Does something while the daemon is stopped.
+    pub fn paused<T>(&self, work: impl FnOnce() -> T) -> T {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        // A stopped process may still be in a system call; let it come to rest.
+        std::thread::sleep(Duration::from_millis(5));
+        let done = work();
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+        done
     }
 
     /// SIGKILL: nothing is written any more.

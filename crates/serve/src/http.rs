@@ -1,0 +1,39 @@
+use crate::engine::Engine;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use std::io;
+use std::sync::Arc;
+use tokio::net::UnixListener;
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves `/metrics`, `/healthz` and `/readyz` on a socket of their own, until it is dropped.
+///
+/// # Errors
+/// When the socket cannot be listened to.
+pub(crate) async fn serve(engine: Arc<Engine>, listener: UnixListener) -> io::Result<()> {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .with_state(engine);
+    axum::serve(listener, router).await
+}
+
+async fn metrics(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, OPEN_METRICS)], engine.metrics.render(&engine))
+}
+
+/// Ready is who can take rewards in. Prices are answered all the same.
+async fn ready(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
+    let store = engine.status().store;
+    if store == "ok" {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("the store is {store}\n"))
+    }
+}
