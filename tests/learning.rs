@@ -111,3 +111,21 @@ fn f_markdown() {
 fn g0_gain_seeking_shoppers() {
     optimum_share("g0", 0.99);
 }
+
+#[test]
+#[ignore = "proof: five runs"]
+fn a_season_of_rising_prices() {
+    optimum_share("season", 0.985);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn a_stock_of_which_nine_tenths_must_be_sold() {
+    optimum_share("sell-through", 0.97);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn a_buyer_whose_type_is_hidden() {
+    optimum_share("hidden-type", 0.95);
+}
