@@ -9,3 +9,5 @@ mod demo;
 mod floor_plan;
 mod learning;
 mod observations;
+mod runs;
+mod schema;

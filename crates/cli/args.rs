@@ -1,5 +1,8 @@
+use crate::seat::Restart;
+use crate::seed_list::SeedList;
 use crate::weeks::Weeks;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Learn prices from session history, judge them, and improve them on evidence.
@@ -26,6 +29,8 @@ pub enum Command {
     Fit(Fit),
     /// Train a pricing policy in the replay environment of a config file.
     Train(Train),
+    /// Try many settings of a training file, rank them, and go on where it was stopped.
+    Sweep(Sweep),
     /// Value a trained policy on weeks it has not seen, beside the logged and the best fixed prices.
     Evaluate(Evaluate),
     /// Solve a market of envs/ exactly: the optimum, the best fixed price, reference policies, the first optimal action.
@@ -43,6 +48,8 @@ pub enum Command {
     /// Look at config files.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Is this machine ready? Each thing that matters with what to do about it; exit code 4 when something fails.
+    Doctor(Doctor),
     /// The whole way on the bundled sessions: import, fit, train, serve, tune, gate.
     Demo(Demo),
     /// Print a completion script for a shell.
@@ -105,8 +112,39 @@ pub struct Train {
     #[arg(long = "set", value_name = "A.B=VALUE")]
     pub sets: Vec<String>,
     /// Go on from the last checkpoint of a run folder.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["seeds", "out", "restart"])]
     pub resume: Option<PathBuf>,
+    /// Train from several seeds, e.g. 1-5 or 1,2,7: a run each in one folder, with a summary.
+    #[arg(long, value_name = "LIST")]
+    pub seeds: Option<SeedList>,
+    /// How many of the seeds train at a time; default: as many as the processor has room for.
+    #[arg(long, value_name = "N", requires = "seeds", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// The run's folder (with --seeds: the folder of all runs); default: a new name in the runs folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What to do where the folder of --out holds a run already.
+    #[arg(long, requires = "out")]
+    pub restart: Option<Restart>,
+}
+
+/// Arguments of `haggle sweep`.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    /// The sweep file, e.g. configs/sweep/one-price.toml.
+    pub config: PathBuf,
+    /// Override one value of the sweep file. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+    /// How many runs train at a time; default: as many as the processor has room for.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// The sweep's folder; default: sweep__<name of the file> in the runs folder. A sweep that stands there goes on.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Begin again where a sweep stands already.
+    #[arg(long)]
+    pub restart: Option<Restart>,
 }
 
 /// Arguments of `haggle evaluate`.
@@ -214,6 +252,8 @@ pub struct Runs {
 pub enum ConfigCommand {
     /// Print each value of a config file and where it came from.
     Show(Show),
+    /// Print the JSON schema of a kind of config file, for editors and checkers.
+    Schema(Schema),
 }
 
 /// Arguments of `haggle config show`.
@@ -230,7 +270,8 @@ pub struct Show {
 }
 
 /// The kinds of config files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum ConfigKind {
     /// How a policy is learnt, with the environment that it names.
     Train,
@@ -240,6 +281,26 @@ pub enum ConfigKind {
     Tune,
     /// What a candidate must show.
     Gate,
+    /// Which settings are tried.
+    Sweep,
+}
+
+/// Arguments of `haggle config schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// The kind of config file; without it all of them, by name.
+    pub kind: Option<ConfigKind>,
+}
+
+/// Arguments of `haggle doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The folder that will hold the runs.
+    #[arg(long, default_value = "runs")]
+    pub runs: PathBuf,
+    /// The socket that the daemon will listen on; default: haggled.sock in the user's runtime folder.
+    #[arg(long)]
+    pub socket: Option<PathBuf>,
 }
 
 /// Arguments of `haggle demo`.

@@ -25,7 +25,11 @@ pub struct Console<'a> {
 impl<'a> Console<'a> {
     /// A console that values policies with `valuation`.
     pub fn new(output: Output, steps: u64, valuation: Valuation<'a>) -> Self {
-        let bar = ProgressBar::new(steps); // draws only on a terminal
+        let bar = if output.is_shared() {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(steps) // draws only on a terminal
+        };
         let style = "{bar:32} {pos}/{len} steps  {per_sec}  {eta} left  {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);

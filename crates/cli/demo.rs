@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::replay_run::train_policy;
 use crate::scene::{Scene, read_sessions};
+use crate::seat::Seat;
 use crate::shoppers::{Season, Shoppers};
 use crate::training::{Facts, failure};
 use crate::tune;
@@ -66,7 +67,7 @@ pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
         "train      {} steps, seed {}",
         plan.learner.steps, plan.learner.seed
     ));
-    let trained = train_policy(&plan, &scene, None, output)?;
+    let trained = train_policy(&plan, &scene, &Seat::New, output)?;
     output.progress(format_args!(
         "trained    {:.0} steps/s, {}",
         trained.facts.steps_per_second,

@@ -1,17 +1,17 @@
 //! What an environment file of `envs/` can describe: replayed sessions, a market, or a probe.
 
 use crate::config::{self, Loaded};
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::Failure;
 use crate::weeks::Weeks;
-use anyhow::Context;
 use haggle_env::market::Market;
 use haggle_env::{Earning, ProbeConfig, ReplayConfig};
+use schemars::JsonSchema;
 use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// An environment file. Its `kind` says which it is; a file with a table `problem` is a probe.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EnvFile {
     /// Logged sessions, answered by a demand model.
@@ -48,18 +48,24 @@ impl EnvFile {
             Family::Market => Self::Market(source.read()?),
             Family::Probe => Self::Probe(source.read()?),
         };
-        value
-            .check()
-            .with_context(|| path.display().to_string())
-            .or_fail(Kind::Usage)?;
+        if let Err((field, sentence)) = value.check() {
+            return Err(source.fault(field, sentence).into());
+        }
         Ok(Loaded { value, source })
     }
 
-    fn check(&self) -> anyhow::Result<()> {
+    /// The field at fault (none where it is no single one) and the sentence.
+    fn check(&self) -> Result<(), (&'static str, String)> {
         match self {
             Self::Replay(file) => file.check(),
-            Self::Market(market) => Ok(market.oracle().map(drop)?),
-            Self::Probe(probe) => Ok(probe.optimum().map(drop)?),
+            Self::Market(market) => match market.oracle() {
+                Ok(_) => Ok(()),
+                Err(error) => Err((error.field(), error.to_string())),
+            },
+            Self::Probe(probe) => match probe.optimum() {
+                Ok(_) => Ok(()),
+                Err(error) => Err((error.field(), error.to_string())),
+            },
         }
     }
 }
@@ -77,7 +83,7 @@ impl<'de> Deserialize<'de> for EnvFile {
 }
 
 /// Sessions that are replayed through a demand model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayFile {
     /// `replay`.
@@ -103,7 +109,7 @@ pub struct ReplayFile {
 }
 
 /// The word that tells a replay from a market.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReplayKind {
     /// Logged sessions, answered by a demand model.
@@ -119,30 +125,41 @@ fn default_fit_seed() -> u64 {
 }
 
 impl ReplayFile {
-    fn check(&self) -> anyhow::Result<()> {
-        self.replay.check()?;
-        let train = self.replay.week_range();
-        let held_out = self.held_out_weeks.range();
-        anyhow::ensure!(
-            train.end <= held_out.start,
-            "held_out_weeks = \"{}\" must lie after replay.weeks = {:?}: a learner must not see the future",
-            self.held_out_weeks,
-            self.replay.weeks
-        );
-        anyhow::ensure!(
-            self.replay.reward != Earning::Margin || self.replay.cost_share.is_some(),
-            "replay.reward = \"margin\" needs replay.cost_share: the sessions do not say what an item costs"
-        );
-        anyhow::ensure!(
-            self.members >= 8,
-            "members = {}: an ensemble needs at least 8",
-            self.members
-        );
-        anyhow::ensure!(
-            self.accept_confounded,
-            "the price effects of logged sessions are observational (rung R1: promotion and habit are controlled for, \
-             hidden demand is not); say accept_confounded = true to train on them"
-        );
-        Ok(())
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if let Err(error) = self.replay.check() {
+            return Err((error.field(), error.to_string()));
+        }
+        let weeks = self.replay.week_range();
+        let faults = [
+            (
+                weeks.end > self.held_out_weeks.range().start,
+                "held_out_weeks",
+                format!(
+                    "held_out_weeks = \"{}\" must lie after replay.weeks = {:?}: a learner must not see the future",
+                    self.held_out_weeks, self.replay.weeks
+                ),
+            ),
+            (
+                self.replay.reward == Earning::Margin && self.replay.cost_share.is_none(),
+                "replay.reward",
+                "replay.reward = \"margin\" needs replay.cost_share: the sessions do not say what an item costs".to_owned(),
+            ),
+            (
+                self.members < 8,
+                "members",
+                format!("members = {}: an ensemble needs at least 8", self.members),
+            ),
+            (
+                !self.accept_confounded,
+                "accept_confounded",
+                "the price effects of logged sessions are observational (rung R1: promotion and habit are controlled for, \
+                 hidden demand is not); say accept_confounded = true to train on them"
+                    .to_owned(),
+            ),
+        ];
+        match faults.into_iter().find(|(wrong, ..)| *wrong) {
+            Some((_, field, sentence)) => Err((field, sentence)),
+            None => Ok(()),
+        }
     }
 }

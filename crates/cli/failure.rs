@@ -8,6 +8,7 @@ use std::process::ExitCode;
 pub struct Failure {
     kind: Kind,
     error: anyhow::Error,
+    told: bool,
 }
 
 /// The documented exit codes.
@@ -46,6 +47,7 @@ impl Failure {
         Self {
             kind,
             error: error.into(),
+            told: false,
         }
     }
 
@@ -54,12 +56,26 @@ impl Failure {
         Self {
             kind,
             error: anyhow::anyhow!("{sentence}"),
+            told: false,
         }
     }
 
-    /// The kind of this failure.
+    /// A result that is a failure, too (a refused gate, say): it has been printed as a result.
+    pub fn told(kind: Kind, sentence: impl fmt::Display) -> Self {
+        Self {
+            told: true,
+            ..Self::say(kind, sentence)
+        }
+    }
+
+    /// What kind it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether a result was printed before it.
+    pub fn is_told(&self) -> bool {
+        self.told
     }
 
     /// The exit code of this failure.

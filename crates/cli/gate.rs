@@ -19,7 +19,7 @@ pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
     if verdict.verdict.passed {
         Ok(())
     } else {
-        Err(Failure::say(
+        Err(Failure::told(
             Kind::Refused,
             format!("the gate refuses the candidate: {}", verdict.reasons.join("; ")),
         ))

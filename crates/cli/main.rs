@@ -5,6 +5,7 @@ mod config;
 mod console;
 mod daemon;
 mod demo;
+mod doctor;
 mod env_file;
 mod evaluate;
 mod failure;
@@ -12,6 +13,7 @@ mod fault;
 mod fit;
 mod gate;
 mod import;
+mod jobs;
 mod market_run;
 mod oracle;
 mod output;
@@ -20,9 +22,15 @@ mod q_learning;
 mod replay_run;
 mod runs;
 mod scene;
+mod schema;
+mod seat;
+mod seed_list;
+mod seeds;
 mod shoppers;
 mod show;
 mod source;
+mod sweep;
+mod sweep_file;
 mod train;
 mod training;
 mod tune;
@@ -57,6 +65,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Import(import) => import::run(import, output),
         Command::Fit(args) => fit::run(args, output),
         Command::Train(args) => train::run(args, output),
+        Command::Sweep(args) => sweep::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Oracle(args) => oracle::run(args, output),
         Command::QLearning(args) => q_learning::run(args, output),
@@ -65,6 +74,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Segments(args) => import::segments(args, output),
         Command::Runs(args) => runs::run(args, output),
         Command::Config(ConfigCommand::Show(args)) => show::run(args, output),
+        Command::Config(ConfigCommand::Schema(args)) => schema::run(args, output),
+        Command::Doctor(args) => doctor::run(args, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "haggle", &mut std::io::stdout());

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::seat::Seat;
 use crate::training::{Facts, Training};
 use haggle_core::Digest;
 use haggle_env::market::{Market, MarketEnv, Oracle};
@@ -11,7 +12,6 @@ use haggle_eval::MarketScore;
 use haggle_learn::{Metrics, RunSubject};
 use haggle_policy::{Actors, DataSource, MarketBundle, MarketTerms, Provenance};
 use serde::Serialize;
-use std::path::Path;
 
 /// What is priced.
 pub enum Stage<'a> {
@@ -21,10 +21,11 @@ pub enum Stage<'a> {
     Probe(&'a ProbeConfig),
 }
 
+/// What a run tells programs.
 #[derive(Serialize)]
-struct Told<'a> {
+pub struct Told {
     #[serde(flatten)]
-    run: &'a Facts,
+    run: Facts,
     /// Absent where the market's states are not finite, or the policy remembers.
     score: Option<MarketScore>,
 }
@@ -49,18 +50,18 @@ impl Judge<'_> {
 fn metrics(score: &MarketScore) -> Metrics {
     let mut metrics = Metrics::from([
         ("eval/mean_reward".to_owned(), score.value),
-        ("eval/optimum_share".to_owned(), score.optimum_share),
+        ("pricing/ratio_to_optimum".to_owned(), score.optimum_share),
     ]);
-    metrics.extend(score.gap_score.map(|gap| ("eval/gap_score".to_owned(), gap)));
+    metrics.extend(score.gap_score.map(|gap| ("pricing/gap_score".to_owned(), gap)));
     if let Some(rivalry) = &score.rivalry {
-        metrics.insert("eval/delta".to_owned(), rivalry.delta);
-        metrics.insert("eval/reply_gain".to_owned(), rivalry.reply_gain_max);
+        metrics.insert("pricing/delta".to_owned(), rivalry.delta);
+        metrics.insert("pricing/reply_gain".to_owned(), rivalry.reply_gain_max);
     }
     metrics
 }
 
 /// `haggle train` in a market: trains, and says what the last policy is worth.
-pub fn run(plan: &Plan, stage: &Stage<'_>, resume: Option<&Path>, output: Output) -> Result<(), Failure> {
+pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Result<(String, Told), Failure> {
     let env = stage.environment(plan.learner.copies)?;
     let obs_width = env.spec().obs_width;
     let judge = stage.judge()?;
@@ -68,7 +69,7 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, resume: Option<&Path>, output: Output
     let training = Training {
         env,
         subject: stage.subject(plan)?,
-        resume,
+        seat,
         valuation: Box::new(|actors: &Actors, _: &[f64]| {
             Ok(score(actors)?.as_ref().map(metrics).unwrap_or_default())
         }),
@@ -82,9 +83,7 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, resume: Option<&Path>, output: Output
     let text = score
         .as_ref()
         .map_or_else(String::new, |score| format!("{score}\n\n"));
-    let told = Told { run: &facts, score };
-    output.result(format_args!("{text}{}", facts.summary()), &told);
-    Ok(())
+    Ok((format!("{text}{}", facts.summary()), Told { run: facts, score }))
 }
 
 impl Stage<'_> {

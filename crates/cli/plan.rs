@@ -3,14 +3,14 @@
 use crate::config::{self, Loaded};
 use crate::env_file::{EnvFile, ReplayFile};
 use crate::failure::{Failure, Kind, OrFail};
-use anyhow::Context;
 use haggle_env::Credit;
 use haggle_learn::{Setting, Share, TrainConfig};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// A training file, as in `configs/train/`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainFile {
     /// The environment file, relative to the folder in which haggle is started.
@@ -72,10 +72,10 @@ impl Plan {
             runs: own.value.runs,
             env_name: stem(&own.value.env),
         };
-        plan.learner
-            .validate()
-            .with_context(|| path.display().to_string())
-            .or_fail(Kind::Usage)?;
+        plan.learner.validate().map_err(|error| {
+            let field = format!("learner.{}", error.field());
+            own.source.fault(&field, format!("learner.{error}"))
+        })?;
         plan.check_replay(path)?;
         Ok((plan, origins))
     }

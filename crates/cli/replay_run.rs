@@ -5,13 +5,13 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
+use crate::seat::Seat;
 use crate::training::{Facts, Training};
 use crate::value;
 use haggle_env::{Batch, Env, ReplayEnv};
 use haggle_learn::{Metrics, RunSubject};
 use haggle_policy::{Actors, Bundle, DataSource, Provenance, Terms};
 use serde::Serialize;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Blocks of copies that step side by side: more than cores, so that no core waits for the slowest.
@@ -25,34 +25,33 @@ pub struct Learnt {
     pub bundle: Bundle,
 }
 
+/// What a run tells programs.
 #[derive(Serialize)]
-struct Told<'a> {
+pub struct Told {
     #[serde(flatten)]
-    run: &'a Facts,
-    value: &'a value::Report,
+    run: Facts,
+    value: value::Report,
 }
 
 /// `haggle train` on replayed sessions: trains, and values the policy on the weeks that are held out.
-pub fn run(plan: &Plan<ReplayFile>, resume: Option<&Path>, output: Output) -> Result<(), Failure> {
+pub fn run(plan: &Plan<ReplayFile>, seat: &Seat, output: Output) -> Result<(String, Told), Failure> {
     let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
-    let learnt = train_policy(plan, &scene, resume, output)?;
+    let learnt = train_policy(plan, &scene, seat, output)?;
     let report = value::of_bundle(plan, &scene, &learnt.bundle, &plan.env.held_out_weeks.range())?;
     value::keep(&learnt.facts.run, &report)?;
-    output.result(
-        format_args!("{report}\n\n{}", learnt.facts.summary()),
-        &Told {
-            run: &learnt.facts,
-            value: &report,
-        },
-    );
-    Ok(())
+    let text = format!("{report}\n\n{}", learnt.facts.summary());
+    let told = Told {
+        run: learnt.facts,
+        value: report,
+    };
+    Ok((text, told))
 }
 
 /// Trains the policy of a plan, in a run folder of its own or going on in an old one, and writes its bundle.
 pub fn train_policy(
     plan: &Plan<ReplayFile>,
     scene: &Scene,
-    resume: Option<&Path>,
+    seat: &Seat,
     output: Output,
 ) -> Result<Learnt, Failure> {
     let weeks = plan.env.held_out_weeks.range();
@@ -66,7 +65,7 @@ pub fn train_policy(
     let training = Training {
         env: environment(plan, scene)?,
         subject: subject(plan, scene),
-        resume,
+        seat,
         valuation,
     };
     let trained = training.run(plan, output)?;

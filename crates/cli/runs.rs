@@ -1,19 +1,102 @@
 use crate::args::Runs;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
-use haggle_learn::list_runs;
+use haggle_learn::{ListedRun, list_runs};
+
+/// What a run is worth: the first of these that it has recorded.
+const WORTH: [&str; 3] = [
+    "pricing/ratio_to_optimum",
+    "eval/mean_reward",
+    "rollout/ep_rew_mean",
+];
 
 /// `haggle runs`: the runs of a folder, oldest first.
 pub fn run(args: &Runs, output: Output) -> Result<(), Failure> {
     let runs = list_runs(&args.folder).or_fail(Kind::Data)?;
-    let mut table = format!("{:<58} {:<12} {:>12}  started", "run", "status", "steps");
-    for run in &runs {
-        let status = format!("{:?}", run.status).to_lowercase();
-        table += &format!(
-            "\n{:<58} {:<12} {:>12}  {}",
-            run.name, status, run.steps, run.started
-        );
-    }
-    output.result(table, &runs);
+    let mut rows = vec![
+        [
+            "status",
+            "env",
+            "algorithm",
+            "seed",
+            "steps",
+            "worth",
+            "age",
+            "folder",
+        ]
+        .map(str::to_owned),
+    ];
+    rows.extend(runs.iter().map(row));
+    output.result(aligned(&rows), &runs);
     Ok(())
+}
+
+fn row(run: &ListedRun) -> [String; 8] {
+    let subject = &run.facts.subject;
+    let worth = WORTH.iter().find_map(|tag| Some((run.metrics.get(*tag)?, tag)));
+    [
+        format!("{:?}", run.facts.status).to_lowercase(),
+        subject.env.clone(),
+        subject.algorithm.clone(),
+        subject.seed.to_string(),
+        run.facts.steps.to_string(),
+        worth.map_or_else(
+            || "-".to_owned(),
+            |(value, tag)| match *tag {
+                "pricing/ratio_to_optimum" => format!("{value:.4} of V*"),
+                _ => format!("{value:.4}"),
+            },
+        ),
+        age(run.age_s),
+        run.folder.display().to_string(),
+    ]
+}
+
+/// In the largest unit that gives at least 1.
+fn age(seconds: i64) -> String {
+    match seconds {
+        ..60 => format!("{} s", seconds.max(0)),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// Columns side by side: numbers to the right, words to the left.
+pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(widths).map(|(cell, width)| {
+            if cell.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:<width$}")
+            }
+        });
+        text += cells.collect::<Vec<_>>().join("  ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_one_unit_and_columns_stand_below_each_other() {
+        assert_eq!(
+            [age(5), age(61), age(7300), age(200_000)],
+            ["5 s", "1 min", "2 h", "2 d"]
+        );
+        let rows = [["seed", "env"], ["7", "a4"], ["12", "c"]].map(|row| row.map(str::to_owned));
+        assert_eq!(aligned(&rows), "seed  env\n   7  a4\n  12  c\n");
+    }
 }

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::{Origin, Plan};
 use crate::source::Source;
-use crate::{gate, tune};
+use crate::{gate, sweep, tune};
 use haggle_eval::GateConfig;
 use haggle_learn::TuneConfig;
 use serde::Serialize;
@@ -34,6 +34,7 @@ fn origins(args: &Show) -> Result<Vec<Origin>, Failure> {
         ConfigKind::Train => Ok(Plan::read(path, sets)?.1),
         ConfigKind::Env => EnvFile::load(path, sets)?.origins().or_fail(Kind::Usage),
         ConfigKind::Tune => tune::read_config(path, sets)?.origins().or_fail(Kind::Usage),
+        ConfigKind::Sweep => sweep::read(path, sets)?.origins().or_fail(Kind::Usage),
         ConfigKind::Gate => gate::read_config(path, sets)?.origins().or_fail(Kind::Usage),
     }
 }
@@ -52,6 +53,8 @@ fn kind_of(source: &Source) -> Result<ConfigKind, Failure> {
         Ok(ConfigKind::Train)
     } else if keys.contains(&"kind") || keys.contains(&"problem") {
         Ok(ConfigKind::Env)
+    } else if keys.contains(&"space") {
+        Ok(ConfigKind::Sweep)
     } else if tune > gate {
         Ok(ConfigKind::Tune)
     } else if gate > tune {
@@ -60,7 +63,7 @@ fn kind_of(source: &Source) -> Result<ConfigKind, Failure> {
         Err(source
             .fault(
                 "",
-                "which kind of config this is cannot be seen; say --as train, env, tune or gate",
+                "which kind of config this is cannot be seen; say --as train, env, tune, gate or sweep",
             )
             .into())
     }

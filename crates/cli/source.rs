@@ -113,27 +113,33 @@ impl Source {
             {
                 path = culprit;
             }
+            let keys: Vec<&str> = path.iter().map(String::as_str).collect();
             let field = path.join(".");
             Fault {
-                place: self.place(&field, message.starts_with("unknown field")),
-                ..self.fault(&field, explained(&field, message))
+                place: self.place(&keys, message.starts_with("unknown field")),
+                ..self.fault_at(&keys, explained(&field, message))
             }
         })
     }
 
     /// A fault of one field, by its dotted name. `message` is the rest of the sentence.
     pub fn fault(&self, field: &str, message: impl Into<String>) -> Fault {
+        self.fault_at(&field.split('.').collect::<Vec<_>>(), message)
+    }
+
+    /// A fault of one field, by its keys: for keys that have dots in them.
+    pub fn fault_at(&self, keys: &[&str], message: impl Into<String>) -> Fault {
+        let field = keys.join(".");
         Fault {
-            field: (!field.is_empty()).then(|| field.to_owned()),
+            field: (!field.is_empty()).then_some(field),
             message: message.into(),
-            place: self.place(field, false),
+            place: self.place(keys, false),
         }
     }
 
     /// Where the value of a field stands, or its key; for one that is missing, the table that should hold it.
-    fn place(&self, field: &str, key_itself: bool) -> Place {
-        let path: Vec<&str> = field.split('.').collect();
-        if let Some(set) = self.sets.iter().rev().find(|set| set.covers(&path)) {
+    fn place(&self, path: &[&str], key_itself: bool) -> Place {
+        if let Some(set) = self.sets.iter().rev().find(|set| set.covers(path)) {
             return Place::Set(set.said.clone());
         }
         let mut table: &dyn TableLike = self.document.as_table();

@@ -4,6 +4,7 @@ use crate::console::{Console, Valuation};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::seat::Seat;
 use haggle_core::Digest;
 use haggle_env::Env;
 use haggle_learn::{
@@ -21,8 +22,8 @@ pub struct Training<'a> {
     pub env: Box<dyn Env>,
     /// What the run is about.
     pub subject: RunSubject,
-    /// The run folder to go on in; none: a new one.
-    pub resume: Option<&'a Path>,
+    /// Where it writes.
+    pub seat: &'a Seat,
     /// Values the policy as it stands.
     pub valuation: Valuation<'a>,
 }
@@ -59,12 +60,13 @@ impl Training<'_> {
     /// When it diverges, is interrupted, or something cannot be read or written.
     pub fn run<E: Serialize>(self, plan: &Plan<E>, output: Output) -> Result<Trained, Failure> {
         let mut learner = Mappo::new(plan.learner.clone(), self.env).map_err(failure)?;
-        let mut run = match self.resume {
-            None => {
-                let (config, settings) = (plan.to_toml()?, plan.settings()?);
-                Run::create(&plan.runs, self.subject, &config, &settings).map_err(failure)?
+        let (config, settings) = (plan.to_toml()?, plan.settings()?);
+        let mut run = match self.seat {
+            Seat::New => Run::create(&plan.runs, self.subject, &config, &settings).map_err(failure)?,
+            Seat::Named(folder) => {
+                Run::create_at(folder, self.subject, &config, &settings).map_err(failure)?
             }
-            Some(folder) => {
+            Seat::Resume(folder) => {
                 let path = latest_checkpoint(folder).map_err(failure)?;
                 let checkpoint = Checkpoint::read(&path).map_err(failure)?;
                 learner.restore(&checkpoint).map_err(failure)?;
@@ -138,6 +140,11 @@ impl Facts {
             self.run.join("tb").display()
         )
     }
+}
+
+/// Whether somebody asked the program to stop.
+pub fn is_stopping() -> bool {
+    stop_flag().load(Ordering::Relaxed)
 }
 
 /// Set by the first Ctrl-C: the learner writes a checkpoint and stops.

@@ -1,4 +1,6 @@
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -58,6 +60,20 @@ impl<'de> Deserialize<'de> for Weeks {
         String::deserialize(deserializer)?
             .parse()
             .map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Weeks {
+    fn schema_name() -> Cow<'static, str> {
+        "Weeks".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A span of weeks, both ends included, as in `1-30`, or one week.",
+            "type": "string",
+            "pattern": "^[0-9]+(-[0-9]+)?$",
+        })
     }
 }
 

@@ -1,4 +1,5 @@
 use crate::{Item, ItemRules, Mask, Past, PriceMinor, Ruling};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The bounds that a request brings along.
@@ -12,7 +13,7 @@ pub struct Bounds {
 }
 
 /// Standing rules of the shop, part of a bundle's provenance and of the environment it was trained in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guardrails {
     /// Least share of the price that must remain after cost, in [0, 1); only where an item's cost is known.

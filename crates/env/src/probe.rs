@@ -2,10 +2,11 @@
 //! "it does not learn *delay*".
 
 use haggle_core::LADDER_RUNGS_MAX;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A probe environment as it stands in `envs/probe/*.toml`. Money is in major units.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeConfig {
     /// The question that is asked.
@@ -17,7 +18,7 @@ pub struct ProbeConfig {
 }
 
 /// One question each. A shopper with choke price `c` buys one unit with probability `max(0, 1 - price / c)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Problem {
     /// One agent, one shopper, one step: the best price is `(choke + cost) / 2`, or the limit where that is lower.
@@ -95,6 +96,18 @@ pub enum ProbeError {
     /// The known answer is not among the prices, so nothing could be compared with it.
     #[error("prices: the best price {0} must be one of them")]
     Answer(f64),
+}
+
+impl ProbeError {
+    /// The field at fault.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Prices | Self::Answer(_) => "prices",
+            Self::Copies => "copies",
+            Self::Market(_) => "problem",
+        }
+    }
 }
 
 /// Ways through the visits of a hidden shopper that are gone through exactly.

@@ -1,9 +1,10 @@
 use haggle_core::{Guardrails, LADDER_RUNGS_MAX};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// The replay environment as it stands in `configs/train/*.toml`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReplayConfig {
     /// First and last week (both included) whose sessions are replayed.
@@ -43,7 +44,7 @@ pub struct ReplayConfig {
 }
 
 /// How long a price holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     /// For one offer: each session sees its own prices, a step is a visit.
@@ -53,7 +54,7 @@ pub enum Unit {
 }
 
 /// What an agent earns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Earning {
     /// Price times units.
@@ -63,7 +64,7 @@ pub enum Earning {
 }
 
 /// Which outcome the reward is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The demand model's expectation: less noise.
@@ -73,7 +74,7 @@ pub enum Outcome {
 }
 
 /// How the agents of a visit learn what the team earned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Credit {
     /// Everybody is told the team's sum: right in the long run, but an agent's own part drowns in its rivals' draws.
@@ -87,7 +88,7 @@ pub enum Credit {
 }
 
 /// Which members of the demand model are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Members {
     /// Only the point estimate.
@@ -100,7 +101,7 @@ pub enum Members {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ReplayError {
     /// A value out of its range.
-    #[error("replay.{field}: {expected}")]
+    #[error("{field}: {expected}")]
     Range {
         /// The field.
         field: &'static str,
@@ -135,13 +136,13 @@ pub enum ReplayError {
 }
 
 impl ReplayError {
-    /// The field of [`ReplayConfig`] that is to blame, where it is one.
+    /// The field at fault, as an environment file names it; empty where it is no single one.
     #[must_use]
-    pub fn field(&self) -> Option<&'static str> {
+    pub fn field(&self) -> &'static str {
         match self {
-            Self::Range { field, .. } => Some(field),
-            Self::Config(_) | Self::Mismatch { .. } => None,
-            Self::Sessions { .. } => Some("weeks"),
+            Self::Range { field, .. } => field,
+            Self::Config(_) | Self::Mismatch { .. } => "",
+            Self::Sessions { .. } => "replay.weeks",
         }
     }
 }
@@ -167,46 +168,54 @@ impl ReplayConfig {
         let rules = [
             (
                 self.weeks[0] <= self.weeks[1],
-                "weeks",
+                "replay.weeks",
                 "the first is after the last",
             ),
             (
                 (1..=LADDER_RUNGS_MAX).contains(&self.ladder.len()),
-                "ladder",
+                "replay.ladder",
                 "1 to 64 multiples are needed",
             ),
             (
                 rising && positive,
-                "ladder",
+                "replay.ladder",
                 "the multiples must be positive and rising",
             ),
             (
                 self.cost_share.is_none_or(|cost| cost > 0.0 && cost < 1.0),
-                "cost_share",
+                "replay.cost_share",
                 "must lie strictly between 0 and 1",
             ),
-            (share(self.common_share), "common_share", "must lie in [0, 1]"),
+            (
+                share(self.common_share),
+                "replay.common_share",
+                "must lie in [0, 1]",
+            ),
             (
                 self.credit == Credit::Shared || self.outcome == Outcome::Expected,
-                "credit",
+                "replay.credit",
                 "\"difference\" needs outcome = \"expected\", since nobody saw the purchases at the other price",
             ),
             (
                 self.price_index_limit
                     .is_none_or(|limit| limit.is_finite() && limit > 0.0),
-                "price_index_limit",
+                "replay.price_index_limit",
                 "must be a positive number (leave it out for no limit)",
             ),
             (
                 self.stock_weeks
                     .is_none_or(|weeks| weeks.is_finite() && weeks > 0.0),
-                "stock_weeks",
+                "replay.stock_weeks",
                 "must be a positive number (leave it out for unlimited stock)",
             ),
-            (self.episode_visits > 0, "episode_visits", "must be at least 1"),
+            (
+                self.episode_visits > 0,
+                "replay.episode_visits",
+                "must be at least 1",
+            ),
             (
                 (0.0..1.0).contains(&self.guardrails.margin_min),
-                "guardrails.margin_min",
+                "replay.guardrails.margin_min",
                 "must lie in [0, 1)",
             ),
         ];

@@ -1,9 +1,10 @@
 //! What the gate asks of a candidate.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a candidate must show.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GateConfig {
     /// Probability, in (0.5, 1), with which the candidate must be better: one-sided, for all looks together.

@@ -1,8 +1,9 @@
 use haggle_env::EnvSpec;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Everything that decides how a policy is learnt. A field left out takes the value of [`TrainConfig::default`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Root of every random number.
@@ -72,7 +73,7 @@ pub struct TrainConfig {
 }
 
 /// A value that moves on a straight line over the run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// At the first step; not negative.
@@ -82,7 +83,7 @@ pub struct Schedule {
 }
 
 /// How fast constraints find their price.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultiplierConfig {
     /// Where each multiplier begins, in [0, max].
@@ -94,7 +95,7 @@ pub struct MultiplierConfig {
 }
 
 /// Where the gradient steps run. Roll-outs always run on the processor, beside the environment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
     /// The GPU where there is one, else the processor.
@@ -107,7 +108,7 @@ pub enum DeviceChoice {
 }
 
 /// How gradient steps are computed. The results are the same to single precision.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineChoice {
     /// Fused where it applies, else libtorch.
@@ -120,7 +121,7 @@ pub enum EngineChoice {
 }
 
 /// What the critic sees.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Critic {
     /// The agent's observation and the global state (MAPPO).
@@ -131,7 +132,7 @@ pub enum Critic {
 }
 
 /// Which agents share their parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Share {
     /// All of them.
@@ -144,7 +145,7 @@ pub enum Share {
 }
 
 /// Over which rows advantages are standardised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AdvantageScale {
     /// Over each agent's own rows: agents that earn much do not drown the others.

@@ -16,6 +16,7 @@ mod export;
 mod fused;
 mod gradient;
 mod loss;
+mod machine;
 mod mappo;
 mod multiplier;
 mod network;
@@ -46,9 +47,13 @@ pub use error::LearnError;
 pub use events::{EventWriter, Setting};
 pub(crate) use export::network_of;
 pub use loss::{clipped_policy_loss, clipped_value_loss};
+pub use machine::{LIBTORCH_VERSION, Machine};
 pub use mappo::Mappo;
 pub use progress::{Iteration, Metrics, Phases, Progress, Silent};
-pub use run::{Run, RunFacts, RunStatus, RunSubject, latest_checkpoint, list_runs, read_facts};
+pub use run::{
+    ListedRun, Run, RunFacts, RunStatus, RunSubject, last_metrics, latest_checkpoint, list_runs, read_facts,
+    unique_name,
+};
 pub use tabular::{TabularConfig, TabularError, TabularReport, tabular_q};
 pub use train::{Ended, Finish, train};
 pub use tune::{TuneConfig, TuneReport, tune};

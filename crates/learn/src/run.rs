@@ -13,6 +13,7 @@ const CONFIG: &str = "config.toml";
 const FACTS: &str = "run.json";
 const METRICS: &str = "metrics.jsonl";
 const LATEST: &str = "latest";
+const STARTED: &str = "%Y-%m-%dT%H:%M:%SZ";
 /// Results that TensorBoard's table of runs shows beside the settings.
 const RESULTS: [&str; 4] = [
     "eval/mean_reward",
@@ -96,22 +97,29 @@ impl Run {
         config_toml: &str,
         settings: &[(String, Setting)],
     ) -> Result<Self, LearnError> {
-        let now = jiff::Timestamp::now();
-        let id = Digest::of_parts(&[
-            &now.as_nanosecond().to_le_bytes(),
-            &std::process::id().to_le_bytes(),
-        ]);
-        let name = format!(
-            "{}__{}__s{}__{}-{}",
-            subject.env,
-            subject.algorithm,
-            subject.seed,
-            now.strftime("%Y%m%d-%H%M%S"),
-            &id.short()[..4]
-        );
-        let folder = parent.join(&name);
-        fs::create_dir_all(parent).map_err(io("create", parent))?;
-        fs::create_dir(&folder).map_err(io("create", &folder))?;
+        let stem = format!("{}__{}__s{}", subject.env, subject.algorithm, subject.seed);
+        let folder = parent.join(unique_name(&stem));
+        let run = Self::create_at(&folder, subject, config_toml, settings)?;
+        point_latest(parent, &run.facts.name)?;
+        Ok(run)
+    }
+
+    /// Makes a run's folder under a name that the caller chose; `latest` is not touched.
+    ///
+    /// # Errors
+    /// When something cannot be written, or the folder exists already and is not empty.
+    pub fn create_at(
+        folder: &Path,
+        subject: RunSubject,
+        config_toml: &str,
+        settings: &[(String, Setting)],
+    ) -> Result<Self, LearnError> {
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        fs::create_dir_all(folder).map_err(io("create", folder))?;
         for part in ["tb", "checkpoints", "bundles", "eval"] {
             fs::create_dir(folder.join(part)).map_err(io("create", folder.join(part)))?;
         }
@@ -120,7 +128,7 @@ impl Run {
             subject,
             status: RunStatus::Running,
             steps: 0,
-            started: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            started: jiff::Timestamp::now().strftime(STARTED).to_string(),
             program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
             revision: git(&["rev-parse", "HEAD"]),
             dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
@@ -128,12 +136,11 @@ impl Run {
             argv: std::env::args().collect(),
             name,
         };
-        let mut run = Self::open_files(folder, facts)?;
+        let mut run = Self::open_files(folder.to_owned(), facts)?;
         run.write_facts()?;
         run.events.settings(&run.facts.name, settings, &RESULTS);
         run.events
             .text("config", &format!("```toml\n{config_toml}\n```"), 0);
-        point_latest(parent, &run.facts.name)?;
         Ok(run)
     }
 
@@ -296,22 +303,94 @@ pub fn read_facts(folder: &Path) -> Result<RunFacts, LearnError> {
         .map_err(io("understand", &path))
 }
 
-/// All runs below a folder, oldest first. Folders that are no runs are passed over.
+/// The last value of every tag in a run's `metrics.jsonl`; empty where nothing was recorded yet.
+#[must_use]
+pub fn last_metrics(folder: &Path) -> Metrics {
+    let text = fs::read_to_string(folder.join(METRICS)).unwrap_or_default();
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Line>(line).ok());
+    lines.flat_map(|line| line.scalars).collect()
+}
+
+/// A run as it stands in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ListedRun {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub facts: RunFacts,
+    /// The last value of every tag.
+    pub metrics: Metrics,
+    /// Seconds since it began.
+    pub age_s: i64,
+}
+
+/// All runs of a folder and of the groups in it (several seeds, a sweep), oldest first. Folders that are no runs are
+/// passed over.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn list_runs(parent: &Path) -> Result<Vec<RunFacts>, LearnError> {
+pub fn list_runs(parent: &Path) -> Result<Vec<ListedRun>, LearnError> {
     let mut runs = Vec::new();
-    for entry in fs::read_dir(parent).map_err(io("read", parent))? {
-        let entry = entry.map_err(io("read", parent))?;
-        if entry.file_name() != LATEST
-            && let Ok(facts) = read_facts(&entry.path())
-        {
-            runs.push(facts);
+    for folder in folders(parent)? {
+        if let Some(run) = listed(&folder) {
+            runs.push(run);
+        } else {
+            let group = folders(&folder).unwrap_or_default();
+            runs.extend(group.iter().filter_map(|folder| listed(folder)));
         }
     }
-    runs.sort_by(|a, b| (&a.started, &a.name).cmp(&(&b.started, &b.name)));
+    runs.sort_by(|a, b| (&a.facts.started, &a.folder).cmp(&(&b.facts.started, &b.folder)));
     Ok(runs)
+}
+
+/// The folders in a folder; links (`latest`) are none.
+fn folders(parent: &Path) -> Result<Vec<PathBuf>, LearnError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(parent).map_err(io("read", parent))? {
+        let entry = entry.map_err(io("read", parent))?;
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+fn listed(folder: &Path) -> Option<ListedRun> {
+    let mut facts = read_facts(folder).ok()?;
+    let metrics = last_metrics(folder);
+    let began: Option<jiff::Timestamp> = facts.started.parse().ok();
+    let age_s = began.map_or(0, |began| jiff::Timestamp::now().as_second() - began.as_second());
+    facts.steps = facts.steps.max(last_step(folder)); // `run.json` is written only when the status changes
+    Some(ListedRun {
+        folder: folder.to_owned(),
+        facts,
+        metrics,
+        age_s,
+    })
+}
+
+fn last_step(folder: &Path) -> u64 {
+    let text = fs::read_to_string(folder.join(METRICS)).unwrap_or_default();
+    let last = text
+        .lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<Line>(line).ok());
+    last.map_or(0, |line| line.step)
+}
+
+/// `<stem>__<utc>-<id>`: a name that no other folder has.
+#[must_use]
+pub fn unique_name(stem: &str) -> String {
+    let now = jiff::Timestamp::now();
+    let id = Digest::of_parts(&[
+        &now.as_nanosecond().to_le_bytes(),
+        &std::process::id().to_le_bytes(),
+        stem.as_bytes(),
+    ]);
+    format!("{stem}__{}-{}", now.strftime("%Y%m%d-%H%M%S"), &id.short()[..4])
 }
 
 /// Writes a file whole or not at all.
@@ -376,12 +455,38 @@ mod tests {
         assert_eq!(text, "{\"step\":64,\"time/fps\":5.0}\n");
         let runs = list_runs(parent.path()).expect("a list");
         assert_eq!(
-            (runs.len(), runs[0].status, runs[0].steps),
+            (runs.len(), runs[0].facts.status, runs[0].facts.steps),
             (1, RunStatus::Finished, 64)
         );
-        assert!(runs[0].name.starts_with("one-price__mappo__s3__"));
+        assert!(runs[0].facts.name.starts_with("one-price__mappo__s3__"));
         let latest = fs::canonicalize(parent.path().join(LATEST)).expect("the link");
         assert_eq!(latest, fs::canonicalize(folder).expect("the folder"));
+    }
+
+    #[test]
+    fn runs_of_a_group_are_listed_with_their_last_numbers() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = parent.path().join("group/s3");
+        let mut run = Run::create_at(&folder, subject(), "", &[]).expect("a run");
+        for (step, value) in [(64, 5.0), (128, 6.0)] {
+            run.record(step, &Metrics::from([("a".to_owned(), value)]))
+                .expect("a line");
+        }
+        run.record(128, &Metrics::from([("b".to_owned(), 1.0)]))
+            .expect("a line");
+        let runs = list_runs(parent.path()).expect("a list");
+        assert_eq!(
+            (runs.len(), runs[0].facts.steps, runs[0].facts.name.as_str()),
+            (1, 128, "s3")
+        );
+        assert_eq!(
+            runs[0].metrics,
+            Metrics::from([("a".to_owned(), 6.0), ("b".to_owned(), 1.0)])
+        );
+        assert!(
+            Run::create_at(&folder, subject(), "", &[]).is_err(),
+            "a run is never written over another"
+        );
     }
 
     #[test]

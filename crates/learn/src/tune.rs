@@ -12,6 +12,7 @@ use crate::{ConfigError, LearnError, choose_device, network_of};
 use haggle_core::{Offer, Policy, Seeds};
 use haggle_policy::{Bundle, DataSource, Network, PolicyKind};
 use rand::RngExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
@@ -21,7 +22,7 @@ const BLOCK: i64 = 16_384;
 const BISECTIONS: usize = 12;
 
 /// How a policy is improved on its own log. A field left out takes the value of [`TuneConfig::default`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TuneConfig {
     /// Root of every random number.

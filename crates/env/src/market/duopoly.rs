@@ -3,12 +3,13 @@
 use super::last_price::{LastPrice, episode_periods, rounds};
 use super::oracle::{Oracle, OracleError, affordable, count, discount, field};
 use super::search::best_index;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Demand `1 - p`, no cost, prices `{0, 1/steps, ..., 1}`; the cheaper seller has the whole market, equal prices halve it.
 /// The learner moves first, at a rival's price of `start`; each price stands for two periods.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlternatingDuopoly {
     /// Steps of the price grid, 1 or more.
@@ -25,7 +26,7 @@ pub struct AlternatingDuopoly {
 }
 
 /// A rival's answer to the learner's price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rival {
     /// One step below; from the lowest positive price he goes back to one step above the cartel's.

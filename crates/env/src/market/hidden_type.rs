@@ -3,11 +3,12 @@
 use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
 use super::search::best_index;
 use super::sessions::Sessions;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A session has `periods` offers; a buyer of type `k` takes one at price `r` with probability `probabilities[k][r]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HiddenType {
     /// Offers of a session.

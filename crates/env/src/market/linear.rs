@@ -1,12 +1,13 @@
 //! Markets H and I: linear demand that changes, or that is not known.
 
 use super::oracle::{Oracle, OracleError, count, field, not_negative, positive};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 /// H: demand `a_t - b_t p` plus Gaussian noise, any price in `[price_min, price_max]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangingDemand {
     /// Periods.
@@ -22,7 +23,7 @@ pub struct ChangingDemand {
 }
 
 /// How `a_t` and `b_t` move.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
     /// Equal stretches, each with its `[a, b]`.
@@ -119,7 +120,7 @@ impl ChangingDemand {
 }
 
 /// I: demand `intercept - slope p` plus Gaussian noise; the learner does not know the line (Keskin and Zeevi 2014).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnknownLinear {
     /// Mean demand at a price of 0.

@@ -4,12 +4,13 @@ use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, not_n
 use super::search::{best_index, poisson_sales};
 use super::season::{Demand, Moves, Season};
 use super::sell_through::sell_through;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Demand of day `t` is Poisson with mean `base_rate x day_weights[t] x exp(-elasticities[t] (p / price_scale - 1))`; what
 /// is left at the end brings `salvage` a unit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Markdown {
     /// Days.

@@ -49,10 +49,11 @@ pub use resources::{DemandCurve, SharedResources};
 pub use rivalry::Reaction;
 pub use stock::StockedPrices;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A market as it stands in a file of `envs/`: `kind` names the family, the other keys are its parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Market {
     /// A1.

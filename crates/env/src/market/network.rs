@@ -5,6 +5,7 @@ use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
 use super::packing::Packing;
 use super::search::best_index;
 use haggle_core::LADDER_RUNGS_MAX;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ const TIE: f64 = 1e-7;
 
 /// Every period at most one shopper comes, for product `j` with probability `arrival_rate[j]`, and buys at its price `k`
 /// with probability `probabilities[j][k]`. A product may also be closed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Periods of the season.

@@ -6,6 +6,7 @@ use super::oracle::{
 };
 use super::rivalry::{Reaction, Rivalry};
 use super::search::{best_index, crossing, peak};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ const SELLERS_MAX: usize = 100;
 const STATES_MAX: f64 = 2e6;
 
 /// C: seller `i` sells `exp((quality - p_i) / mu) / (sum_j exp((quality - p_j) / mu) + exp(outside_quality / mu))`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogitOligopoly {
     /// How many sell, 1 or more.
@@ -67,7 +68,7 @@ fn ladder_discount() -> f64 {
 }
 
 /// How a seller prices that does not learn.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Pricing {
     /// Always the same price, on the ladder or beside it.
@@ -361,7 +362,7 @@ impl LogitOligopoly {
 }
 
 /// C2: two equal sellers who can serve `capacity` of `shoppers` per period each; who is not served does not go elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CapacityDuopoly {
     /// Units per seller and period.

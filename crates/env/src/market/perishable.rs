@@ -4,13 +4,14 @@ use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, posit
 use super::search::{best_index, mean_sales, peak, poisson_sales};
 use super::season::{Demand, Moves, Season};
 use super::sell_through::sell_through;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::f64::consts::E;
 
 /// A1: continuous time, any price. Shoppers arrive at `arrival_rate` per period, one of them buys with probability
 /// `exp(-price / price_scale)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContinuousSale {
     /// Length of the season.
@@ -24,7 +25,7 @@ pub struct ContinuousSale {
 }
 
 /// A2 and A3: at most one shopper per period, with probability `arrival_rate`; prices from a ladder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SingleArrivals {
     /// Periods of the season.
@@ -42,7 +43,7 @@ pub struct SingleArrivals {
 }
 
 /// A4: Poisson demand with mean `base_rate x exp(-price / price_scale)` per period; over at stock-out.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SellDown {
     /// Periods of the season.

@@ -4,6 +4,7 @@ use super::oracle::{Oracle, OracleError, count, field, ladder, not_negative, pos
 use super::search::{best_index, highest_peak, peak};
 use super::visits::Visits;
 use haggle_core::{LADDER_RUNGS_MAX, Mask};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 const CELLS: usize = 2000;
 
 /// E1: segments; a shopper of segment `s` buys with probability `sigma(intercepts[s] - slopes[s] p)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Segments {
     /// Share of each segment; they sum to 1.
@@ -227,7 +228,7 @@ impl Segments {
 
 /// E2: `x1, x2 ~ N(0, 1)`; a shopper buys with probability
 /// `sigma(intercept + intercept_slope x2 - slope exp(slope_slope x1) p)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContinuousTypes {
     /// Log odds of a sale at a price of 0, at the mean.

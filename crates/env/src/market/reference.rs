@@ -3,11 +3,12 @@
 use super::last_price::{LastPrice, episode_periods, rounds};
 use super::oracle::{Oracle, OracleError, affordable, count, discount, ladder, not_negative, positive};
 use super::search::best_index;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Demand `max(0, base_rate - slope p + gain (r - p)+ - loss (p - r)+)` where `r` is the price before; revenue `p` each.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReferencePrice {
     /// Demand at a price of 0.

@@ -4,11 +4,12 @@
 use super::oracle::{Oracle, OracleError, count, field, positive};
 use super::packing::Packing;
 use super::search::best_index;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Products that share resources and are priced together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SharedResources {
     /// Periods of the season.
@@ -24,7 +25,7 @@ pub struct SharedResources {
 }
 
 /// Demand of product `i` at prices `p`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DemandCurve {
     /// `max(0, intercepts[i] - slopes[i] p_i)`.

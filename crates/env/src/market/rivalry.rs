@@ -7,11 +7,12 @@ use super::policy::{Answer, Ask};
 use super::search::best_index;
 use crate::StepEnd;
 use haggle_core::Mask;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 
 /// How a seller reacts that does not learn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reaction {
     /// The lowest last price of the others.

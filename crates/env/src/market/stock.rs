@@ -4,11 +4,12 @@ use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
 use super::packing::Packing;
 use super::search::best_index;
 use super::season::{Demand, Moves, Season};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One shopper per period, who buys at `prices[k]` with probability `probabilities[k]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StockedPrices {
     /// Periods of the season.

@@ -45,7 +45,7 @@ impl Fused {
     /// Whether networks of this shape fit, and the processor has vectors worth the name.
     pub(crate) fn applies(shape: &Shape) -> bool {
         let narrow = shape.hidden.iter().all(|units| *units <= UNITS_MAX) && shape.critic <= UNITS_MAX;
-        narrow && shape.critic > 0 && Lanes::count() >= 8
+        narrow && shape.critic > 0 && Lanes::count() >= LANES_MIN
     }
 
     pub(crate) fn new(shape: Shape, parameters: &[f32], threads: usize) -> Self {
@@ -194,11 +194,14 @@ impl WithSimd for Pass<'_> {
     }
 }
 
+/// Vectors of fewer numbers gain nothing over libtorch.
+pub(crate) const LANES_MIN: usize = 8;
+
 /// How many numbers one vector of this processor holds.
-struct Lanes;
+pub(crate) struct Lanes;
 
 impl Lanes {
-    fn count() -> usize {
+    pub(crate) fn count() -> usize {
         Arch::new().dispatch(Self)
     }
 }

@@ -1,0 +1,41 @@
+//! `haggle config schema`: what a config file may hold, as a JSON schema made from the very types that read it.
+
+use crate::args::{ConfigKind, Schema as Arguments};
+use crate::env_file::EnvFile;
+use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
+use crate::plan::TrainFile;
+use crate::sweep_file::SweepFile;
+use clap::ValueEnum;
+use haggle_eval::GateConfig;
+use haggle_learn::TuneConfig;
+use schemars::{Schema, generate::SchemaSettings};
+use std::collections::BTreeMap;
+
+/// `haggle config schema`.
+pub fn run(args: &Arguments, output: Output) -> Result<(), Failure> {
+    let text = match args.kind {
+        Some(kind) => serde_json::to_string_pretty(&of(kind)),
+        None => {
+            let all: BTreeMap<ConfigKind, Schema> = ConfigKind::value_variants()
+                .iter()
+                .map(|kind| (*kind, of(*kind)))
+                .collect();
+            serde_json::to_string_pretty(&all)
+        }
+    }
+    .or_fail(Kind::Usage)?;
+    output.text(&text);
+    Ok(())
+}
+
+fn of(kind: ConfigKind) -> Schema {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    match kind {
+        ConfigKind::Train => generator.into_root_schema_for::<TrainFile>(),
+        ConfigKind::Env => generator.into_root_schema_for::<EnvFile>(),
+        ConfigKind::Tune => generator.into_root_schema_for::<TuneConfig>(),
+        ConfigKind::Sweep => generator.into_root_schema_for::<SweepFile>(),
+        ConfigKind::Gate => generator.into_root_schema_for::<GateConfig>(),
+    }
+}

@@ -1,0 +1,345 @@
+//! What a sweep tries: a training file, a space of values for its keys, and a way to search it.
+
+use crate::fault::Fault;
+use crate::seed_list::SeedList;
+use crate::source::Source;
+use haggle_core::Seeds;
+use rand::RngExt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// As many trials as one sweep may have.
+const TRIALS_MAX: usize = 10_000;
+
+/// A sweep file, as in `configs/sweep/`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SweepFile {
+    /// The training file whose keys are varied.
+    pub train: PathBuf,
+    /// Root of the random numbers of the search.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// Seeds of the runs of each trial: `1-3` or `1,2,7`.
+    pub seeds: SeedList,
+    /// The tag of `metrics.jsonl` that ranks trials: its last value in a run, its interquartile mean over seeds.
+    pub metric: String,
+    /// Whether more of it is better.
+    #[serde(default)]
+    pub goal: Goal,
+    /// How the space is searched.
+    pub search: Search,
+    /// Keys of the training file (`env.` before those of its environment file) with the values to try.
+    pub space: BTreeMap<String, Range>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Which end of the metric is better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Goal {
+    /// The most.
+    #[default]
+    Maximise,
+    /// The least.
+    Minimise,
+}
+
+/// How a space is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Search {
+    /// Every combination of the choices.
+    Grid,
+    /// Independent draws.
+    Random {
+        /// How many, at least 1.
+        trials: usize,
+    },
+    /// Successive halving: all trials are run for `steps_min` steps, the best `1 / reduction` of them for `reduction` times
+    /// as many, and so on up to the training file's own number. Every round trains from the start, so that schedules over a
+    /// run mean the same in each.
+    Halving {
+        /// Trials of the first round, at least 2.
+        trials: usize,
+        /// Steps of the first round, at least 1 and below the training file's.
+        steps_min: u64,
+        /// How much harder each round is, at least 2.
+        reduction: u64,
+    },
+}
+
+/// Values of one key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Range {
+    /// A number between two, all equally likely.
+    Uniform([f64; 2]),
+    /// A number between two above 0, its logarithm equally likely.
+    LogUniform([f64; 2]),
+    /// One of these, all equally likely.
+    Choice(#[schemars(with = "Vec<serde_json::Value>")] Vec<toml::Value>),
+}
+
+/// One point of the space.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trial {
+    /// Its number, from 0.
+    pub trial: usize,
+    /// The value of each key.
+    pub values: BTreeMap<String, toml::Value>,
+}
+
+impl Trial {
+    /// As overrides of the training file.
+    pub fn sets(&self) -> Vec<String> {
+        self.values
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
+    }
+}
+
+impl SweepFile {
+    /// Checks every range.
+    pub fn check(&self, source: &Source) -> Result<(), Fault> {
+        let refuse = |field: &str, sentence: &str| Err(source.fault(field, format!("{field}: {sentence}")));
+        if self.space.is_empty() {
+            return refuse("space", "at least one key with values is needed");
+        }
+        for (key, range) in &self.space {
+            let path = ["space", key];
+            let refuse = |sentence: &str| Err(source.fault_at(&path, format!("space.\"{key}\": {sentence}")));
+            match range {
+                Range::Choice(values) if values.is_empty() => {
+                    return refuse("a choice of at least one value is needed");
+                }
+                Range::Uniform([low, high]) if !(low < high && low.is_finite() && high.is_finite()) => {
+                    return refuse("two finite numbers are needed, the first below the second");
+                }
+                Range::LogUniform([low, high]) if !(0.0 < *low && low < high && high.is_finite()) => {
+                    return refuse("two finite numbers above 0 are needed, the first below the second");
+                }
+                Range::Uniform(_) | Range::LogUniform(_) if self.search == Search::Grid => {
+                    return refuse("a grid needs choices; use search.kind = \"random\" for ranges");
+                }
+                _ => {}
+            }
+            if key == "learner.seed" || key == "learner.steps" {
+                return refuse(
+                    "seeds and steps are the sweep's own business; set seeds and search.steps_min",
+                );
+            }
+        }
+        match self.search {
+            Search::Grid if self.grid_size() > TRIALS_MAX => refuse(
+                "space",
+                &format!(
+                    "{} combinations; at most {TRIALS_MAX} are tried",
+                    self.grid_size()
+                ),
+            ),
+            Search::Random { trials } if !(1..=TRIALS_MAX).contains(&trials) => {
+                refuse("search.trials", &format!("{trials}: 1 to {TRIALS_MAX} expected"))
+            }
+            Search::Halving { trials, .. } if !(2..=TRIALS_MAX).contains(&trials) => {
+                refuse("search.trials", &format!("{trials}: 2 to {TRIALS_MAX} expected"))
+            }
+            Search::Halving { reduction, .. } if reduction < 2 => {
+                refuse("search.reduction", &format!("{reduction}: at least 2 expected"))
+            }
+            Search::Halving { steps_min: 0, .. } => refuse("search.steps_min", "0: at least 1 expected"),
+            _ => Ok(()),
+        }
+    }
+
+    fn grid_size(&self) -> usize {
+        let sizes = self.space.values().map(|range| match range {
+            Range::Choice(values) => values.len(),
+            _ => 1,
+        });
+        sizes.fold(1, usize::saturating_mul)
+    }
+
+    /// All trials: the same for the same file.
+    pub fn trials(&self) -> Vec<Trial> {
+        let count = match self.search {
+            Search::Grid => self.grid_size(),
+            Search::Random { trials } | Search::Halving { trials, .. } => trials,
+        };
+        (0..count)
+            .map(|trial| Trial {
+                trial,
+                values: match self.search {
+                    Search::Grid => self.grid_point(trial),
+                    _ => self.draw(trial),
+                },
+            })
+            .collect()
+    }
+
+    /// The last key varies fastest.
+    fn grid_point(&self, trial: usize) -> BTreeMap<String, toml::Value> {
+        let mut rest = trial;
+        let mut values = BTreeMap::new();
+        for (key, range) in self.space.iter().rev() {
+            if let Range::Choice(choices) = range {
+                values.insert(key.clone(), choices[rest % choices.len()].clone());
+                rest /= choices.len();
+            }
+        }
+        values
+    }
+
+    fn draw(&self, trial: usize) -> BTreeMap<String, toml::Value> {
+        let seeds = Seeds::new(self.seed).named("sweep").indexed(trial as u64);
+        let value = |key: &str, range: &Range| {
+            let share: f64 = seeds.named(key).rng().random();
+            match range {
+                Range::Uniform([low, high]) => toml::Value::Float(short(low + share * (high - low))),
+                Range::LogUniform([low, high]) => {
+                    let log = low.ln() + share * (high.ln() - low.ln());
+                    toml::Value::Float(short(log.exp()))
+                }
+                Range::Choice(values) => {
+                    values[((share * values.len() as f64) as usize).min(values.len() - 1)].clone()
+                }
+            }
+        };
+        self.space
+            .iter()
+            .map(|(key, range)| (key.clone(), value(key, range)))
+            .collect()
+    }
+
+    /// How many trials go on in each round, and for how many steps; `steps` is the training file's own number.
+    pub fn rounds(&self, steps: u64) -> Vec<Round> {
+        let Search::Halving {
+            trials,
+            steps_min,
+            reduction,
+        } = self.search
+        else {
+            return vec![Round {
+                trials: self.trials().len(),
+                steps,
+            }];
+        };
+        let mut rounds = Vec::new();
+        let (mut trials, mut budget) = (trials, steps_min);
+        while budget < steps && trials > 1 {
+            rounds.push(Round {
+                trials,
+                steps: budget,
+            });
+            trials = trials.div_ceil(usize::try_from(reduction).unwrap_or(usize::MAX));
+            budget = budget.saturating_mul(reduction);
+        }
+        rounds.push(Round { trials, steps });
+        rounds
+    }
+}
+
+/// One round of a search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Trials that take part.
+    pub trials: usize,
+    /// Environment steps of each of their runs.
+    pub steps: u64,
+}
+
+/// Six digits are enough for a setting, and can be typed again.
+fn short(number: f64) -> f64 {
+    format!("{number:.5e}").parse().unwrap_or(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweep(search: &str, space: &str) -> Result<SweepFile, Fault> {
+        let text = format!(
+            "train = \"configs/train/a4.toml\"\nseeds = \"1-2\"\nmetric = \"m\"\nsearch = {search}\n[space]\n{space}"
+        );
+        let source = Source::parse("s.toml", &text, &[])?;
+        let file: SweepFile = source.read()?;
+        file.check(&source)?;
+        Ok(file)
+    }
+
+    const SPACE: &str = "\"a.x\" = { choice = [1, 2, 3] }\n\"a.y\" = { choice = [\"p\", \"q\"] }\n";
+
+    #[test]
+    fn a_grid_has_every_combination_once() {
+        let trials = sweep("{ kind = \"grid\" }", SPACE).expect("sound").trials();
+        let sets: Vec<String> = trials.iter().map(|trial| trial.sets().join(" ")).collect();
+        assert_eq!(sets.len(), 6);
+        assert_eq!(sets[0], "a.x=1 a.y=\"p\"");
+        assert_eq!(sets[1], "a.x=1 a.y=\"q\"");
+        assert_eq!(sets[5], "a.x=3 a.y=\"q\"");
+    }
+
+    #[test]
+    fn draws_stay_in_range_repeat_and_do_not_depend_on_other_keys() {
+        let space = "\"a\" = { uniform = [2.0, 3.0] }\n\"b\" = { log-uniform = [1e-4, 1e-2] }\n";
+        let file = sweep("{ kind = \"random\", trials = 200 }", space).expect("sound");
+        let trials = file.trials();
+        let number = |trial: &Trial, key: &str| trial.values[key].as_float().expect("a number");
+        assert!(
+            trials
+                .iter()
+                .all(|trial| (2.0..=3.0).contains(&number(trial, "a")))
+        );
+        // Half of a log-uniform draw over two decades lies below the middle decade's edge, 1e-3.
+        let low = trials.iter().filter(|trial| number(trial, "b") < 1e-3).count();
+        assert!((80..=120).contains(&low), "{low}"); // 100 +- 2.8 standard deviations of 7.1
+        assert_eq!(file.trials(), trials);
+        let fewer = sweep(
+            "{ kind = \"random\", trials = 3 }",
+            "\"a\" = { uniform = [2.0, 3.0] }\n",
+        )
+        .expect("sound");
+        assert_eq!(fewer.trials()[2].values["a"], trials[2].values["a"]);
+    }
+
+    #[test]
+    fn halving_runs_fewer_trials_for_longer() {
+        let search = "{ kind = \"halving\", trials = 9, steps_min = 100, reduction = 3 }";
+        let file = sweep(search, SPACE).expect("sound");
+        let rounds: Vec<(usize, u64)> = file
+            .rounds(1000)
+            .iter()
+            .map(|round| (round.trials, round.steps))
+            .collect();
+        assert_eq!(rounds, [(9, 100), (3, 300), (1, 1000)]);
+        let rounds: Vec<(usize, u64)> = file
+            .rounds(250)
+            .iter()
+            .map(|round| (round.trials, round.steps))
+            .collect();
+        assert_eq!(rounds, [(9, 100), (3, 250)]);
+    }
+
+    #[test]
+    fn faults_name_their_line() {
+        let fault = |search: &str, space: &str| sweep(search, space).expect_err("refused").to_string();
+        let random = "{ kind = \"random\", trials = 2 }";
+        assert!(fault(random, "").starts_with("s.toml:5:2: space: "));
+        assert!(
+            fault(random, "\"a\" = { log-uniform = [0.0, 1.0] }")
+                .starts_with("s.toml:6:7: space.\"a\": two finite")
+        );
+        assert!(
+            fault("{ kind = \"grid\" }", "\"a\" = { uniform = [0.0, 1.0] }").contains("a grid needs choices")
+        );
+        assert!(fault(random, "\"a\" = { chioce = [1] }").contains("did you mean `choice`?"));
+        assert!(fault("{ kind = \"random\", trials = 0 }", SPACE).contains("search.trials: 0: 1 to"));
+        assert!(fault(random, "\"learner.seed\" = { choice = [1] }").contains("the sweep's own business"));
+    }
+}

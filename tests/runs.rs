@@ -1,0 +1,299 @@
+//! Run folders, several seeds, sweeps, and what bad input leaves behind: nothing.
+
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// A tiny run in an environment of one question: a tenth of a second.
+const TRAIN: &str = "\
+env = \"envs/probe/one-price.toml\"
+runs = \"RUNS\"
+[learner]
+steps = 2048
+copies = 16
+horizon = 16
+hidden = [8]
+minibatch_rows = 64
+device = \"cpu\"
+";
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let desk = Self { folder };
+        let runs = desk.path("runs");
+        fs::write(
+            desk.path("train.toml"),
+            TRAIN.replace("RUNS", runs.to_str().unwrap()),
+        )
+        .unwrap();
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, words: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haggle"));
+        // `@name` is a path on this desk.
+        command.args(words.split_whitespace().map(|word| match word.strip_prefix('@') {
+            Some(name) => self.path(name).into_os_string(),
+            None => word.into(),
+        }));
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        command
+    }
+
+    fn haggle(&self, words: &str) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    /// What a command that must succeed tells programs.
+    fn told(&self, words: &str) -> Value {
+        let done = self.haggle(&format!("{words} --json"));
+        assert!(
+            done.status.success(),
+            "{words}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        last_json(&done)
+    }
+
+    /// The one sentence of a command that must fail with this code.
+    fn refused(&self, code: i32, words: &str) -> String {
+        let done = self.haggle(words);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(code), "{words}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+        said.trim_end().lines().last().unwrap_or_default().to_owned()
+    }
+}
+
+fn last_json(done: &Output) -> Value {
+    let text = String::from_utf8_lossy(&done.stdout);
+    serde_json::from_str(text.lines().last().unwrap()).unwrap()
+}
+
+fn only_checkpoint(run: &Path) -> PathBuf {
+    fs::read_dir(run.join("checkpoints"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path()
+}
+
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn several_seeds_share_a_summary_and_a_failed_one_loses_no_other() {
+    let desk = Desk::new();
+    let told = desk.told("train @train.toml --seeds 1-3 --jobs 2 --out @group");
+    let rewards: Vec<f64> = told["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["metrics"]["rollout/ep_rew_mean"].as_f64().unwrap())
+        .collect();
+    assert_eq!(rewards.len(), 3);
+    // A quarter of three runs, rounded down, is none: the interquartile mean is the mean.
+    let iqm = told["over_seeds"]["rollout/ep_rew_mean"]["iqm"]["value"]
+        .as_f64()
+        .unwrap();
+    assert!((iqm - rewards.iter().sum::<f64>() / 3.0).abs() < 1e-12);
+    assert!(desk.path("group/summary.json").exists());
+
+    desk.told("train @train.toml --set learner.seed=2 --out @alone");
+    let listed = desk.told("runs @");
+    let metrics = |ending: &str| {
+        let runs = listed.as_array().unwrap();
+        let run = runs
+            .iter()
+            .find(|run| run["folder"].as_str().unwrap().ends_with(ending));
+        run.unwrap()["metrics"].clone()
+    };
+    assert_eq!(listed.as_array().unwrap().len(), 4);
+    for tag in ["rollout/ep_rew_mean", "train/value_loss", "train/approx_kl"] {
+        assert_eq!(
+            metrics("alone")[tag],
+            metrics("group/s2")[tag],
+            "{tag}: a seed learns the same alone"
+        );
+    }
+
+    // Second seed: its bundle is lost and its checkpoint damaged.
+    fs::remove_dir_all(desk.path("group/s2/bundles")).unwrap();
+    damage(&only_checkpoint(&desk.path("group/s2")));
+    let done = desk.haggle("train @train.toml --seeds 1-3 --out @group --restart resume --json");
+    assert_eq!(done.status.code(), Some(3));
+    let told = last_json(&done);
+    assert!(told["runs"][1]["error"].as_str().unwrap().contains("damaged"));
+    assert!(told["runs"][0]["error"].is_null() && told["runs"][2]["error"].is_null());
+}
+
+#[test]
+fn an_existing_run_is_touched_only_as_asked() {
+    let desk = Desk::new();
+    desk.told("train @train.toml --out @one");
+    let taken = desk.refused(2, "train @train.toml --out @one");
+    assert!(
+        taken.contains("exists already") && taken.contains("--restart"),
+        "{taken}"
+    );
+    let other = desk.refused(
+        2,
+        "train @train.toml --out @one --restart resume --set learner.gamma=0.5",
+    );
+    assert!(other.contains("began with other values"), "{other}");
+    assert!(desk.path("one/run.json").exists());
+
+    let told = desk.told("train @train.toml --out @one --restart resume --set learner.steps=4096");
+    assert_eq!(told["steps"], 4096);
+    let whole = desk.told("train @train.toml --out @whole --set learner.steps=4096");
+    assert_eq!(whole["steps"], 4096);
+
+    desk.told("train @train.toml --out @one --restart restart");
+    assert!(desk.path("one.1/run.json").exists());
+    desk.told("train @train.toml --out @one --restart overwrite");
+    assert!(!desk.path("one.2").exists());
+
+    damage(&only_checkpoint(&desk.path("one")));
+    let damaged = desk.refused(3, "train @train.toml --out @one --restart resume");
+    assert!(damaged.contains("damaged"), "{damaged}");
+    fs::create_dir(desk.path("thesis")).unwrap();
+    fs::write(desk.path("thesis/chapter.tex"), "x").unwrap();
+    desk.refused(2, "train @train.toml --out @thesis --restart overwrite");
+    assert!(desk.path("thesis/chapter.tex").exists());
+}
+
+const SWEEP: &str = "\
+train = \"TRAIN\"
+seeds = \"1-2\"
+metric = \"rollout/ep_rew_mean\"
+search = { kind = \"halving\", trials = 4, steps_min = 1024, reduction = 2 }
+[space]
+\"learner.learning_rate.start\" = { log-uniform = [1e-4, 1e-2] }
+\"learner.learning_rate.end\" = { choice = [0.0] }
+\"learner.gamma\" = { choice = [0.0, 0.9] }
+";
+
+#[test]
+fn a_sweep_that_was_killed_ends_like_one_that_was_not() {
+    let desk = Desk::new();
+    let text = SWEEP.replace("TRAIN", desk.path("train.toml").to_str().unwrap());
+    fs::write(desk.path("sweep.toml"), text).unwrap();
+    let whole = desk.told("sweep @sweep.toml --out @whole");
+    let rounds: Vec<usize> = whole["rounds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|round| round.as_array().unwrap().len())
+        .collect();
+    assert_eq!(rounds, [4, 2]);
+
+    let mut child = desk
+        .command("sweep @sweep.toml --out @cut --jobs 1")
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !desk.path("cut/r0-t001-s1/run.json").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill(); // it may just have ended
+    child.wait().unwrap();
+    let first = fs::metadata(desk.path("cut/r0-t000-s1/config.toml"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let cut = desk.told("sweep @sweep.toml --out @cut --jobs 2");
+    let again = fs::metadata(desk.path("cut/r0-t000-s1/config.toml"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    assert_eq!(first, again, "a finished run is not repeated");
+    assert_eq!((&cut["best"], &cut["rounds"]), (&whole["best"], &whole["rounds"]));
+
+    let other = desk.refused(2, "sweep @sweep.toml --out @cut --set seed=2");
+    assert!(other.contains("begun with another sweep file"), "{other}");
+}
+
+#[test]
+fn bad_input_is_one_sentence_and_leaves_nothing_behind() {
+    let desk = Desk::new();
+    for (words, sentence) in [
+        ("train @train.toml --set learner.gama=1", "did you mean `gamma`?"),
+        ("train @train.toml --set learner.gamma=high", "expected a number"),
+        (
+            "train @train.toml --set learner.clip_ratio=3",
+            "above 0 and below 1 expected",
+        ),
+        (
+            "train @train.toml --set env=envs/a4.toml --set env.base_rate=-1",
+            "base_rate",
+        ),
+        (
+            "train @train.toml --set env=envs/a4.toml --set env.prices=[]",
+            "prices",
+        ),
+        ("train @train.toml --set env.prices=[]", "prices"),
+        (
+            "train @train.toml --set env=envs/nowhere.toml",
+            "cannot read config",
+        ),
+        ("train @nowhere.toml", "cannot read config"),
+        ("train @train.toml --resume @nowhere", "nowhere"),
+        (
+            "oracle envs/a4.toml --set base_rate=-1",
+            "a finite number above 0 expected",
+        ),
+        ("sweep @train.toml", "unknown field"),
+    ] {
+        let said = desk.refused(2, words);
+        assert!(
+            said.starts_with("haggle: ") && said.contains(sentence),
+            "{words}: {said}"
+        );
+    }
+    let twice = String::from_utf8(desk.haggle("train @train.toml --seeds 1,2,2").stderr).unwrap();
+    assert!(twice.contains("seed 2 stands there twice"), "{twice}");
+    assert!(!desk.path("runs").exists(), "nothing was begun");
+
+    // A file where the folder for runs should be: not even root can write there.
+    fs::write(desk.path("runs"), "x").unwrap();
+    let unwritable = desk.refused(3, "train @train.toml");
+    assert!(unwritable.contains("runs"), "{unwritable}");
+}
+
+#[test]
+fn completions_know_the_subcommands() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let done = desk.haggle(&format!("completions {shell}"));
+        let script = String::from_utf8(done.stdout).unwrap();
+        for word in ["train", "sweep", "doctor", "--seeds", "schema"] {
+            let bare = word.trim_start_matches("--");
+            assert!(script.contains(bare), "{shell}: {word}");
+        }
+    }
+    let script = desk.haggle("completions bash").stdout;
+    fs::write(desk.path("haggle.bash"), script).unwrap();
+    let sound = Command::new("bash")
+        .arg("-n")
+        .arg(desk.path("haggle.bash"))
+        .status()
+        .unwrap();
+    assert!(sound.success(), "bash reads it");
+}
