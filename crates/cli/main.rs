@@ -1,6 +1,7 @@
 //! `haggle`: the researcher's program.
 
 mod args;
+mod bandit;
 mod config;
 mod console;
 mod daemon;
@@ -19,6 +20,7 @@ mod scene;
 mod shoppers;
 mod show;
 mod source;
+mod stream;
 mod train;
 mod tune;
 mod value;
@@ -58,6 +60,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Gate(args) => gate::run(args, output),
         Command::Segments(args) => import::segments(args, output),
         Command::Runs(args) => runs::run(args, output),
+        Command::Bandit(command) => bandit::run(command, output),
         Command::Config(ConfigCommand::Show(args)) => show::run(args, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions { shell } => {

@@ -4,6 +4,7 @@
 //! A bundle is the only thing that crosses from learning to serving. Whoever loads one has seen its digest, shapes,
 //! feature specification, ladders and probe vectors checked.
 
+pub mod bandit;
 mod bundle;
 mod error;
 mod fixed;
