@@ -41,6 +41,9 @@ pub enum Command {
     /// Let bandits price a stream of visits.
     #[command(subcommand)]
     Bandit(BanditCommand),
+    /// Measure a part of haggle against its targets.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Look at config files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -226,6 +229,24 @@ pub enum BanditPolicy {
     Linucb,
     /// Thompson sampling on linear demand.
     Lints,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// The bandits on markets whose optimum is known, beside their targets.
+    Bandits(BenchBandits),
+}
+
+/// Arguments of `haggle bench bandits`.
+#[derive(Debug, Args)]
+pub struct BenchBandits {
+    /// Seeds per market or stream.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// Instead: all bandits on made-up streams of so many visits, as shares of what a clairvoyant earns.
+    #[arg(long, value_name = "VISITS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub streams: Option<u32>,
 }
 
 /// What can be done with configs.

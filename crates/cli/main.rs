@@ -2,6 +2,7 @@
 
 mod args;
 mod bandit;
+mod bench_bandits;
 mod config;
 mod console;
 mod daemon;
@@ -26,7 +27,7 @@ mod tune;
 mod value;
 mod weeks;
 
-use args::{Cli, Command, ConfigCommand};
+use args::{BenchCommand, Cli, Command, ConfigCommand};
 use clap::{CommandFactory, Parser};
 use failure::{Failure, Kind};
 use output::Output;
@@ -61,6 +62,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Segments(args) => import::segments(args, output),
         Command::Runs(args) => runs::run(args, output),
         Command::Bandit(command) => bandit::run(command, output),
+        Command::Bench(BenchCommand::Bandits(args)) => bench_bandits::run(args, output),
         Command::Config(ConfigCommand::Show(args)) => show::run(args, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions { shell } => {

@@ -85,7 +85,10 @@ pub fn changing_config(market: &ChangingDemand, seed: u64) -> BanditConfig {
     BanditConfig {
         knots: 0,
         floor: 0.0,
-        rule: Rule::Thompson { draws: 16, width: 0.8 },
+        rule: Rule::Thompson {
+            draws: 16,
+            width: 0.8,
+        },
         forgetting: Some(Forgetting {
             level: 8.0,
             slope: 100.0,
@@ -101,7 +104,9 @@ pub fn changing(market: &ChangingDemand, config: BanditConfig) -> Result<f64, Ba
         a - b * price
     };
     let mut revenue = 0.0;
-    units(config, market.periods, market.noise, expected, |_, earned| revenue += earned)?;
+    units(config, market.periods, market.noise, expected, |_, earned| {
+        revenue += earned;
+    })?;
     Ok(revenue)
 }
 

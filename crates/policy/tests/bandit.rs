@@ -120,6 +120,25 @@ fn a_state_that_was_written_and_read_goes_on_to_the_same_bits() {
 }
 
 #[test]
+fn a_saved_state_that_was_tampered_with_is_refused() {
+    let (bandit, _) = play(&configs(2).swap_remove(6), 30);
+    let good = serde_json::to_value(&bandit).expect("JSON");
+    let refused = |pointer: &str, value: serde_json::Value| {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).expect("a place") = value;
+        serde_json::from_value::<Bandit>(bad).is_err()
+    };
+    assert!(!refused("/config/floor", 0.01.into()));
+    assert!(refused("/config/floor", 1.5.into()));
+    assert!(refused("/config/contexts", 3.into()));
+    assert!(refused("/models", serde_json::json!([])));
+    assert!(refused("/models/0/draws", serde_json::json!([1.0])));
+    assert!(refused("/models/0/memory/segments/0", 2.into()));
+    assert!(refused("/models/0/memory/rungs/0", 5.into()));
+    assert!(refused("/models/0/design/scale", serde_json::json!([1.0])));
+}
+
+#[test]
 fn the_digest_names_settings_and_every_outcome() {
     let config = BanditConfig::logit_thompson(PRICES.to_vec(), 0, 1);
     let fresh = |config: &BanditConfig| Bandit::new(config.clone()).expect("a bandit");
@@ -217,6 +236,58 @@ fn the_best_price_is_found_among_huge_and_constant_contexts() {
             "{:?}",
             bandit.config().rule
         );
+    }
+}
+
+/// Chi-square of the draws against the probabilities they were drawn from, over 20 bins of probability. One rung of each
+/// decision is counted, so that all counts are independent.
+fn chi_square(config: &BanditConfig, draws: usize) -> f64 {
+    const BINS: usize = 20;
+    let mut bandit = Bandit::new(config.clone()).expect("a bandit");
+    let mut rng = Seeds::new(4).rng();
+    let mut bins = [(0.0, 0.0, 0.0); BINS];
+    for round in 0..draws {
+        let x: Vec<f64> = (0..config.contexts).map(|_| rng.random::<f64>()).collect();
+        let context = Context { segment: 0, x: &x };
+        let pmf = bandit.pmf(context, Mask::all(5)).expect("a pmf");
+        let draw = pmf.draw(rng.random());
+        assert_eq!(draw.propensity, pmf.probabilities()[draw.rung]);
+        let watched = round % 5;
+        let p = pmf.probabilities()[watched];
+        let (drawn, expected, variance) = &mut bins[((p * BINS as f64) as usize).min(BINS - 1)];
+        *drawn += f64::from(draw.rung == watched);
+        *expected += p;
+        *variance += p * (1.0 - p);
+        if round % 64 == 0 {
+            let bought = rng.random::<f64>() < 0.9 - 0.15 * draw.rung as f64 - 0.2 * x[0];
+            bandit
+                .update(context, draw.rung, f64::from(bought))
+                .expect("an update");
+        }
+    }
+    let filled = bins.iter().filter(|(_, _, variance)| *variance > 5.0);
+    filled
+        .map(|(drawn, expected, variance)| (drawn - expected).powi(2) / variance)
+        .sum()
+}
+
+/// The 99.9 % quantile of chi-square with 20 degrees of freedom.
+const CHI_SQUARE_20: f64 = 45.3;
+
+#[test]
+fn draws_come_as_often_as_their_propensity_says() {
+    for preset in PRESETS {
+        let value = chi_square(&preset(PRICES.to_vec(), 2, 3), 20_000);
+        assert!(value < CHI_SQUARE_20, "{value}");
+    }
+}
+
+#[test]
+#[ignore = "proof: five million draws"]
+fn a_million_draws_come_as_often_as_their_propensity_says() {
+    for preset in PRESETS {
+        let value = chi_square(&preset(PRICES.to_vec(), 2, 3), 1_000_000);
+        assert!(value < CHI_SQUARE_20, "{value}");
     }
 }
 

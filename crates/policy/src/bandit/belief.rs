@@ -40,6 +40,13 @@ impl Belief {
         Self { mean, factor }
     }
 
+    pub(super) fn fits(&self, other: &Self) -> bool {
+        let numbers = self.mean.iter().chain(self.factor.l_dirty());
+        self.mean.len() == other.mean.len()
+            && self.factor.l_dirty().shape() == other.factor.l_dirty().shape()
+            && numbers.into_iter().all(|number| number.is_finite())
+    }
+
     pub(super) fn mean(&self) -> &[f64] {
         self.mean.as_slice()
     }

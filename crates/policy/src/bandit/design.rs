@@ -100,6 +100,30 @@ impl Design {
         }
     }
 
+    /// Whether the two differ in what is usual of contexts only.
+    pub(super) fn fits(&self, other: &Self) -> bool {
+        let usual = [&self.shift, &self.scale];
+        let lengths = usual.iter().all(|numbers| numbers.len() == other.shift.len());
+        let finite = usual
+            .iter()
+            .all(|numbers| numbers.iter().all(|number| number.is_finite()));
+        let same = Self {
+            shift: self.shift.clone(),
+            scale: self.scale.clone(),
+            ..other.clone()
+        };
+        lengths && finite && *self == same
+    }
+
+    pub(super) fn contexts(&self) -> usize {
+        self.shift.len()
+    }
+
+    /// How many segments it tells apart.
+    pub(super) fn segments(&self) -> usize {
+        (self.layers - 1).max(1)
+    }
+
     pub(super) fn rungs(&self) -> usize {
         self.z.len()
     }

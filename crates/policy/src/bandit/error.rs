@@ -48,6 +48,9 @@ pub enum BanditError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A saved state whose parts do not fit its settings.
+    #[error("bandit: the saved state does not fit the settings it was saved with; rebuild it from the log")]
+    State,
     /// No distribution comes out.
     #[error("bandit: {0}")]
     Pmf(#[from] PmfError),

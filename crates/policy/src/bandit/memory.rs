@@ -46,6 +46,15 @@ impl Memory {
         self.outcomes.len() >= FIRST_FIT && self.outcomes.len().is_power_of_two()
     }
 
+    pub(super) fn fits(&self, design: &Design) -> bool {
+        let count = self.outcomes.len();
+        self.segments.len() == count
+            && self.segments.iter().all(|segment| *segment < design.segments())
+            && self.rungs.len() == count
+            && self.rungs.iter().all(|rung| *rung < design.rungs())
+            && self.contexts.len() == count * design.contexts()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.outcomes.len()
     }

@@ -30,13 +30,41 @@ pub struct Context<'a> {
     pub x: &'a [f64],
 }
 
-/// A policy that learns from every outcome.
+/// A policy that learns from every outcome. Serialised and read back it goes on to the same bits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Saved")]
 pub struct Bandit {
     config: BanditConfig,
     /// One, or one per segment.
     models: Vec<Model>,
     digest: Digest,
+}
+
+/// A bandit as it was written, before it is known to be one.
+#[derive(Deserialize)]
+struct Saved {
+    config: BanditConfig,
+    models: Vec<Model>,
+    digest: Digest,
+}
+
+impl TryFrom<Saved> for Bandit {
+    type Error = BanditError;
+
+    fn try_from(saved: Saved) -> Result<Self, BanditError> {
+        let fresh = Self::new(saved.config)?;
+        let pairs = saved.models.iter().zip(&fresh.models);
+        if saved.models.len() != fresh.models.len()
+            || !pairs.into_iter().all(|(model, fresh)| model.fits(fresh))
+        {
+            return Err(BanditError::State);
+        }
+        Ok(Self {
+            models: saved.models,
+            digest: saved.digest,
+            ..fresh
+        })
+    }
 }
 
 impl Bandit {

@@ -58,6 +58,21 @@ impl Model {
         model
     }
 
+    /// Whether all parts have the shapes of a model that was made for the same settings, and finite numbers.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        let numbers = [self.unit, self.noise, self.sold];
+        self.demand == fresh.demand
+            && self.design.fits(&fresh.design)
+            && self.prior.fits(&fresh.prior)
+            && self.belief.fits(&fresh.belief)
+            && self
+                .memory
+                .as_ref()
+                .is_none_or(|memory| memory.fits(&self.design))
+            && self.draws.len() == fresh.draws.len()
+            && numbers.iter().chain(&self.draws).all(|number| number.is_finite())
+    }
+
     pub(super) fn outcomes(&self) -> u64 {
         self.outcomes
     }

@@ -63,6 +63,17 @@ impl Prior {
         }
     }
 
+    pub(super) fn fits(&self, other: &Self) -> bool {
+        self.mean == other.mean
+            && self.group == other.group
+            && self.guess == other.guess
+            && self.precision.len() == other.precision.len()
+            && self
+                .precision
+                .iter()
+                .all(|precision| precision.is_finite() && *precision > 0.0)
+    }
+
     pub(super) fn belief(&self) -> Belief {
         Belief::prior(&self.mean, &self.precision)
     }
