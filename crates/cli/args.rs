@@ -45,6 +45,12 @@ pub enum Command {
     Segments(Segments),
     /// List the runs of a folder.
     Runs(Runs),
+    /// Let bandits price a stream of visits.
+    #[command(subcommand)]
+    Bandit(BanditCommand),
+    /// Measure a part of haggle against its targets.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Look at config files.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -245,6 +251,64 @@ pub struct Runs {
     /// The folder that holds the runs.
     #[arg(default_value = "runs")]
     pub folder: PathBuf,
+}
+
+/// What can be done with bandits.
+#[derive(Debug, Subcommand)]
+pub enum BanditCommand {
+    /// Price a stream of visits and say what was earned.
+    Run(BanditRun),
+}
+
+/// Arguments of `haggle bandit run`.
+#[derive(Debug, Args)]
+pub struct BanditRun {
+    /// The visits: a CSV file with the columns x0.. (context, or none), u (one uniform number) and p0.. (purchase probability
+    /// at each price). A visit buys when u is below the probability of its price; the bandit sees only that.
+    #[arg(long)]
+    pub stream: PathBuf,
+    /// The prices: a CSV file with the one column `price`.
+    #[arg(long)]
+    pub prices: PathBuf,
+    /// Which bandit.
+    #[arg(long, value_enum)]
+    pub policy: BanditPolicy,
+    /// Root of every random number.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// The bandits by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BanditPolicy {
+    /// Logit-demand Thompson sampling.
+    LogitTs,
+    /// Epsilon-greedy on logit demand.
+    LogitEps,
+    /// Inverse gap weighting on logit demand.
+    Squarecb,
+    /// Upper bounds on linear demand.
+    Linucb,
+    /// Thompson sampling on linear demand.
+    Lints,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// The bandits on markets whose optimum is known, beside their targets.
+    Bandits(BenchBandits),
+}
+
+/// Arguments of `haggle bench bandits`.
+#[derive(Debug, Args)]
+pub struct BenchBandits {
+    /// Seeds per market or stream.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: u64,
+    /// Instead: all bandits on made-up streams of so many visits, as shares of what a clairvoyant earns.
+    #[arg(long, value_name = "VISITS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub streams: Option<u32>,
 }
 
 /// What can be done with configs.

@@ -1,6 +1,8 @@
 //! `haggle`: the researcher's program.
 
 mod args;
+mod bandit;
+mod bench_bandits;
 mod config;
 mod console;
 mod daemon;
@@ -29,6 +31,7 @@ mod seeds;
 mod shoppers;
 mod show;
 mod source;
+mod stream;
 mod sweep;
 mod sweep_file;
 mod train;
@@ -37,7 +40,7 @@ mod tune;
 mod value;
 mod weeks;
 
-use args::{Cli, Command, ConfigCommand};
+use args::{BenchCommand, Cli, Command, ConfigCommand};
 use clap::{CommandFactory, Parser};
 use failure::{Failure, Kind};
 use output::Output;
@@ -73,6 +76,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Gate(args) => gate::run(args, output),
         Command::Segments(args) => import::segments(args, output),
         Command::Runs(args) => runs::run(args, output),
+        Command::Bandit(command) => bandit::run(command, output),
+        Command::Bench(BenchCommand::Bandits(args)) => bench_bandits::run(args, output),
         Command::Config(ConfigCommand::Show(args)) => show::run(args, output),
         Command::Config(ConfigCommand::Schema(args)) => schema::run(args, output),
         Command::Doctor(args) => doctor::run(args, output),

@@ -23,9 +23,12 @@ pub enum PmfError {
     /// The mask allows none of the rungs.
     #[error("the guardrails allow none of the {0} rungs")]
     NothingAllowed(usize),
-    /// A score at an allowed rung is NaN or infinite.
-    #[error("the score of rung {0} is not finite")]
+    /// A score at an allowed rung is NaN or infinite, or a weight negative.
+    #[error("the score of rung {0} is not a finite number in its range")]
     NotFinite(usize),
+    /// Weights that are all 0 at the allowed rungs.
+    #[error("all allowed rungs have weight 0")]
+    NoWeight,
 }
 
 impl Pmf {
@@ -50,12 +53,44 @@ impl Pmf {
         for rung in allowed.iter() {
             p[rung] = (f64::from(logits[rung]) - largest).exp();
         }
-        let total: f64 = p.iter().sum();
+        Ok(Self::mixed(p, allowed, floor))
+    }
+
+    /// Weights in proportion, mixed with the uniform distribution over the allowed rungs as in [`Pmf::from_logits`].
+    /// What stands at forbidden rungs is passed over.
+    ///
+    /// # Errors
+    /// When nothing is allowed, or an allowed weight is negative or not finite, or all of them are 0.
+    pub fn from_weights(mut weights: Vec<f64>, allowed: Mask, floor: f64) -> Result<Self, PmfError> {
+        let allowed = allowed.and(Mask::all(weights.len()));
+        if allowed.is_empty() {
+            return Err(PmfError::NothingAllowed(weights.len()));
+        }
+        let mut largest = 0.0f64;
+        for (rung, weight) in weights.iter_mut().enumerate() {
+            if !allowed.allows(rung) {
+                *weight = 0.0;
+            } else if !(weight.is_finite() && *weight >= 0.0) {
+                return Err(PmfError::NotFinite(rung));
+            }
+            largest = largest.max(*weight);
+        }
+        if largest == 0.0 {
+            return Err(PmfError::NoWeight);
+        }
+        for weight in &mut weights {
+            *weight /= largest; // so that no sum overflows
+        }
+        Ok(Self::mixed(weights, allowed, floor))
+    }
+
+    fn mixed(mut weights: Vec<f64>, allowed: Mask, floor: f64) -> Self {
+        let total: f64 = weights.iter().sum();
         let uniform = floor / allowed.count() as f64;
         for rung in allowed.iter() {
-            p[rung] = (1.0 - floor) * p[rung] / total + uniform;
+            weights[rung] = (1.0 - floor) * weights[rung] / total + uniform;
         }
-        Ok(Self(p))
+        Self(weights)
     }
 
     /// All mass on one rung.
@@ -146,6 +181,17 @@ mod tests {
             Pmf::from_logits(&[0.0, 0.0], Mask(0b100), 0.0),
             Err(PmfError::NothingAllowed(2))
         );
+    }
+
+    #[test]
+    fn weights_are_shares_of_the_allowed() {
+        let pmf = Pmf::from_weights(vec![3.0, f64::NAN, 1.0], Mask(0b101), 0.2).expect("a pmf");
+        assert_eq!(pmf.probabilities(), &[0.8 * 0.75 + 0.1, 0.0, 0.8 * 0.25 + 0.1]);
+        let refused = |weights: &[f64]| Pmf::from_weights(weights.to_vec(), Mask::all(2), 0.0);
+        assert_eq!(refused(&[1.0, -1.0]), Err(PmfError::NotFinite(1)));
+        assert_eq!(refused(&[0.0, 0.0]), Err(PmfError::NoWeight));
+        let huge = refused(&[f64::MAX, f64::MAX]).expect("a pmf");
+        assert_eq!(huge.probabilities(), &[0.5, 0.5]);
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 //! feature specification, ladders and probe vectors checked.
 
 mod actors;
+pub mod bandit;
 mod bundle;
 mod cell;
 mod error;

@@ -1,0 +1,263 @@
+use super::belief::{Belief, Forecast, Lesson};
+use super::config::{BanditConfig, DemandModel, Forgetting, Pooling, Rule};
+use super::design::{Design, Term};
+use super::memory::{MEMORY_OUTCOMES, Memory, logistic};
+use super::prior::Prior;
+use haggle_core::Seeds;
+use nalgebra::DVector;
+use serde::{Deserialize, Serialize};
+
+/// Outcomes between two steps of forgetting.
+const FADE_EVERY: u64 = 8;
+/// A squared error counts as at most so many expected ones when the noise is learnt: a jump of demand is no noise.
+const SURPRISE_MAX: f64 = 4.0;
+/// The noise follows no faster than over so many outcomes.
+const NOISE_ROUNDS_MIN: f64 = 16.0;
+
+/// A Bayesian model of demand given context and rung, learnt outcome by outcome.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Model {
+    demand: DemandModel,
+    design: Design,
+    prior: Prior,
+    belief: Belief,
+    /// Absent once it is full.
+    memory: Option<Memory>,
+    /// Demand of 1 in the model, in outcomes.
+    unit: f64,
+    /// Variance of an outcome, in units.
+    noise: f64,
+    outcomes: u64,
+    /// Sum of all outcomes.
+    sold: f64,
+    /// Coefficients drawn from the belief as it stands, row after row; empty unless the rule needs them.
+    draws: Vec<f64>,
+}
+
+impl Model {
+    pub(super) fn new(config: &BanditConfig, seeds: &Seeds) -> Self {
+        let layers = match config.pooling {
+            Pooling::Partial(segments) => segments + 1,
+            Pooling::Pooled | Pooling::Separate(_) => 1,
+        };
+        let design = Design::new(&config.prices, config.contexts, config.knots, layers);
+        let prior = Prior::new(&design, config.contexts, config.demand);
+        let mut model = Self {
+            demand: config.demand,
+            belief: prior.belief(),
+            design,
+            prior,
+            memory: Some(Memory::default()),
+            unit: 1.0,
+            noise: 0.25,
+            outcomes: 0,
+            sold: 0.0,
+            draws: Vec::new(),
+        };
+        model.redraw(config.rule, seeds);
+        model
+    }
+
+    /// Whether all parts have the shapes of a model that was made for the same settings, and finite numbers.
+    pub(super) fn fits(&self, fresh: &Self) -> bool {
+        let numbers = [self.unit, self.noise, self.sold];
+        self.demand == fresh.demand
+            && self.design.fits(&fresh.design)
+            && self.prior.fits(&fresh.prior)
+            && self.belief.fits(&fresh.belief)
+            && self
+                .memory
+                .as_ref()
+                .is_none_or(|memory| memory.fits(&self.design))
+            && self.draws.len() == fresh.draws.len()
+            && numbers.iter().chain(&self.draws).all(|number| number.is_finite())
+    }
+
+    pub(super) fn outcomes(&self) -> u64 {
+        self.outcomes
+    }
+
+    pub(super) fn sold(&self) -> f64 {
+        self.sold
+    }
+
+    /// Takes in what was sold. `segment` counts layers of this model.
+    pub(super) fn learn(
+        &mut self,
+        segment: usize,
+        context: &[f64],
+        rung: usize,
+        outcome: f64,
+        config: &BanditConfig,
+    ) {
+        self.outcomes += 1;
+        self.sold += outcome;
+        let fading = config.forgetting;
+        if let Some(mut memory) = self.memory.take() {
+            memory.push(segment, context, rung, outcome);
+            let fade = fading.map_or(1.0, |fading| keep(fading.slope, 1));
+            let fit = if memory.is_due() {
+                memory.fit(&mut self.design, &mut self.prior, self.demand, fade)
+            } else {
+                None
+            };
+            // What fades is not fitted again for long: demand has changed since.
+            let most = fading.map_or(MEMORY_OUTCOMES, |fading| {
+                MEMORY_OUTCOMES.min(fading.slope as usize)
+            });
+            self.memory = (memory.len() < most).then_some(memory);
+            if let Some(fit) = fit {
+                (self.belief, self.unit, self.noise) = (fit.belief, fit.unit, fit.noise);
+                return;
+            }
+        }
+        self.step(segment, context, rung, outcome, fading);
+        if let Some(fading) = fading.filter(|_| self.outcomes.is_multiple_of(FADE_EVERY)) {
+            self.fade(fading);
+        }
+    }
+
+    fn step(
+        &mut self,
+        segment: usize,
+        context: &[f64],
+        rung: usize,
+        outcome: f64,
+        fading: Option<Forgetting>,
+    ) {
+        let mut x = Vec::with_capacity(context.len());
+        self.design.standard(context, &mut x);
+        let mut features = DVector::zeros(self.design.coefficients());
+        self.design.features(segment, &x, rung, &mut features);
+        let (noise, outcome) = (self.noise, outcome / self.unit);
+        match self.demand {
+            DemandModel::Logit => self.belief.learn(&features, |seen| bernoulli(seen, outcome)),
+            DemandModel::Linear => {
+                let mut surprise = 1.0;
+                self.belief.learn(&features, |seen| {
+                    let variance = noise + seen.variance;
+                    surprise = (outcome - seen.mean).powi(2) / variance;
+                    Lesson {
+                        weight: 1.0 / noise,
+                        score: (outcome - seen.mean) / variance,
+                    }
+                });
+                let rounds = (self.outcomes as f64).min(fading.map_or(f64::INFINITY, |fading| fading.slope));
+                self.noise *= 1.0 + (surprise.min(SURPRISE_MAX) - 1.0) / rounds.max(NOISE_ROUNDS_MIN);
+            }
+        }
+    }
+
+    fn fade(&mut self, fading: Forgetting) {
+        let (level, slope) = (keep(fading.level, FADE_EVERY), keep(fading.slope, FADE_EVERY));
+        let share = |(term, own): (Term, bool)| if term == Term::Level && !own { level } else { slope };
+        let shares: Vec<f64> = self.design.terms().map(share).collect();
+        self.belief.fade(&shares, &self.prior.mean, &self.prior.precision);
+    }
+
+    /// Draws anew for the belief as it stands, if the rule needs draws.
+    pub(super) fn redraw(&mut self, rule: Rule, seeds: &Seeds) {
+        if let Rule::Thompson { draws, width } = rule {
+            let mut rng = seeds.indexed(self.outcomes).rng();
+            self.belief.draw(draws / 2, width, &mut rng, &mut self.draws);
+        }
+    }
+
+    /// Calls `look` with the expected demand at every rung under each draw.
+    pub(super) fn for_each_draw(&self, segment: usize, context: &[f64], mut look: impl FnMut(&[f64])) {
+        let mut x = Vec::with_capacity(context.len());
+        self.design.standard(context, &mut x);
+        let mut demand = vec![0.0; self.design.rungs()];
+        for draw in self.draws.chunks_exact(self.design.coefficients()) {
+            self.design.along(segment, &x, draw, &mut demand);
+            self.link(&mut demand);
+            look(&demand);
+        }
+    }
+
+    /// Expected demand at every rung, `width` posterior deviations above the mean.
+    pub(super) fn demand(&self, segment: usize, context: &[f64], width: f64) -> Vec<f64> {
+        let mut x = Vec::with_capacity(context.len());
+        self.design.standard(context, &mut x);
+        let mut demand = vec![0.0; self.design.rungs()];
+        self.design.along(segment, &x, self.belief.mean(), &mut demand);
+        if width > 0.0 {
+            let mut features = DVector::zeros(self.design.coefficients());
+            for (rung, demand) in demand.iter_mut().enumerate() {
+                self.design.features(segment, &x, rung, &mut features);
+                *demand += width * self.belief.forecast(&features).variance.sqrt();
+            }
+        }
+        self.link(&mut demand);
+        demand
+    }
+
+    fn link(&self, predictor: &mut [f64]) {
+        for value in predictor {
+            *value = match self.demand {
+                DemandModel::Logit => logistic(*value),
+                DemandModel::Linear => (self.unit * *value).max(0.0),
+            };
+        }
+    }
+}
+
+/// What stays of a belief after `outcomes`, when 1/e stays after `memory`.
+fn keep(memory: f64, outcomes: u64) -> f64 {
+    (-(outcomes as f64) / memory).exp()
+}
+
+/// The mode of a Gaussian belief about log odds after one purchase or none: `mode = mean + variance (outcome - sigma(mode))`,
+/// by Newton's method inside the bracket in which the mode must lie.
+fn bernoulli(seen: Forecast, outcome: f64) -> Lesson {
+    let far = seen.mean + seen.variance * (outcome - logistic(seen.mean));
+    let (mut low, mut high) = (seen.mean.min(far), seen.mean.max(far));
+    let mut mode = seen.mean;
+    for _ in 0..30 {
+        let p = logistic(mode);
+        let excess = mode - seen.mean - seen.variance * (outcome - p);
+        if excess > 0.0 {
+            high = mode;
+        } else {
+            low = mode;
+        }
+        let newton = mode - excess / (1.0 + seen.variance * p * (1.0 - p));
+        let next = if newton > low && newton < high {
+            newton
+        } else {
+            0.5 * (low + high)
+        };
+        let moved = (next - mode).abs();
+        mode = next;
+        if moved < 1e-9 {
+            break;
+        }
+    }
+    let p = logistic(mode);
+    Lesson {
+        weight: p * (1.0 - p),
+        score: outcome - p,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_of_one_outcome_solves_its_equation() {
+        for (mean, variance, outcome) in [
+            (0.0, 4.0, 1.0),
+            (-9.0, 100.0, 1.0),
+            (30.0, 900.0, 0.0),
+            (2.0, 1e-6, 0.0),
+        ] {
+            let lesson = bernoulli(Forecast { mean, variance }, outcome);
+            let mode = mean + variance * lesson.score;
+            assert!(
+                (logistic(mode) - (outcome - lesson.score)).abs() < 1e-6,
+                "{mean} {variance} {outcome}"
+            );
+        }
+    }
+}
