@@ -1,4 +1,4 @@
-use crate::seat::Restart;
+use crate::seat::Existing;
 use crate::seed_list::SeedList;
 use crate::weeks::Weeks;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -131,7 +131,7 @@ pub struct Train {
     pub out: Option<PathBuf>,
     /// What to do where the folder of --out holds a run already.
     #[arg(long, requires = "out")]
-    pub restart: Option<Restart>,
+    pub restart: Option<Existing>,
 }
 
 /// Arguments of `haggle sweep`.
@@ -150,7 +150,7 @@ pub struct Sweep {
     pub out: Option<PathBuf>,
     /// Begin again where a sweep stands already.
     #[arg(long)]
-    pub restart: Option<Restart>,
+    pub restart: Option<Existing>,
 }
 
 /// Arguments of `haggle evaluate`.

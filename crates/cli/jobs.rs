@@ -42,11 +42,7 @@ pub fn run_all<T: Sync, R: Send>(
 /// How many runs fit beside each other when each has so many threads; 0: all of them.
 pub fn side_by_side(threads_each: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if threads_each == 0 {
-        1
-    } else {
-        (cores / threads_each).max(1)
-    }
+    cores.checked_div(threads_each).unwrap_or(1).max(1)
 }
 
 #[cfg(test)]

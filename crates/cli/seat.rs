@@ -19,7 +19,7 @@ pub enum Seat {
 
 /// What to do where a run's folder exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Restart {
+pub enum Existing {
     /// Go on from its last checkpoint.
     Resume,
     /// Begin again; the old run is kept beside it, with a number behind its name.
@@ -30,7 +30,7 @@ pub enum Restart {
 
 impl Seat {
     /// The seat of a run in a named folder.
-    pub fn at(folder: &Path, restart: Option<Restart>) -> Result<Self, Failure> {
+    pub fn at(folder: &Path, restart: Option<Existing>) -> Result<Self, Failure> {
         let empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
         if !folder.exists() || empty {
             return Ok(Self::Named(folder.to_owned()));
@@ -49,10 +49,10 @@ impl Seat {
         };
         let checkpoints = Checkpoint::list(&folder.join("checkpoints")).unwrap_or_default();
         match restart {
-            Restart::Resume if !checkpoints.is_empty() => return Ok(Self::Resume(folder.to_owned())),
+            Existing::Resume if !checkpoints.is_empty() => return Ok(Self::Resume(folder.to_owned())),
             // Stopped before its first checkpoint: there is nothing to go on from, and nothing to lose.
-            Restart::Resume | Restart::Overwrite => fs::remove_dir_all(folder).or_fail(Kind::Data)?,
-            Restart::Restart => fs::rename(folder, beside(folder)).or_fail(Kind::Data)?,
+            Existing::Resume | Existing::Overwrite => fs::remove_dir_all(folder).or_fail(Kind::Data)?,
+            Existing::Restart => fs::rename(folder, beside(folder)).or_fail(Kind::Data)?,
         }
         Ok(Self::Named(folder.to_owned()))
     }
@@ -106,13 +106,13 @@ mod tests {
 
         let checkpoint = folder.join("checkpoints/step-1.checkpoint");
         fs::write(&checkpoint, "x").expect("written");
-        let resumed = Seat::at(&folder, Some(Restart::Resume)).expect("resumed");
+        let resumed = Seat::at(&folder, Some(Existing::Resume)).expect("resumed");
         assert_eq!(resumed, Seat::Resume(folder.clone()));
 
-        Seat::at(&folder, Some(Restart::Restart)).expect("moved");
+        Seat::at(&folder, Some(Existing::Restart)).expect("moved");
         assert!(!folder.exists() && parent.path().join("mine.1/run.json").exists());
         run_in(&folder);
-        Seat::at(&folder, Some(Restart::Overwrite)).expect("removed");
+        Seat::at(&folder, Some(Existing::Overwrite)).expect("removed");
         assert!(!folder.exists());
     }
 
@@ -122,9 +122,9 @@ mod tests {
         fs::write(folder.path().join("thesis.tex"), "x").expect("written");
         for restart in [
             None,
-            Some(Restart::Overwrite),
-            Some(Restart::Restart),
-            Some(Restart::Resume),
+            Some(Existing::Overwrite),
+            Some(Existing::Restart),
+            Some(Existing::Resume),
         ] {
             assert!(Seat::at(folder.path(), restart).is_err());
         }

@@ -6,7 +6,7 @@ use crate::jobs::{run_all, side_by_side};
 use crate::output::{Label, Output};
 use crate::plan::Plan;
 use crate::runs::aligned;
-use crate::seat::{Restart, Seat, is_done};
+use crate::seat::{Existing, Seat, is_done};
 use crate::seed_list::SeedList;
 use crate::{train, training};
 use haggle_eval::{Aggregate, Bootstrap, Interval, Scores};
@@ -125,11 +125,11 @@ fn seed_folder(group: &Path, seed: u64) -> PathBuf {
 fn seat_all(
     group: &Path,
     seeds: &SeedList,
-    restart: Option<Restart>,
+    restart: Option<Existing>,
 ) -> Result<Vec<(u64, Option<Seat>)>, Failure> {
     let seat = |seed: &u64| {
         let folder = seed_folder(group, *seed);
-        if restart == Some(Restart::Resume) && is_done(&folder) {
+        if restart == Some(Existing::Resume) && is_done(&folder) {
             return Ok((*seed, None));
         }
         Ok((*seed, Some(Seat::at(&folder, restart)?)))

@@ -7,7 +7,7 @@ use crate::jobs::{run_all, side_by_side};
 use crate::output::{Label, Output};
 use crate::plan::Plan;
 use crate::runs::aligned;
-use crate::seat::{Restart, Seat, is_done};
+use crate::seat::{Existing, Seat, is_done};
 use crate::sweep_file::{Goal, Round, SweepFile, Trial};
 use crate::{train, training};
 use haggle_eval::{Aggregate, Scores};
@@ -98,7 +98,7 @@ pub fn read(path: &Path, sets: &[String]) -> Result<Loaded<SweepFile>, Failure> 
 }
 
 /// Makes the sweep's folder, or goes on in it; nobody else may write there meanwhile.
-fn take(folder: &Path, file: &SweepFile, restart: Option<Restart>) -> Result<File, Failure> {
+fn take(folder: &Path, file: &SweepFile, restart: Option<Existing>) -> Result<File, Failure> {
     let kept = folder.join(KEPT);
     let text = toml::to_string(file).or_fail(Kind::Usage)?;
     if folder.exists()
@@ -112,8 +112,8 @@ fn take(folder: &Path, file: &SweepFile, restart: Option<Restart>) -> Result<Fil
         return Err(Failure::say(Kind::Usage, sentence));
     }
     match restart {
-        Some(Restart::Overwrite) if kept.exists() => fs::remove_dir_all(folder).or_fail(Kind::Data)?,
-        Some(Restart::Restart) if kept.exists() => {
+        Some(Existing::Overwrite) if kept.exists() => fs::remove_dir_all(folder).or_fail(Kind::Data)?,
+        Some(Existing::Restart) if kept.exists() => {
             fs::rename(folder, crate::seat::beside(folder)).or_fail(Kind::Data)?;
         }
         _ => {}
@@ -224,7 +224,7 @@ fn train_cell(
     if plan.learner.checkpoint_every == 0 {
         plan.learner.checkpoint_every = round.steps.div_ceil(CHECKPOINTS);
     }
-    let seat = Seat::at(folder, Some(Restart::Resume))?;
+    let seat = Seat::at(folder, Some(Existing::Resume))?;
     train::check_resume(&plan, &seat)?;
     train::train(&plan, &seat, output).map(drop)
 }
@@ -363,7 +363,7 @@ mod tests {
             .to_string();
         assert!(other.contains("--restart overwrite"), "{other}");
         fs::write(parent.path().join("x"), "").expect("written");
-        assert!(take(parent.path(), &read("m"), Some(Restart::Overwrite)).is_err());
+        assert!(take(parent.path(), &read("m"), Some(Existing::Overwrite)).is_err());
         assert!(parent.path().join("x").exists());
     }
 }
