@@ -3,7 +3,7 @@
 use crate::common::{ask, earn};
 use haggle_serve::{Client, Journal, Record, RewardStatus, StoreError};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{JoinHandle, sleep};
@@ -47,7 +47,7 @@ impl Load {
     }
 }
 
-fn shop(socket: &PathBuf, name: usize, stop: &AtomicBool, acknowledged: &Mutex<BTreeMap<String, i64>>) {
+fn shop(socket: &Path, name: usize, stop: &AtomicBool, acknowledged: &Mutex<BTreeMap<String, i64>>) {
     let mut client = None;
     for n in 0i64.. {
         let decision = format!("shop-{name}-{n}");
@@ -90,10 +90,9 @@ impl Sent {
     pub fn compare(&self, client: &mut Client) -> (usize, usize) {
         let mut there = BTreeMap::new();
         for decision in self.0.keys() {
-            if let Ok(reply) = client.get(decision) {
-                if !reply.rewards.is_empty() {
-                    there.insert(decision.clone(), reply.value_minor);
-                }
+            let reply = client.get(decision);
+            if let Some(reply) = reply.ok().filter(|reply| !reply.rewards.is_empty()) {
+                there.insert(decision.clone(), reply.value_minor);
             }
         }
         self.compare_with(&there)
