@@ -15,6 +15,9 @@ const QUEUE_MAX: usize = 65_536;
 const BEHIND: usize = 4_096;
 /// Records of one commit.
 const BATCH_MAX: usize = 4_096;
+/// How long records that nobody waits for gather before they are written: waking the writer for each would cost more than
+/// the decision.
+const LINGER: Duration = Duration::from_millis(5);
 /// How long a full disk is left alone before the next try.
 const FULL_PAUSE: Duration = Duration::from_millis(200);
 
@@ -55,6 +58,8 @@ struct Shared {
 #[derive(Debug)]
 struct Queue {
     waiting: VecDeque<Queued>,
+    /// Somebody waits for a record of the queue.
+    urgent: bool,
     health: Health,
     closed: bool,
 }
@@ -79,6 +84,7 @@ impl Committer {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
                 waiting: VecDeque::new(),
+                urgent: false,
                 health: Health::Ok,
                 closed: false,
             }),
@@ -152,8 +158,14 @@ impl Committer {
     }
 
     fn enqueue(&self, record: Option<Record>, ticket: Option<Waiting>) {
-        self.shared.lock().waiting.push_back(Queued { record, ticket });
-        self.shared.wake.notify_one();
+        let mut queue = self.shared.lock();
+        let wake = ticket.is_some() || queue.waiting.is_empty() || queue.waiting.len() == BATCH_MAX;
+        queue.urgent |= ticket.is_some();
+        queue.waiting.push_back(Queued { record, ticket });
+        drop(queue);
+        if wake {
+            self.shared.wake.notify_one();
+        }
     }
 }
 
@@ -214,7 +226,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The next batch, as soon as there is one; none when everything is written and nothing more will come.
+    /// The next batch, as soon as somebody waits for it, there is enough of it, or it has gathered for a while; none when everything is written and nothing more will come.
     fn take(&self) -> Option<(Vec<Record>, Vec<Waiting>)> {
         let mut queue = self.shared.lock();
         while queue.waiting.is_empty() {
@@ -227,12 +239,17 @@ impl Writer {
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        let may_linger =
+            |queue: &mut Queue| !queue.urgent && !queue.closed && queue.waiting.len() < BATCH_MAX;
+        let woken = self.shared.wake.wait_timeout_while(queue, LINGER, may_linger);
+        let (mut queue, _) = woken.unwrap_or_else(PoisonError::into_inner);
         let count = queue.waiting.len().min(BATCH_MAX);
         let (mut records, mut tickets) = (Vec::with_capacity(count), Vec::new());
         for queued in queue.waiting.drain(..count) {
             records.extend(queued.record);
             tickets.extend(queued.ticket);
         }
+        queue.urgent = !queue.waiting.is_empty();
         Some((records, tickets))
     }
 

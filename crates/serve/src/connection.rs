@@ -160,10 +160,19 @@ impl<'a> Connection<'a> {
     }
 
     async fn send(&mut self, stream: &mut UnixStream) -> io::Result<()> {
-        if !self.out.is_empty() {
-            tokio::time::timeout(WRITE_TIMEOUT, stream.write_all(&self.out)).await??;
-            self.out.clear();
+        if self.out.is_empty() {
+            return Ok(());
         }
+        // Nearly always there is room: a timer for nothing would cost more than the write.
+        let written = match stream.try_write(&self.out) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        if written < self.out.len() {
+            tokio::time::timeout(WRITE_TIMEOUT, stream.write_all(&self.out[written..])).await??;
+        }
+        self.out.clear();
         Ok(())
     }
 }

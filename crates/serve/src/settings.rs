@@ -213,9 +213,8 @@ fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, ServeError> {
         source,
     })?;
     toml::from_str(&text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(0, |span| text[..span.start].lines().count().max(1));
+        let ends = |until: usize| text[..until].matches('\n').count();
+        let line = 1 + error.span().map_or(0, |span| ends(span.start));
         unusable(path, format!("line {line}: {}", error.message()))
     })
 }

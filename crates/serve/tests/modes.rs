@@ -93,11 +93,8 @@ fn a_shadow_is_scored_and_never_served() {
     engine.set_mode(Mode::Shadow, Some(&folder)).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     for part in 0..2 {
-        let engine = if part == 0 {
-            &engine
-        } else {
-            &engine_with(&dir.path().join("other"), &served, "", None)
-        };
+        let other = (part == 1).then(|| engine_with(&dir.path().join("other"), &served, "", None));
+        let engine = other.as_ref().unwrap_or(&engine);
         for n in 0..20 {
             let reply = engine
                 .price(named(&format!("{part}-{n}"), &format!("s{n}"), "milk-0"), NOW)
@@ -108,6 +105,9 @@ fn a_shadow_is_scored_and_never_served() {
                 "{n}"
             );
         }
+        if let Some(other) = &other {
+            other.close().unwrap();
+        }
     }
     engine.close().unwrap();
     drop(engine);
@@ -116,6 +116,7 @@ fn a_shadow_is_scored_and_never_served() {
         (engine.status().mode, engine.status().shadow),
         (Mode::Shadow, Some(shadow.digest()))
     );
+    engine.close().unwrap();
     drop(engine);
     for record in records(dir.path()) {
         let beside = record.shadow.unwrap();

@@ -109,7 +109,7 @@ fn unsound_frames_are_refused_one_by_one() {
         (frame(1, price, 5, b""), 5, Code::BadFrame),
         (frame(1, price, 5, &PRICE[..20]), 5, Code::BadFrame),
         (frame(1, price, 5, &[PRICE, b"\xc0"].concat()), 5, Code::BadFrame),
-        (frame(1, price, 5, b"\xc1"), 5, Code::BadFrame),
+        (frame(1, price, 5, b"\xc1"), 5, Code::BadRequest),
         (
             frame(1, price, 5, b"\x93\xa1s\xa6milk-1\xa1d"),
             5,
@@ -187,7 +187,7 @@ fn an_impossible_length_ends_the_connection_and_nothing_else() {
     let mut wire = Wire::new(&house);
     assert_eq!(
         wire.refusal(&frame(1, 2, 3, &largest)),
-        (3, Code::BadFrame),
+        (3, Code::BadRequest),
         "the longest that is read"
     );
 }
