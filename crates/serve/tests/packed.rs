@@ -126,7 +126,7 @@ fn unsound_frames_are_refused_one_by_one() {
         (
             frame(1, price, 5, &with("context", &deep(0x91))),
             5,
-            Code::BadFrame,
+            Code::BadRequest,
         ),
         (frame(1, price, 5, &deep(0x91)), 5, Code::BadRequest),
         (frame(1, price, 5, b"\xdf\xff\xff\xff\xff"), 5, Code::BadFrame),
