@@ -1,8 +1,10 @@
 //! `haggle`: the researcher's program.
 
 mod args;
+mod compare;
 mod config;
 mod console;
+mod curves;
 mod daemon;
 mod demo;
 mod env_file;
@@ -11,13 +13,17 @@ mod failure;
 mod fault;
 mod fit;
 mod gate;
+mod group;
 mod import;
 mod market_run;
+mod market_worth;
 mod oracle;
 mod output;
 mod plan;
+mod price_plot;
 mod q_learning;
 mod replay_run;
+mod report;
 mod runs;
 mod scene;
 mod shoppers;
@@ -58,6 +64,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Fit(args) => fit::run(args, output),
         Command::Train(args) => train::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
+        Command::Compare(args) => compare::run(args, output),
+        Command::Report(args) => report::run(args, output),
         Command::Oracle(args) => oracle::run(args, output),
         Command::QLearning(args) => q_learning::run(args, output),
         Command::Tune(args) => tune::run(args, output),

@@ -4,6 +4,7 @@ use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::report;
 use crate::scene::Scene;
 use crate::training::{Facts, Training};
 use crate::value;
@@ -38,6 +39,7 @@ pub fn run(plan: &Plan<ReplayFile>, resume: Option<&Path>, output: Output) -> Re
     let learnt = train_policy(plan, &scene, resume, output)?;
     let report = value::of_bundle(plan, &scene, &learnt.bundle, &plan.env.held_out_weeks.range())?;
     value::keep(&learnt.facts.run, &report)?;
+    report::of_run(&learnt.facts.run)?;
     output.result(
         format_args!("{report}\n\n{}", learnt.facts.summary()),
         &Told {
