@@ -62,11 +62,18 @@ fn a_market_run_is_valued_compared_and_reported() {
     let own = json(&["evaluate", first_text]);
     let sets = ["--set", "stock=10", "--set", "periods=20"];
     let oracle = json(&[&["oracle", "envs/a2.toml"], &sets[..]].concat());
-    assert_eq!((own["how"].as_str(), &own["interval"]), (Some("exact"), &Value::Null));
+    assert_eq!(
+        (own["how"].as_str(), &own["interval"]),
+        (Some("exact"), &Value::Null)
+    );
     for key in ["v_star", "v_fixed"] {
         assert_eq!(number(&own, key), number(&oracle, key));
     }
-    let (value, v_star, v_fixed) = (number(&own, "value"), number(&own, "v_star"), number(&own, "v_fixed"));
+    let (value, v_star, v_fixed) = (
+        number(&own, "value"),
+        number(&own, "v_star"),
+        number(&own, "v_fixed"),
+    );
     assert!(value > 0.0 && value <= v_star);
     assert!((number(&own, "ratio") - value / v_star).abs() < 1e-12);
     assert!((number(&own, "gap_score") - (value - v_fixed) / (v_star - v_fixed)).abs() < 1e-9);
@@ -75,10 +82,23 @@ fn a_market_run_is_valued_compared_and_reported() {
 
     // in another market of the same shape, told; in one of another ladder, refused
     let moved = json(&["evaluate", bundle, "--env", "envs/a2.toml", "--set", "stock=10"]);
-    assert_eq!(moved["trained_elsewhere"][0], "periods = 20 in training, 100 here");
-    let ladder = ["evaluate", bundle, "--env", "envs/a2.toml", "--set", "prices=[20, 30]"];
+    assert_eq!(
+        moved["trained_elsewhere"][0],
+        "periods = 20 in training, 100 here"
+    );
+    let ladder = [
+        "evaluate",
+        bundle,
+        "--env",
+        "envs/a2.toml",
+        "--set",
+        "prices=[20, 30]",
+    ];
     let (code, said) = refused(&ladder);
-    assert!(code == 2 && said.contains("19 prices") && said.contains("has 3, 2 and 1"), "{said}");
+    assert!(
+        code == 2 && said.contains("19 prices") && said.contains("has 3, 2 and 1"),
+        "{said}"
+    );
     assert_eq!(refused(&["evaluate", bundle, "--set", "stock=3"]).0, 2);
     assert_eq!(refused(&["evaluate", folder.path().to_str().unwrap()]).0, 3);
 

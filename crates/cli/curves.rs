@@ -29,7 +29,7 @@ const DRAWN: [(&str, &str, &str, f64); 11] = [
         "share of profit",
         1.0,
     ),
-    ("eval/mean_reward", "Value of the policy", "money", 1.0),
+    (VALUE, "Value of the policy", "money", 1.0),
     (
         "pricing/price_index",
         "Price index",
@@ -66,6 +66,8 @@ const DRAWN: [(&str, &str, &str, f64); 11] = [
 
 /// The tag of V / V*.
 pub const RATIO: &str = "pricing/ratio_to_optimum";
+/// The tag of V.
+pub const VALUE: &str = "eval/mean_reward";
 
 /// A run's scalars by step and tag.
 type Curve = BTreeMap<u64, BTreeMap<String, f64>>;
@@ -87,8 +89,8 @@ impl Curves {
             .map(Self)
     }
 
-    /// A chart per scalar that all runs have; `levels(tag)` are lines to compare with.
-    pub fn charts(&self, levels: impl Fn(&str) -> Vec<Level>) -> Vec<String> {
+    /// A chart per scalar that all runs have, but those left out; `levels(tag)` are lines to compare with.
+    pub fn charts(&self, left_out: &[&str], levels: impl Fn(&str) -> Vec<Level>) -> Vec<String> {
         let chart = |(tag, title, y_name, sign): (&str, &str, &str, f64)| {
             let series: Vec<Series> = self
                 .0
@@ -105,7 +107,8 @@ impl Curves {
             let drawn = chart.series.iter().all(|series| series.points.len() > 1);
             drawn.then(|| chart.html())
         };
-        DRAWN.into_iter().filter_map(chart).collect()
+        let drawn = DRAWN.into_iter().filter(|(tag, ..)| !left_out.contains(tag));
+        drawn.filter_map(chart).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Runs that differ in their seed alone, or so their reader says.
 pub struct Group {
-    /// A letter, and what its runs have in common.
+    /// What its runs have in common; a letter first where there are several groups.
     pub name: String,
     /// Its runs, by seed.
     pub runs: Vec<ScoredRun>,
@@ -98,11 +98,15 @@ impl ScoredRun {
 impl Group {
     /// Reads groups; all runs must be of one environment, and the seeds of a group must differ.
     pub fn read_all(arguments: &[PathBuf]) -> Result<Vec<Self>, Failure> {
-        let groups = arguments
+        let mut groups = arguments
             .iter()
-            .zip('A'..)
-            .map(|(argument, letter)| Self::read(argument, letter))
+            .map(|argument| Self::read(argument))
             .collect::<Result<Vec<_>, _>>()?;
+        if groups.len() > 1 {
+            for (group, letter) in groups.iter_mut().zip('A'..) {
+                group.name = format!("{letter} {}", group.name);
+            }
+        }
         let mut runs = groups.iter().flat_map(|group| &group.runs);
         if let Some(first) = runs.next()
             && let Some(other) = runs.find(|run| run.plan.env != first.plan.env)
@@ -116,7 +120,7 @@ impl Group {
         Ok(groups)
     }
 
-    fn read(argument: &Path, letter: char) -> Result<Self, Failure> {
+    fn read(argument: &Path) -> Result<Self, Failure> {
         let text = argument.to_string_lossy();
         let mut runs = Vec::new();
         for part in text.split(',') {
@@ -139,7 +143,7 @@ impl Group {
         }
         let subject = &runs[0].facts.subject;
         Ok(Self {
-            name: format!("{letter} {}__{}", subject.env, subject.algorithm),
+            name: format!("{}__{}", subject.env, subject.algorithm),
             runs,
         })
     }

@@ -1,7 +1,7 @@
 //! Runs as one HTML file.
 
 use crate::args::Report;
-use crate::curves::{Curves, RATIO};
+use crate::curves::{Curves, RATIO, VALUE};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::group::{self, Group, RunWorth, ScoredRun};
 use crate::output::Output;
@@ -80,7 +80,12 @@ fn page(groups: &[Group]) -> Result<Page, Failure> {
         RunWorth::Shop(evaluation) if runs.len() == 1 => shop_tiles(&mut page, evaluation),
         _ => page.tiles(&group_tiles(&comparison)),
     }
-    let curves = Curves::read(groups)?.charts(|tag| levels(tag, first));
+    // In a market the value is drawn as a share of the optimum.
+    let left_out: &[&str] = match first.worth {
+        RunWorth::Market { .. } => &[VALUE],
+        RunWorth::Shop(_) => &[],
+    };
+    let curves = Curves::read(groups)?.charts(left_out, |tag| levels(tag, first));
     if !curves.is_empty() {
         let note = if runs.len() > groups.len() {
             "Interquartile mean over seeds; bands are its 95 % bootstrap intervals."
@@ -220,10 +225,6 @@ fn levels(tag: &str, run: &ScoredRun) -> Vec<Level> {
         RunWorth::Market { worth, .. } if tag == RATIO => vec![
             level("optimum", 1.0),
             level("best fixed price", worth.value.v_fixed / worth.value.v_star),
-        ],
-        RunWorth::Market { worth, .. } if tag == "eval/mean_reward" => vec![
-            level("optimum", worth.value.v_star),
-            level("best fixed price", worth.value.v_fixed),
         ],
         _ => Vec::new(),
     }
