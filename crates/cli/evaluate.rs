@@ -36,7 +36,7 @@ pub fn run(args: &Evaluate, output: Output) -> Result<(), Failure> {
             _ => return say(format!("{}: no market; the policy prices one", path.display())),
         },
     };
-    let worth = Worth::of(&folder, &bundle, market)?;
+    let worth = Worth::of(&folder, &bundle, market.as_ref())?;
     if is_run && worth.trained_elsewhere.is_empty() {
         market_worth::keep(&args.path, &worth.value)?;
     }

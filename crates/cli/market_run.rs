@@ -28,8 +28,7 @@ struct Told<'a> {
     #[serde(flatten)]
     run: &'a Facts,
     /// Absent for a probe.
-    #[serde(flatten)]
-    worth: Option<Worth>,
+    score: Option<MarketValue>,
 }
 
 /// A market with what is known of it.
@@ -61,13 +60,8 @@ fn metrics(value: &MarketValue) -> Metrics {
     ]);
     metrics.extend(value.gap_score.map(|gap| ("pricing/gap_score".to_owned(), gap)));
     if let Some(rivalry) = &value.rivalry {
-        let gain = rivalry
-            .reply_gain
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max);
         metrics.insert("pricing/delta".to_owned(), rivalry.delta);
-        metrics.insert("pricing/reply_gain".to_owned(), gain);
+        metrics.insert("pricing/reply_gain".to_owned(), rivalry.reply_gain_max);
     }
     metrics
 }
@@ -102,9 +96,10 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, resume: Option<&Path>, output: Output
     let text = worth
         .as_ref()
         .map_or_else(String::new, |worth| format!("{worth}\n\n"));
+    let score = worth.map(|worth| worth.value);
     output.result(
         format_args!("{text}{}", facts.summary()),
-        &Told { run: &facts, worth },
+        &Told { run: &facts, score },
     );
     Ok(())
 }

@@ -39,9 +39,9 @@ pub fn home(bundle: &MarketBundle) -> Result<Market, Failure> {
 
 impl Worth {
     /// Values a bundle, in the market of its training where no other is given.
-    pub fn of(folder: &Path, bundle: &MarketBundle, elsewhere: Option<Market>) -> Result<Self, Failure> {
+    pub fn of(folder: &Path, bundle: &MarketBundle, elsewhere: Option<&Market>) -> Result<Self, Failure> {
         let home = home(bundle)?;
-        let market = elsewhere.as_ref().unwrap_or(&home);
+        let market = elsewhere.unwrap_or(&home);
         let oracle = market.oracle().or_fail(Kind::Usage)?;
         let value = MarketValue::of(market, &oracle, bundle.actors(), (EPISODES, &Seeds::new(SEED)));
         let value = value.map_err(|error| match error {

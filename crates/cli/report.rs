@@ -137,9 +137,9 @@ fn market_tiles(value: &MarketValue) -> Vec<(&'static str, String, String)> {
         ),
     ];
     if let Some(rivalry) = &value.rivalry {
-        let most = |numbers: &mut dyn Iterator<Item = f64>| 100.0 * numbers.fold(f64::NEG_INFINITY, f64::max);
-        let reply = most(&mut rivalry.reply_gain.iter().copied());
-        let left = most(&mut rivalry.deviation.iter().map(|deviation| deviation.gain));
+        let reply = 100.0 * rivalry.reply_gain_max;
+        let gains = rivalry.deviation.iter().map(|deviation| deviation.gain);
+        let left = 100.0 * gains.fold(f64::NEG_INFINITY, f64::max);
         tiles.extend([
             (
                 "Delta",

@@ -16,6 +16,8 @@ pub struct RivalryValue {
     pub delta: f64,
     /// What the best reply to the others' policies would win, as a share of the discounted profit.
     pub reply_gain: Vec<f64>,
+    /// The largest of these.
+    pub reply_gain_max: f64,
     /// What becomes of a seller who leaves the path once.
     pub deviation: Vec<Deviation>,
     /// Profit in the one-shot equilibrium.
@@ -37,6 +39,7 @@ impl RivalryValue {
             delta: (0..agents).map(gain).sum::<f64>() / agents as f64,
             prices: conduct.prices,
             profits: conduct.profits,
+            reply_gain_max: reply_gain.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             reply_gain,
             deviation: conduct.deviations,
             nash_profit,
