@@ -37,7 +37,7 @@ fn row(config: &str, figure: &str, target: f64) -> Vec<f64> {
 
 /// Every seed's last policy must earn this share of the optimum.
 fn optimum_share(config: &str, target: f64) {
-    let shares = row(config, "optimum_share", target);
+    let shares = row(config, "ratio", target);
     assert!(
         shares.iter().all(|share| *share >= target),
         "{config} falls short of {target}: {shares:?}"

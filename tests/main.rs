@@ -6,6 +6,7 @@
 
 mod configs;
 mod demo;
+mod evaluation;
 mod floor_plan;
 mod learning;
 mod observations;

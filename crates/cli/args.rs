@@ -31,8 +31,12 @@ pub enum Command {
     Train(Train),
     /// Try many settings of a training file, rank them, and go on where it was stopped.
     Sweep(Sweep),
-    /// Value a trained policy on weeks it has not seen, beside the logged and the best fixed prices.
+    /// Value a trained policy: in a market beside its optimum, in a shop on weeks that it has not seen.
     Evaluate(Evaluate),
+    /// Compare groups of runs, several seeds each.
+    Compare(Compare),
+    /// Write runs as one HTML file with plots.
+    Report(Report),
     /// Solve a market of envs/ exactly: the optimum, the best fixed price, reference policies, the first optimal action.
     Oracle(Oracle),
     /// Let sellers learn in tables, as Calvano et al. 2020: the reference for what happens in envs/c.toml.
@@ -156,8 +160,33 @@ pub struct Sweep {
 /// Arguments of `haggle evaluate`.
 #[derive(Debug, Args)]
 pub struct Evaluate {
-    /// A run folder, e.g. runs/latest.
-    pub run: PathBuf,
+    /// A run folder, e.g. runs/latest, or the folder of a bundle that prices a market.
+    pub path: PathBuf,
+    /// The market: a file, e.g. envs/a2.toml; default: the one that the policy was trained on.
+    #[arg(long)]
+    pub env: Option<PathBuf>,
+    /// Override one value of that file, e.g. --set stock=25. Repeatable.
+    #[arg(long = "set", value_name = "A.B=VALUE")]
+    pub sets: Vec<String>,
+}
+
+/// Arguments of `haggle compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A group each: a run folder, a folder of runs, or several joined by commas.
+    #[arg(required = true)]
+    pub groups: Vec<PathBuf>,
+}
+
+/// Arguments of `haggle report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// A group each: a run folder, a folder of runs, or several joined by commas.
+    #[arg(required = true)]
+    pub groups: Vec<PathBuf>,
+    /// The file; default: report.html in the folder of a single run.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `haggle oracle`.

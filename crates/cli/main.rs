@@ -3,8 +3,10 @@
 mod args;
 mod bandit;
 mod bench_bandits;
+mod compare;
 mod config;
 mod console;
+mod curves;
 mod daemon;
 mod demo;
 mod doctor;
@@ -14,14 +16,18 @@ mod failure;
 mod fault;
 mod fit;
 mod gate;
+mod group;
 mod import;
 mod jobs;
 mod market_run;
+mod market_worth;
 mod oracle;
 mod output;
 mod plan;
+mod price_plot;
 mod q_learning;
 mod replay_run;
+mod report;
 mod runs;
 mod scene;
 mod schema;
@@ -70,6 +76,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Train(args) => train::run(args, output),
         Command::Sweep(args) => sweep::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
+        Command::Compare(args) => compare::run(args, output),
+        Command::Report(args) => report::run(args, output),
         Command::Oracle(args) => oracle::run(args, output),
         Command::QLearning(args) => q_learning::run(args, output),
         Command::Tune(args) => tune::run(args, output),

@@ -1,14 +1,16 @@
 //! A training run in a market or a probe environment.
 
 use crate::failure::{Failure, Kind, OrFail};
+use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::report;
 use crate::seat::Seat;
 use crate::training::{Facts, Training};
-use haggle_core::Digest;
+use haggle_core::{Digest, Seeds};
 use haggle_env::market::{Market, MarketEnv, Oracle};
 use haggle_env::{Env, ProbeConfig, ProbeEnv};
-use haggle_eval::MarketScore;
+use haggle_eval::{MarketValue, MarketValueError};
 use haggle_learn::{Metrics, RunSubject};
 use haggle_policy::{Actors, DataSource, MarketBundle, MarketTerms, Provenance};
 use serde::Serialize;
@@ -26,8 +28,8 @@ pub enum Stage<'a> {
 pub struct Told {
     #[serde(flatten)]
     run: Facts,
-    /// Absent where the market's states are not finite, or the policy remembers.
-    score: Option<MarketScore>,
+    /// Absent for a probe.
+    score: Option<MarketValue>,
 }
 
 /// A market with what is known of it.
@@ -36,24 +38,29 @@ struct Judge<'a> {
     oracle: Oracle,
 }
 
+/// Episodes in each of 256 copies for a point of a learning curve, where a value is not exact.
+const EPISODES: usize = 2;
+
 impl Judge<'_> {
-    /// Exact figures of a policy; none for one that remembers: its value depends on the way that led to a state.
-    fn score(&self, actors: &Actors) -> Result<Option<MarketScore>, String> {
-        if actors.memory_width() > 0 {
-            return Ok(None);
+    /// Figures of a policy; none for one that remembers in a market without end.
+    fn score(&self, actors: &Actors) -> Result<Option<MarketValue>, String> {
+        let seeds = Seeds::new(1);
+        match MarketValue::of(self.market, &self.oracle, actors, (EPISODES, &seeds)) {
+            Err(MarketValueError::Endless) => Ok(None),
+            value => value.map(Some).map_err(|error| error.to_string()),
         }
-        MarketScore::of(self.market, &self.oracle, actors).map_err(|error| error.to_string())
     }
 }
 
 /// The figures under the tags of learning curves.
-fn metrics(score: &MarketScore) -> Metrics {
+fn metrics(value: &MarketValue) -> Metrics {
     let mut metrics = Metrics::from([
-        ("eval/mean_reward".to_owned(), score.value),
-        ("pricing/ratio_to_optimum".to_owned(), score.optimum_share),
+        ("eval/mean_reward".to_owned(), value.value),
+        ("pricing/ratio_to_optimum".to_owned(), value.ratio),
+        ("pricing/guardrail_hits".to_owned(), value.guardrail_hits),
     ]);
-    metrics.extend(score.gap_score.map(|gap| ("pricing/gap_score".to_owned(), gap)));
-    if let Some(rivalry) = &score.rivalry {
+    metrics.extend(value.gap_score.map(|gap| ("pricing/gap_score".to_owned(), gap)));
+    if let Some(rivalry) = &value.rivalry {
         metrics.insert("pricing/delta".to_owned(), rivalry.delta);
         metrics.insert("pricing/reply_gain".to_owned(), rivalry.reply_gain_max);
     }
@@ -79,10 +86,18 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Resul
     let terms = stage.terms(plan, obs_width, &trained.name())?;
     let bundle = MarketBundle::new(terms, &actors).or_fail(Kind::Data)?;
     let facts = trained.keep(|folder| bundle.write(folder))?;
-    let score = score(&actors).map_err(|sentence| Failure::say(Kind::Data, sentence))?;
-    let text = score
+    let worth = match stage {
+        Stage::Market(_) => Some(Worth::of(&facts.bundle, &bundle, None)?),
+        Stage::Probe(_) => None,
+    };
+    if let Some(worth) = &worth {
+        market_worth::keep(&facts.run, &worth.value)?;
+        report::of_run(&facts.run)?;
+    }
+    let text = worth
         .as_ref()
-        .map_or_else(String::new, |score| format!("{score}\n\n"));
+        .map_or_else(String::new, |worth| format!("{worth}\n\n"));
+    let score = worth.map(|worth| worth.value);
     Ok((format!("{text}{}", facts.summary()), Told { run: facts, score }))
 }
 

@@ -4,6 +4,7 @@ use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::report;
 use crate::scene::Scene;
 use crate::seat::Seat;
 use crate::training::{Facts, Training};
@@ -39,6 +40,7 @@ pub fn run(plan: &Plan<ReplayFile>, seat: &Seat, output: Output) -> Result<(Stri
     let learnt = train_policy(plan, &scene, seat, output)?;
     let report = value::of_bundle(plan, &scene, &learnt.bundle, &plan.env.held_out_weeks.range())?;
     value::keep(&learnt.facts.run, &report)?;
+    report::of_run(&learnt.facts.run)?;
     let text = format!("{report}\n\n{}", learnt.facts.summary());
     let told = Told {
         run: learnt.facts,

@@ -4,18 +4,22 @@ use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::plan::Plan;
 use crate::scene::Scene;
+use anyhow::Context;
 use haggle_demand::DemandModel;
 use haggle_env::{Pricing, WalkPlan, walk};
-use haggle_eval::{Contender, Evaluation, Resimulation, compare_on_replay, resimulate};
+use haggle_eval::{Contender, Evaluation, EvaluationRow, Resimulation, compare_on_replay, resimulate};
 use haggle_learn::Metrics;
 use haggle_policy::Bundle;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// As many weeks a log needs to learn its users' habits; earlier visits cannot be told apart from first ones.
 const WARM_UP_WEEKS: u32 = 8;
 /// Walks with one seed meet the same shoppers.
 const WALK_SEED: u64 = 1;
+
+/// The trained policy's name in a table.
+const TRAINED: &str = "trained";
 
 /// The table that a command ends with.
 pub type Report = Evaluation;
@@ -70,14 +74,38 @@ pub fn of_bundle(
     bundle: &Bundle,
     weeks: &Range<u32>,
 ) -> Result<Report, Failure> {
-    of_bundles(plan, scene, &[("trained", bundle)], weeks)
+    of_bundles(plan, scene, &[(TRAINED, bundle)], weeks)
 }
 
 /// Keeps a table in a run's folder.
 pub fn keep(run: &Path, report: &Report) -> Result<(), Failure> {
-    let path = run.join("eval").join("held-out.json");
     let json = serde_json::to_vec_pretty(report).or_fail(Kind::Data)?;
-    std::fs::write(path, json).or_fail(Kind::Data)
+    std::fs::write(held_out(run), json).or_fail(Kind::Data)
+}
+
+/// The table that stands in a run's folder.
+pub fn kept(run: &Path) -> Result<Report, Failure> {
+    let path = held_out(run);
+    let bytes = std::fs::read(&path).map_err(|error| {
+        let sentence = format!(
+            "{}: {error}; `haggle evaluate {}` writes it",
+            path.display(),
+            run.display()
+        );
+        Failure::say(Kind::Data, sentence)
+    })?;
+    serde_json::from_slice(&bytes)
+        .with_context(|| path.display().to_string())
+        .or_fail(Kind::Data)
+}
+
+fn held_out(run: &Path) -> PathBuf {
+    run.join("eval").join("held-out.json")
+}
+
+/// The trained policy's row of a table.
+pub fn trained(report: &Report) -> Option<&EvaluationRow> {
+    report.rows.iter().find(|row| row.name == TRAINED)
 }
 
 /// A quick valuation for learning curves: the point estimate only.

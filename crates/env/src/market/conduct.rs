@@ -6,6 +6,7 @@ use super::game::Game;
 use super::oracle::OracleError;
 use super::policy::{Answer, Ask, Probabilities};
 use super::rivalry::Rivalry;
+use serde::Serialize;
 
 /// Periods that a deviation is followed.
 const FOLLOWED: usize = 20;
@@ -25,7 +26,7 @@ pub struct Conduct {
 }
 
 /// One seller plays the one-shot best reply once, in the long run; all go on by their policies.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Deviation {
     /// What it wins over the next [`FOLLOWED`] periods, discounted, as a share of what it would have earned in them. Negative:
     /// it is punished for more than it won.

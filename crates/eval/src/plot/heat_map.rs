@@ -1,5 +1,5 @@
 use super::canvas::{Canvas, figure};
-use super::scale::range;
+use super::scale::{label, range};
 
 /// Steps of colour: neighbours of one step are drawn as one.
 const STEPS: usize = 32;
@@ -96,9 +96,10 @@ fn hue(step: usize) -> String {
 
 /// The scale of colours with its ends.
 fn bar((low, high): (f64, f64)) -> String {
+    let [from, to] = [low, high].map(|end| label(end, (high - low) / 100.0));
     let stops: Vec<String> = (0..STEPS).step_by(4).chain([STEPS - 1]).map(hue).collect();
     format!(
-        r#"<div class="legend"><span>{low:.4}</span><b style="background:linear-gradient(90deg,{})"></b><span>{high:.4}</span></div>"#,
+        r#"<div class="legend"><span>{from}</span><b style="background:linear-gradient(90deg,{})"></b><span>{to}</span></div>"#,
         stops.join(",")
     )
 }

@@ -41,7 +41,7 @@ fn round_step(step: f64) -> f64 {
 }
 
 /// A number with as many decimals as its distance to the next tick asks for; thousands and millions by letter.
-fn label(number: f64, step: f64) -> String {
+pub(crate) fn label(number: f64, step: f64) -> String {
     let (unit, letter) = match number.abs().max(step) {
         size if size >= 1e6 => (1e6, " M"),
         size if size >= 1e4 => (1e3, " k"),

@@ -1,0 +1,11 @@
+use crate::args::Compare;
+use crate::failure::Failure;
+use crate::group::{self, Group};
+use crate::output::Output;
+
+/// `haggle compare`: groups of runs beside each other, several seeds each.
+pub fn run(args: &Compare, output: Output) -> Result<(), Failure> {
+    let comparison = group::comparison(&Group::read_all(&args.groups)?)?;
+    output.result(&comparison, &comparison);
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Episodes of a policy in an environment: for policies that remember, whose states are not finite, and for what no table
+//! tells (how often a guardrail stood in the way).
+
+use crate::Interval;
+use crate::interval::Z95;
+use haggle_core::{Mask, PolicyError, Seeds};
+use haggle_env::{Env, ObserveOut, StepEnd, StepOut};
+use haggle_policy::Actors;
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// What some episodes brought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RollOut {
+    /// Earnings of each episode, all agents together, not discounted.
+    pub returns: Vec<f64>,
+    /// Prices that were set.
+    pub decisions: u64,
+    /// Those among them at which the policy scored a forbidden rung highest.
+    pub guardrail_hits: u64,
+}
+
+impl RollOut {
+    /// Mean earnings of an episode, with its normal 95 % interval.
+    #[must_use]
+    pub fn value(&self) -> Interval {
+        let n = self.returns.len() as f64;
+        let mean = self.returns.iter().sum::<f64>() / n;
+        let squares: f64 = self.returns.iter().map(|value| (value - mean).powi(2)).sum();
+        let reach = Z95 * (squares / (n - 1.0).max(1.0) / n).sqrt();
+        Interval {
+            value: mean,
+            low: mean - reach,
+            high: mean + reach,
+        }
+    }
+
+    /// Guardrail hits over decisions.
+    #[must_use]
+    pub fn hit_share(&self) -> f64 {
+        self.guardrail_hits as f64 / self.decisions.max(1) as f64
+    }
+}
+
+/// One agent of one copy: where it draws from and what it remembers.
+struct Player {
+    rng: ChaCha8Rng,
+    memory: Vec<f32>,
+    rung: u8,
+    hit: bool,
+    acts: bool,
+}
+
+impl Player {
+    fn decide(&mut self, agent: usize, obs: &[f32], mask: u64, actors: &Actors) -> Result<(), PolicyError> {
+        self.acts = mask != 0;
+        if !self.acts {
+            return Ok(());
+        }
+        let mut ahead = self.memory.clone();
+        let logits = actors.logits(agent, obs, &mut ahead)?;
+        let favourite = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
+        let pmf = actors.pmf(agent, obs, Mask(mask), &mut self.memory)?;
+        self.rung = pmf.draw(self.rng.random()).rung as u8;
+        self.hit = favourite.is_some_and(|rung| !Mask(mask).allows(rung));
+        Ok(())
+    }
+}
+
+/// Plays `per_copy` whole episodes in every copy of an environment. Prices are drawn as in training; the same seeds give
+/// the same episodes.
+///
+/// # Errors
+/// When the policy has no answer to what it sees.
+pub fn roll_out(
+    env: &mut dyn Env,
+    actors: &Actors,
+    per_copy: usize,
+    seeds: &Seeds,
+) -> Result<RollOut, PolicyError> {
+    let spec = env.spec().clone();
+    let (rows, agents) = (spec.rows(), spec.agents);
+    let (mut obs, mut state, mut mask) = (
+        vec![0.0; rows * spec.obs_width],
+        vec![0.0; rows * spec.state_width],
+        vec![0; rows],
+    );
+    let (mut last_obs, mut last_state, mut last_mask) = (obs.clone(), state.clone(), mask.clone());
+    let (mut reward, mut cost) = (vec![0.0; rows], vec![0.0; rows * spec.constraints]);
+    let mut violation = vec![0.0; spec.copies * spec.constraints];
+    let mut end = vec![StepEnd::Go; spec.copies];
+    let draws = seeds.named("actions");
+    let mut players: Vec<Player> = (0..rows)
+        .map(|row| Player {
+            rng: draws.indexed(row as u64).rng(),
+            memory: vec![0.0; actors.memory_width()],
+            rung: 0,
+            hit: false,
+            acts: false,
+        })
+        .collect();
+    let mut running = vec![0.0; spec.copies];
+    let mut done: Vec<Vec<f64>> = vec![Vec::new(); spec.copies];
+    let (mut decisions, mut guardrail_hits) = (0, 0);
+    env.reset(&seeds.named("environment"));
+    while done.iter().any(|returns| returns.len() < per_copy) {
+        env.observe(&mut ObserveOut {
+            obs: &mut obs,
+            state: &mut state,
+            mask: &mut mask,
+        });
+        players.par_iter_mut().enumerate().try_for_each(|(row, player)| {
+            let seen = &obs[row * spec.obs_width..][..spec.obs_width];
+            player.decide(row % agents, seen, mask[row], actors)
+        })?;
+        let rungs: Vec<u8> = players.iter().map(|player| player.rung).collect();
+        env.step(
+            &rungs,
+            &mut StepOut {
+                reward: &mut reward,
+                cost: &mut cost,
+                violation: &mut violation,
+                end: &mut end,
+                last: ObserveOut {
+                    obs: &mut last_obs,
+                    state: &mut last_state,
+                    mask: &mut last_mask,
+                },
+            },
+        );
+        for copy in 0..spec.copies {
+            let team = copy * agents..(copy + 1) * agents;
+            if done[copy].len() < per_copy {
+                running[copy] += reward[team.clone()].iter().map(|r| f64::from(*r)).sum::<f64>();
+                let acting = players[team.clone()].iter().filter(|player| player.acts);
+                decisions += acting.clone().count() as u64;
+                guardrail_hits += acting.filter(|player| player.hit).count() as u64;
+            }
+            if end[copy] != StepEnd::Go {
+                if done[copy].len() < per_copy {
+                    done[copy].push(running[copy]);
+                }
+                running[copy] = 0.0;
+                players[team]
+                    .iter_mut()
+                    .for_each(|player| player.memory.fill(0.0));
+            }
+        }
+    }
+    Ok(RollOut {
+        returns: done.concat(),
+        decisions,
+        guardrail_hits,
+    })
+}

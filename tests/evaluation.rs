@@ -1,0 +1,134 @@
+//! Trained in a market, valued exactly, compared over seeds, reported on one page.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn haggle(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_haggle"))
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap()
+}
+
+fn json(args: &[&str]) -> Value {
+    let done = haggle(&[args, &["--json"]].concat());
+    let (out, err) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
+    assert!(done.status.success(), "{args:?}: {err}");
+    serde_json::from_str(out.lines().last().unwrap()).unwrap()
+}
+
+/// The sentence with which a command is refused, and its exit code.
+fn refused(args: &[&str]) -> (i32, String) {
+    let done = haggle(args);
+    let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    (done.status.code().unwrap(), said)
+}
+
+/// A short run of ten units in twenty periods.
+fn train(runs: &Path, seed: u64, stock: usize) -> PathBuf {
+    let sets = [
+        format!("runs={}", runs.display()),
+        format!("learner.seed={seed}"),
+        format!("env.stock={stock}"),
+        "env.periods=20".to_owned(),
+        "learner.steps=4096".to_owned(),
+        "learner.copies=16".to_owned(),
+        "learner.horizon=32".to_owned(),
+        "learner.eval_every=1024".to_owned(),
+    ];
+    let mut args = vec!["train", "configs/train/a2.toml"];
+    args.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
+    PathBuf::from(json(&args)["run"].as_str().unwrap())
+}
+
+fn number(told: &Value, key: &str) -> f64 {
+    told[key].as_f64().unwrap_or_else(|| panic!("no {key} in {told}"))
+}
+
+#[test]
+fn a_market_run_is_valued_compared_and_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, other) = (folder.path().join("good"), folder.path().join("other"));
+    let [first, second] = [1, 2].map(|seed| train(&good, seed, 10));
+    let elsewhere = train(&other, 1, 5);
+    let (first_text, second_text) = (first.to_str().unwrap(), second.to_str().unwrap());
+
+    // in its own market: exact, and what `oracle` says of the market
+    let own = json(&["evaluate", first_text]);
+    let sets = ["--set", "stock=10", "--set", "periods=20"];
+    let oracle = json(&[&["oracle", "envs/a2.toml"], &sets[..]].concat());
+    assert_eq!(
+        (own["how"].as_str(), &own["interval"]),
+        (Some("exact"), &Value::Null)
+    );
+    for key in ["v_star", "v_fixed"] {
+        assert_eq!(number(&own, key), number(&oracle, key));
+    }
+    let (value, v_star, v_fixed) = (
+        number(&own, "value"),
+        number(&own, "v_star"),
+        number(&own, "v_fixed"),
+    );
+    assert!(value > 0.0 && value <= v_star);
+    assert!((number(&own, "ratio") - value / v_star).abs() < 1e-12);
+    assert!((number(&own, "gap_score") - (value - v_fixed) / (v_star - v_fixed)).abs() < 1e-9);
+    let bundle = own["bundle"].as_str().unwrap();
+    assert_eq!(number(&json(&["evaluate", bundle]), "value"), value);
+
+    // in another market of the same shape, told; in one of another ladder, refused
+    let moved = json(&["evaluate", bundle, "--env", "envs/a2.toml", "--set", "stock=10"]);
+    assert_eq!(
+        moved["trained_elsewhere"][0],
+        "periods = 20 in training, 100 here"
+    );
+    let ladder = [
+        "evaluate",
+        bundle,
+        "--env",
+        "envs/a2.toml",
+        "--set",
+        "prices=[20, 30]",
+    ];
+    let (code, said) = refused(&ladder);
+    assert!(
+        code == 2 && said.contains("19 prices") && said.contains("has 3, 2 and 1"),
+        "{said}"
+    );
+    assert_eq!(refused(&["evaluate", bundle, "--set", "stock=3"]).0, 2);
+    assert_eq!(refused(&["evaluate", folder.path().to_str().unwrap()]).0, 3);
+
+    // compared: scores are V / V*
+    let comparison = json(&["compare", good.to_str().unwrap(), second_text]);
+    let groups = comparison["groups"].as_array().unwrap();
+    assert_eq!(groups[0]["runs"].as_array().unwrap().len(), 2);
+    assert_eq!(number(&groups[0]["runs"][0], "score"), value / v_star);
+    let pair = &comparison["improvement"][0]["probability"];
+    let scores = [0, 1].map(|run| number(&groups[0]["runs"][run], "score"));
+    // the second seed against the first one and itself: half a point, and a whole one where it is better
+    let expected = if scores[1] > scores[0] { 0.75 } else { 0.25 };
+    assert_eq!(number(pair, "value"), expected);
+    let (code, said) = refused(&["compare", first_text, elsewhere.to_str().unwrap()]);
+    assert!(code == 2 && said.contains("different environments"), "{said}");
+    let twice = format!("{first_text},{first_text}");
+    let (code, said) = refused(&["compare", &twice]);
+    assert!(code == 2 && said.contains("same seed"), "{said}");
+
+    // reported: one file that fetches nothing
+    let page = std::fs::read_to_string(first.join("report.html")).unwrap();
+    let both = folder.path().join("both.html");
+    json(&["report", good.to_str().unwrap(), "--out", both.to_str().unwrap()]);
+    let both = std::fs::read_to_string(both).unwrap();
+    for (page, words) in [
+        (&page, ["The optimal price", "Learning curves", "[learner]"]),
+        (&both, ["A dot per seed", "Learning curves", "[learner]"]),
+    ] {
+        assert!(words.iter().all(|word| page.contains(word)) && page.contains("<svg"));
+        assert!(!page.contains("http") && !page.contains("<script"));
+    }
+    assert_eq!(refused(&["report", first_text, second_text]).0, 2);
+}
