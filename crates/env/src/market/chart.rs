@@ -49,7 +49,7 @@ impl Market {
             Game::Visits(game) => game.chart(&mut ask, &prices).map(Some),
             Game::LastPrice(game) => game.chart(&mut ask, &prices).map(Some),
             Game::Rivalry(game) if game.movers <= 2 => game.chart(&mut ask, &prices).map(Some),
-            Game::Rivalry(_) | Game::Itineraries(_) | Game::Sessions(_) => Ok(None),
+            _ => Ok(None),
         }
     }
 }

@@ -33,16 +33,14 @@ impl Market {
             Self::LogitOligopoly(market) => Game::Rivalry(market.rivalry()?),
             Self::HiddenType(market) => Game::Sessions(market.sessions()?),
             Self::Network(market) => Game::Itineraries(market.itineraries()?),
+            Self::ContinuousTypes(market) => Game::Shoppers(market.shoppers()?),
+            Self::ChangingDemand(market) => Game::Lines(market.lines()?),
+            Self::UnknownLinear(market) => Game::Lines(market.lines()?),
+            Self::CapacityDuopoly(market) => Game::Rivalry(market.rivalry()?),
             Self::ContinuousSale(_) => {
                 return Err(OracleError::NotStepped("its time and its prices are continuous"));
             }
-            Self::SharedResources(_)
-            | Self::CapacityDuopoly(_)
-            | Self::ContinuousTypes(_)
-            | Self::ChangingDemand(_)
-            | Self::UnknownLinear(_) => {
-                return Err(OracleError::NotStepped("its prices are continuous"));
-            }
+            Self::SharedResources(_) => return Err(OracleError::NotStepped("it is a fluid")),
         };
         let (_, _, rungs) = game.shape();
         field(
@@ -68,6 +66,8 @@ impl Market {
             (_, Game::Season(game)) => game.prices,
             (_, Game::Visits(game)) => game.prices,
             (_, Game::Sessions(game)) => game.prices,
+            (_, Game::Lines(game)) => game.prices,
+            (_, Game::Shoppers(game)) => game.prices,
             (_, Game::Rivalry(game)) => game.prices,
             (_, Game::LastPrice(_) | Game::Itineraries(_)) => Vec::new(),
         })
@@ -79,14 +79,14 @@ impl Market {
     /// When the market makes no sense or cannot be stepped.
     pub fn discount(&self) -> Result<f64, OracleError> {
         Ok(match self.game()? {
-            Game::Season(_) | Game::Visits(_) | Game::Itineraries(_) | Game::Sessions(_) => 1.0,
             Game::LastPrice(game) => game.discount,
             Game::Rivalry(game) => game.discount,
+            _ => 1.0,
         })
     }
 
     /// Exact expected earnings of a policy. It is asked with the very observations and masks that [`super::MarketEnv`]
-    /// shows; nothing where the states are not finite.
+    /// shows; nothing where it depends on a long past (H, I) or the market cannot be stepped.
     ///
     /// # Errors
     /// When the market makes no sense or is too large, or the policy answers no distribution.
@@ -122,6 +122,8 @@ impl Market {
                     ..single(value)
                 }
             }
+            Game::Shoppers(game) => single(game.evaluate(&mut ask)?),
+            Game::Lines(_) => return Ok(None),
             Game::Sessions(game) => single(game.evaluate(&mut ask)?),
             Game::Visits(game) => single(game.evaluate(&mut ask)?),
             Game::LastPrice(game) => single(game.evaluate(&mut ask)?),

@@ -1,10 +1,15 @@
 use super::itinerary::Itineraries;
 use super::last_price::LastPrice;
+use super::lines::Lines;
 use super::rivalry::Rivalry;
 use super::season::Season;
 use super::sessions::Sessions;
+use super::shoppers::Shoppers;
 use super::visits::Visits;
 use crate::StepEnd;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use std::f64::consts::TAU;
 
 /// Where a copy stands. What `state` counts is the market's affair: stock, segment, last prices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +48,13 @@ impl Place {
     }
 }
 
+/// A draw of the standard normal distribution (Box and Muller 1958).
+pub(crate) fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let unit = |draw: u32| (f64::from(draw) + 0.5) / 2f64.powi(32);
+    let radius = (-2.0 * unit(rng.next_u32()).ln()).sqrt();
+    radius * (TAU * unit(rng.next_u32())).cos()
+}
+
 /// A market as tables that can be stepped.
 #[derive(Clone, Debug)]
 pub(crate) enum Game {
@@ -52,6 +64,8 @@ pub(crate) enum Game {
     Rivalry(Rivalry),
     Itineraries(Itineraries),
     Sessions(Sessions),
+    Lines(Lines),
+    Shoppers(Shoppers),
 }
 
 impl Game {
@@ -64,22 +78,33 @@ impl Game {
             Self::Rivalry(game) => (game.agents, game.obs_width(), game.prices.len()),
             Self::Itineraries(game) => (game.agents(), game.obs_width(), game.rungs),
             Self::Sessions(game) => (1, game.obs_width(), game.prices.len()),
+            Self::Lines(game) => (1, game.memory_width(), game.prices.len()),
+            Self::Shoppers(game) => (1, game.memory_width(), game.prices.len()),
         }
     }
 
-    /// Where an episode starts, given a uniform number.
-    pub(crate) fn start(&self, uniform: u32) -> Place {
+    /// Where an episode starts; its memory is made anew.
+    pub(crate) fn start(&self, rng: &mut ChaCha8Rng, memory: &mut [f32]) -> Place {
         match self {
             Self::Season(game) => game.start(),
-            Self::Visits(game) => game.start(uniform),
+            Self::Visits(game) => game.start(rng.next_u32()),
             Self::LastPrice(game) => game.start(),
-            Self::Rivalry(game) => game.start(uniform),
+            Self::Rivalry(game) => game.start(rng.next_u32()),
             Self::Itineraries(game) => game.start(),
-            Self::Sessions(game) => game.start(uniform),
+            Self::Sessions(game) => game.start(rng.next_u32()),
+            Self::Lines(game) => game.start(memory),
+            Self::Shoppers(game) => game.start(rng, memory),
         }
     }
 
-    pub(crate) fn observe(&self, place: Place, agent: usize, obs: &mut [f32], mask: &mut u64) {
+    pub(crate) fn observe(
+        &self,
+        place: Place,
+        memory: &[f32],
+        agent: usize,
+        obs: &mut [f32],
+        mask: &mut u64,
+    ) {
         match self {
             Self::Season(game) => game.observe(place, obs, mask),
             Self::Visits(game) => game.observe(place, obs, mask),
@@ -87,6 +112,17 @@ impl Game {
             Self::Rivalry(game) => game.observe(place, agent, obs, mask),
             Self::Itineraries(game) => game.observe(place, agent, obs, mask),
             Self::Sessions(game) => game.observe(place, obs, mask),
+            Self::Lines(game) => game.observe(memory, obs, mask),
+            Self::Shoppers(game) => game.observe(memory, obs, mask),
+        }
+    }
+
+    /// Numbers that a copy remembers besides its place.
+    pub(crate) fn memory_width(&self) -> usize {
+        match self {
+            Self::Lines(game) => game.memory_width(),
+            Self::Shoppers(game) => game.memory_width(),
+            _ => 0,
         }
     }
 
@@ -99,6 +135,8 @@ impl Game {
             Self::Rivalry(game) => game.sound(place),
             Self::Itineraries(game) => game.sound(place),
             Self::Sessions(game) => game.sound(place),
+            Self::Lines(game) => (1..=game.lines.len()).contains(&(place.left as usize)),
+            Self::Shoppers(_) => place.left == 1,
         }
     }
 

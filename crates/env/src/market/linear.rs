@@ -1,6 +1,8 @@
 //! Markets H and I: linear demand that changes, or that is not known.
 
-use super::oracle::{Oracle, OracleError, count, field, not_negative, positive};
+use super::last_price::episode_periods;
+use super::lines::Lines;
+use super::oracle::{Oracle, OracleError, affordable, count, field, not_negative, positive};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +22,13 @@ pub struct ChangingDemand {
     pub price_min: f64,
     /// Highest price.
     pub price_max: f64,
+    /// Prices of the ladder, at equal distances (stepping only; the oracle's prices are any).
+    #[serde(default = "ladder_rungs")]
+    pub rungs: usize,
+}
+
+fn ladder_rungs() -> usize {
+    31
 }
 
 /// How `a_t` and `b_t` move.
@@ -61,6 +70,7 @@ impl ChangingDemand {
 
     fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
+        field("rungs", self.rungs, (2..=1000).contains(&self.rungs), "2 to 1000")?;
         not_negative("noise", self.noise)?;
         not_negative("price_min", self.price_min)?;
         let above = self.price_max.is_finite() && self.price_max >= self.price_min;
@@ -89,6 +99,25 @@ impl ChangingDemand {
                 field("change.season.level", level, sound, "a finite number")
             }
         }
+    }
+
+    /// Tables for stepping.
+    pub(crate) fn lines(&self) -> Result<Lines, OracleError> {
+        self.check()?;
+        affordable(self.periods as f64, 1000)?;
+        let lines: Vec<(f64, f64)> = (0..self.periods).map(|t| self.demand(t)).collect();
+        let step = (self.price_max - self.price_min) / (self.rungs - 1) as f64;
+        Ok(Lines {
+            prices: (0..self.rungs)
+                .map(|rung| self.price_min + step * rung as f64)
+                .collect(),
+            scale: lines
+                .iter()
+                .fold(f64::MIN_POSITIVE, |most, (a, _)| most.max(a.abs())),
+            lines,
+            noise: self.noise,
+            endless: false,
+        })
     }
 
     /// Who knows `a_t` and `b_t` prices at `a_t / (2 b_t)`; the best single price is the same of their sums.
@@ -133,21 +162,40 @@ pub struct UnknownLinear {
     pub price_min: f64,
     /// Highest price.
     pub price_max: f64,
+    /// Prices of the ladder, at equal distances (stepping only; the oracle's prices are any).
+    #[serde(default = "ladder_rungs")]
+    pub rungs: usize,
+    /// Periods after which an episode is cut off (stepping only).
+    #[serde(default = "episode_periods")]
+    pub episode_periods: usize,
 }
 
 impl UnknownLinear {
+    /// The same line for so many periods.
+    fn stretch(&self, periods: usize) -> ChangingDemand {
+        ChangingDemand {
+            periods,
+            change: Change::Regimes(vec![[self.intercept, self.slope]]),
+            noise: self.noise,
+            price_min: self.price_min,
+            price_max: self.price_max,
+            rungs: self.rungs,
+        }
+    }
+
+    /// Tables for stepping.
+    pub(crate) fn lines(&self) -> Result<Lines, OracleError> {
+        Ok(Lines {
+            endless: true,
+            ..self.stretch(self.episode_periods).lines()?
+        })
+    }
+
     /// The best price and its revenue per period; a fixed price is all that is needed.
     ///
     /// # Errors
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        ChangingDemand {
-            periods: 1,
-            change: Change::Regimes(vec![[self.intercept, self.slope]]),
-            noise: self.noise,
-            price_min: self.price_min,
-            price_max: self.price_max,
-        }
-        .oracle()
+        self.stretch(1).oracle()
     }
 }

@@ -23,10 +23,18 @@ struct Copies {
     left: Vec<u32>,
     state: Vec<u32>,
     last: Vec<u8>,
+    /// What a market remembers of its past, or of its shopper: so many numbers per copy.
+    memory: Vec<f32>,
     draws: Vec<ChaCha8Rng>,
 }
 
 impl Copies {
+    /// A copy's part of the memory.
+    fn memory(&mut self, copy: usize) -> &mut [f32] {
+        let width = self.memory.len() / self.left.len();
+        &mut self.memory[copy * width..][..width]
+    }
+
     #[inline]
     fn place(&self, copy: usize) -> Place {
         Place {
@@ -75,10 +83,10 @@ impl MarketEnv {
 
 impl Game {
     /// Writes what the agents of a copy see.
-    fn show(&self, copy: usize, place: Place, spec: &EnvSpec, out: &mut ObserveOut<'_>) {
+    fn show(&self, copy: usize, place: Place, memory: &[f32], spec: &EnvSpec, out: &mut ObserveOut<'_>) {
         for row in copy * spec.agents..(copy + 1) * spec.agents {
             let obs = &mut out.obs[row * spec.obs_width..][..spec.obs_width];
-            self.observe(place, row - copy * spec.agents, obs, &mut out.mask[row]);
+            self.observe(place, memory, row - copy * spec.agents, obs, &mut out.mask[row]);
             if spec.state_width > 0 {
                 self.state(
                     place,
@@ -89,13 +97,21 @@ impl Game {
     }
 }
 
-/// Shows every copy of a market with one agent.
+/// Shows every copy to every agent.
 #[inline]
-fn show_all(copies: &Copies, out: &mut ObserveOut<'_>, observe: impl Fn(Place, &mut [f32], &mut u64)) {
-    let width = out.obs.len() / copies.left.len();
-    let rows = out.obs.chunks_exact_mut(width).zip(out.mask.iter_mut());
-    for (copy, (obs, mask)) in rows.enumerate() {
-        observe(copies.place(copy), obs, mask);
+fn show_all(
+    copies: &Copies,
+    agents: usize,
+    out: &mut ObserveOut<'_>,
+    observe: impl Fn(Place, usize, &mut [f32], &mut u64),
+) {
+    let width = out.obs.len() / out.mask.len();
+    let mut rows = out.obs.chunks_exact_mut(width).zip(out.mask.iter_mut());
+    for copy in 0..copies.left.len() {
+        let place = copies.place(copy);
+        for (agent, (obs, mask)) in rows.by_ref().take(agents).enumerate() {
+            observe(place, agent, obs, mask);
+        }
     }
 }
 
@@ -105,15 +121,18 @@ fn advance(
     (spec, game, copies): (&EnvSpec, &Game, &mut Copies),
     rungs: &[u8],
     out: &mut StepOut<'_>,
-    step: impl Fn(Place, &[u8], &mut ChaCha8Rng, &mut [f32]) -> (Place, StepEnd),
+    step: impl Fn(Place, &[u8], &mut ChaCha8Rng, &mut [f32], &mut [f32]) -> (Place, StepEnd),
 ) {
     let agents = spec.agents;
+    let width = game.memory_width();
     let rows = rungs
         .chunks_exact(agents)
         .zip(out.reward.chunks_exact_mut(agents));
     for (copy, (rungs, reward)) in rows.enumerate() {
         let place = copies.place(copy);
-        let (mut next, end) = step(place, rungs, &mut copies.draws[copy], reward);
+        let rng = &mut copies.draws[copy];
+        let memory = &mut copies.memory[copy * width..][..width];
+        let (mut next, end) = step(place, rungs, rng, reward, memory);
         out.end[copy] = end;
         if spec.constraints > 0 {
             out.cost[copy] = game.cost(place, next, end);
@@ -121,9 +140,9 @@ fn advance(
         }
         if end != StepEnd::Go {
             if end == StepEnd::Truncated {
-                game.show(copy, next, spec, &mut out.last);
+                game.show(copy, next, memory, spec, &mut out.last);
             }
-            next = game.start(copies.draws[copy].next_u32());
+            next = game.start(rng, memory);
         }
         copies.put(copy, next);
     }
@@ -135,29 +154,36 @@ impl Env for MarketEnv {
     }
 
     fn reset(&mut self, seeds: &Seeds) {
-        let mut draws: Vec<ChaCha8Rng> = (0..self.spec.copies)
-            .map(|copy| seeds.indexed(copy as u64).rng())
-            .collect();
-        let places: Vec<Place> = draws
-            .iter_mut()
-            .map(|rng| self.game.start(rng.next_u32()))
-            .collect();
+        let count = self.spec.copies;
+        let streams = (0..count).map(|copy| seeds.indexed(copy as u64).rng());
         self.copies = Copies {
-            left: places.iter().map(|place| place.left).collect(),
-            state: places.iter().map(|place| place.state).collect(),
-            last: places.iter().map(|place| place.last).collect(),
-            draws,
+            left: vec![0; count],
+            state: vec![0; count],
+            last: vec![0; count],
+            memory: vec![0.0; count * self.game.memory_width()],
+            draws: streams.collect(),
         };
+        for copy in 0..count {
+            let mut rng = self.copies.draws[copy].clone();
+            let place = self.game.start(&mut rng, self.copies.memory(copy));
+            self.copies.draws[copy] = rng;
+            self.copies.put(copy, place);
+        }
     }
 
     fn observe(&self, out: &mut ObserveOut<'_>) {
         match &self.game {
-            Game::Season(game) => show_all(&self.copies, out, |place, obs, mask| {
+            Game::Season(game) => show_all(&self.copies, 1, out, |place, _, obs, mask| {
                 game.observe(place, obs, mask);
             }),
+            Game::Rivalry(game) => show_all(&self.copies, game.agents, out, |place, agent, obs, mask| {
+                game.observe(place, agent, obs, mask);
+            }),
             game => {
+                let width = game.memory_width();
                 for copy in 0..self.spec.copies {
-                    game.show(copy, self.copies.place(copy), &self.spec, out);
+                    let memory = &self.copies.memory[copy * width..][..width];
+                    game.show(copy, self.copies.place(copy), memory, &self.spec, out);
                 }
             }
         }
@@ -167,23 +193,29 @@ impl Env for MarketEnv {
         let all = (&self.spec, &self.game, &mut self.copies);
         // One loop per kind of market, so that nothing is decided inside it.
         match &self.game {
-            Game::Season(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+            Game::Season(game) => advance(all, rungs, out, |place, rungs, rng, reward, _| {
                 game.step(place, rungs, rng.next_u32(), reward)
             }),
-            Game::Visits(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+            Game::Visits(game) => advance(all, rungs, out, |place, rungs, rng, reward, _| {
                 game.step(place, rungs, rng.next_u32(), reward)
             }),
-            Game::Itineraries(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+            Game::Itineraries(game) => advance(all, rungs, out, |place, rungs, rng, reward, _| {
                 game.step(place, rungs, rng.next_u32(), reward)
             }),
-            Game::Sessions(game) => advance(all, rungs, out, |place, rungs, rng, reward| {
+            Game::Sessions(game) => advance(all, rungs, out, |place, rungs, rng, reward, _| {
                 game.step(place, rungs, rng.next_u32(), reward)
             }),
-            Game::LastPrice(game) => advance(all, rungs, out, |place, rungs, _, reward| {
+            Game::LastPrice(game) => advance(all, rungs, out, |place, rungs, _, reward, _| {
                 game.step(place, rungs, reward)
             }),
-            Game::Rivalry(game) => advance(all, rungs, out, |place, rungs, _, reward| {
+            Game::Rivalry(game) => advance(all, rungs, out, |place, rungs, _, reward, _| {
                 game.step(place, rungs, reward)
+            }),
+            Game::Lines(game) => advance(all, rungs, out, |place, rungs, rng, reward, memory| {
+                game.step(place, rungs, rng, reward, memory)
+            }),
+            Game::Shoppers(game) => advance(all, rungs, out, |place, rungs, rng, reward, memory| {
+                game.step(place, rungs, rng.next_u32(), reward, memory)
             }),
         }
     }
@@ -199,6 +231,8 @@ impl Env for MarketEnv {
         let whole = copies.left.len() == count
             && copies.state.len() == count
             && copies.last.len() == count
+            && copies.memory.len() == count * self.game.memory_width()
+            && copies.memory.iter().all(|number| number.is_finite())
             && copies.draws.len() == count;
         if !whole || !(0..count).all(|copy| self.game.sound(copies.place(copy))) {
             return Err(format!(

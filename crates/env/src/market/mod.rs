@@ -11,6 +11,7 @@ mod hidden_type;
 mod itinerary;
 mod last_price;
 mod linear;
+mod lines;
 mod markdown;
 mod market_env;
 mod network;
@@ -27,6 +28,7 @@ mod search;
 mod season;
 mod sell_through;
 mod sessions;
+mod shoppers;
 mod stock;
 mod visits;
 

@@ -229,6 +229,11 @@ impl LogitOligopoly {
 
     /// The game of the sellers that learn, on the ladder.
     pub(crate) fn rivalry(&self) -> Result<Rivalry, OracleError> {
+        self.game(|prices| self.profits(prices))
+    }
+
+    /// The game on the ladder where every seller's profit at all prices is `profits`.
+    fn game(&self, profits: impl Fn(&[f64]) -> Vec<f64>) -> Result<Rivalry, OracleError> {
         let prices = self.ladder()?;
         let agents = self.sellers - self.rivals.len();
         let reacting = self
@@ -257,7 +262,7 @@ impl LogitOligopoly {
         for state in 0..game.states() {
             let rungs = game.rungs(state);
             let posted = self.posted(&game.prices, agents, &rungs);
-            let profits = &self.profits(&posted)[..agents];
+            let profits = &profits(&posted)[..agents];
             let mean = profits.iter().sum::<f64>() / agents as f64;
             let paid = profits
                 .iter()
@@ -377,15 +382,22 @@ pub struct CapacityDuopoly {
     pub mu: f64,
     /// Quality of buying nothing.
     pub outside_quality: f64,
+    /// The ladder, rising (stepping only; the oracle's prices are any).
+    pub prices: Option<Vec<f64>>,
+    /// Worth of the next period beside this one's, in [0, 1) (stepping only).
+    #[serde(default = "ladder_discount")]
+    pub discount: f64,
+    /// Periods after which an episode is cut off (stepping only).
+    #[serde(default = "episode_periods")]
+    pub episode_periods: usize,
+    /// How much of the mean profit, instead of its own, a seller is paid (stepping only), in [0, 1].
+    #[serde(default)]
+    pub common_share: f64,
 }
 
 impl CapacityDuopoly {
-    /// Nobody prices below what clears his capacity: equilibrium and cartel are the larger of the unconstrained price and
-    /// `p_clear = quality - outside_quality + mu ln((1 - 2 q) / q)`, `q = capacity / shoppers`.
-    ///
-    /// # Errors
-    /// When a parameter makes no market.
-    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+    /// Both sellers without their capacities.
+    fn free(&self) -> Result<LogitOligopoly, OracleError> {
         positive("capacity", self.capacity)?;
         positive("shoppers", self.shoppers)?;
         let free = LogitOligopoly {
@@ -396,13 +408,39 @@ impl CapacityDuopoly {
             outside_quality: self.outside_quality,
             rungs: ladder_rungs(),
             xi: ladder_xi(),
-            prices: None,
-            discount: ladder_discount(),
-            episode_periods: episode_periods(),
-            common_share: 0.0,
+            prices: self.prices.clone(),
+            discount: self.discount,
+            episode_periods: self.episode_periods,
+            common_share: self.common_share,
             rivals: Vec::new(),
         };
         free.check()?;
+        Ok(free)
+    }
+
+    /// The game on the ladder.
+    pub(crate) fn rivalry(&self) -> Result<Rivalry, OracleError> {
+        let free = self.free()?;
+        if self.prices.is_none() {
+            return Err(OracleError::NotStepped(
+                "it has no `prices`, and any price may be asked",
+            ));
+        }
+        free.game(|prices| {
+            let shares = free.shares(prices);
+            let each = prices.iter().zip(shares);
+            each.map(|(price, share)| (price - self.costs) * (share * self.shoppers).min(self.capacity))
+                .collect()
+        })
+    }
+
+    /// Nobody prices below what clears his capacity: equilibrium and cartel are the larger of the unconstrained price and
+    /// `p_clear = quality - outside_quality + mu ln((1 - 2 q) / q)`, `q = capacity / shoppers`.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        let free = self.free()?;
         let q = self.capacity / self.shoppers;
         let clear = if q < 0.5 {
             self.quality - self.outside_quality + self.mu * ((1.0 - 2.0 * q) / q).ln()

@@ -2,6 +2,7 @@
 
 use super::oracle::{Oracle, OracleError, count, field, ladder, not_negative, positive};
 use super::search::{best_index, highest_peak, peak};
+use super::shoppers::Shoppers;
 use super::visits::Visits;
 use haggle_core::{LADDER_RUNGS_MAX, Mask};
 use schemars::JsonSchema;
@@ -241,6 +242,8 @@ pub struct ContinuousTypes {
     pub slope_slope: f64,
     /// Cost of a unit.
     pub costs: f64,
+    /// The ladder (stepping only; the oracle's prices are any).
+    pub prices: Option<Vec<f64>>,
 }
 
 impl ContinuousTypes {
@@ -248,7 +251,7 @@ impl ContinuousTypes {
     const POINTS: usize = 161;
 
     /// Points and weights of the standard normal distribution.
-    fn normal() -> Vec<(f64, f64)> {
+    pub(crate) fn normal() -> Vec<(f64, f64)> {
         let at = |n: usize| -8.0 + 16.0 * n as f64 / (Self::POINTS - 1) as f64;
         let raw: Vec<(f64, f64)> = (0..Self::POINTS)
             .map(|n| (at(n), (-at(n) * at(n) / 2.0).exp()))
@@ -257,17 +260,30 @@ impl ContinuousTypes {
         raw.into_iter().map(|(x, weight)| (x, weight / total)).collect()
     }
 
-    fn profit(&self, x1: f64, x2: f64, price: f64) -> f64 {
+    /// Chance of a sale.
+    pub(crate) fn chance(&self, x1: f64, x2: f64, price: f64) -> f64 {
         let slope = self.slope * (self.slope_slope * x1).exp();
         let odds = self.intercept + self.intercept_slope * x2 - slope * price;
-        (price - self.costs) / (1.0 + (-odds).exp())
+        1.0 / (1.0 + (-odds).exp())
     }
 
-    /// By quadrature over both features.
-    ///
-    /// # Errors
-    /// When a parameter makes no market.
-    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+    pub(crate) fn profit(&self, x1: f64, x2: f64, price: f64) -> f64 {
+        (price - self.costs) * self.chance(x1, x2, price)
+    }
+
+    /// Shoppers on the ladder.
+    pub(crate) fn shoppers(&self) -> Result<Shoppers, OracleError> {
+        self.check()?;
+        let prices = self.prices.clone().ok_or(OracleError::NotStepped(
+            "it has no `prices`, and any price may be asked",
+        ))?;
+        Ok(Shoppers {
+            prices,
+            types: self.clone(),
+        })
+    }
+
+    fn check(&self) -> Result<(), OracleError> {
         positive("slope", self.slope)?;
         not_negative("costs", self.costs)?;
         for (name, value) in [
@@ -277,6 +293,15 @@ impl ContinuousTypes {
         ] {
             field(name, value, value.is_finite(), "a finite number")?;
         }
+        self.prices.as_deref().map_or(Ok(()), ladder)
+    }
+
+    /// By quadrature over both features.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        self.check()?;
         let points = Self::normal();
         let over =
             |value: &dyn Fn(f64) -> f64| points.iter().map(|(x, weight)| weight * value(*x)).sum::<f64>();

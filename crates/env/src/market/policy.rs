@@ -35,11 +35,23 @@ impl Ask<'_> {
         places: &[Place],
         observe: impl Fn(Place, usize, &mut [f32], &mut u64),
     ) -> Result<Answer, OracleError> {
+        self.answer_each(places, |_, place, agent, obs, mask| {
+            observe(place, agent, obs, mask);
+        })
+    }
+
+    /// As [`Self::answer`], where what is seen depends on the number of the place besides.
+    pub(crate) fn answer_each(
+        &mut self,
+        places: &[Place],
+        observe: impl Fn(usize, Place, usize, &mut [f32], &mut u64),
+    ) -> Result<Answer, OracleError> {
         let rows = places.len() * self.agents;
         let mut obs = vec![0.0; rows * self.obs_width];
         let mut mask = vec![0; rows];
         for (row, (obs, mask)) in obs.chunks_exact_mut(self.obs_width).zip(&mut mask).enumerate() {
-            observe(places[row / self.agents], row % self.agents, obs, mask);
+            let place = row / self.agents;
+            observe(place, places[place], row % self.agents, obs, mask);
         }
         let mut given = vec![0.0; rows * self.rungs];
         (self.policy)(&obs, &mask, &mut given);

@@ -66,14 +66,13 @@ impl Demand {
 }
 
 impl Season {
+    #[inline]
     fn demand(&self, left: usize, rung: usize) -> &Demand {
         let rungs = self.prices.len();
-        let phase = if self.demand.len() == rungs {
-            0
-        } else {
-            self.periods - left
-        };
-        &self.demand[phase * rungs + rung]
+        if self.demand.len() == rungs {
+            return &self.demand[rung];
+        }
+        &self.demand[(self.periods - left) * rungs + rung]
     }
 
     /// Outcomes of a period at most.
@@ -238,7 +237,9 @@ impl Season {
     pub(crate) fn observe(&self, place: Place, obs: &mut [f32], mask: &mut u64) {
         let time = place.left as f32 / self.periods as f32;
         let stock = place.state as f32 / self.stock as f32;
-        obs[..3].copy_from_slice(&[time, stock, stock / (stock + time)]);
+        obs[0] = time;
+        obs[1] = stock;
+        obs[2] = stock / (stock + time);
         *mask = Mask::all(self.prices.len()).0;
         if obs.len() == 3 {
             return;
