@@ -3,6 +3,9 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+/// Draws that are solved for side by side.
+const LANES: usize = 8;
+
 /// A Gaussian belief about coefficients: its mean and the Cholesky factor of its precision. Information is only added, by
 /// rank-one updates of the factor, so that it stays positive definite however many rounds are played.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,25 +83,23 @@ impl Belief {
 
     /// `pairs` pairs of draws, each pair mirrored at the mean; `width` scales their deviation. Row after row.
     pub(super) fn draw(&self, pairs: usize, width: f64, rng: &mut impl Rng, out: &mut Vec<f64>) {
-        let size = self.mean.len();
-        let mut noise = DMatrix::from_fn(size, pairs, |_, _| StandardNormal.sample(rng));
-        self.factor
-            .l_dirty()
-            .tr_solve_lower_triangular_unchecked_mut(&mut noise);
         out.clear();
-        for column in noise.column_iter() {
-            out.extend(
-                self.mean
-                    .iter()
-                    .zip(column.iter())
-                    .map(|(mean, z): (&f64, &f64)| mean + width * z),
-            );
-            out.extend(
-                self.mean
-                    .iter()
-                    .zip(column.iter())
-                    .map(|(mean, z)| mean - width * z),
-            );
+        let mut noise = vec![[0.0; LANES]; self.mean.len()];
+        for first in (0..pairs).step_by(LANES) {
+            for z in noise.iter_mut().flatten() {
+                *z = StandardNormal.sample(rng);
+            }
+            solve_transposed(self.factor.l_dirty(), &mut noise);
+            for lane in 0..LANES.min(pairs - first) {
+                for side in [width, -width] {
+                    out.extend(
+                        self.mean
+                            .iter()
+                            .zip(&noise)
+                            .map(|(mean, z)| mean + side * z[lane]),
+                    );
+                }
+            }
         }
     }
 
@@ -131,6 +132,22 @@ impl Belief {
     }
 }
 
+/// Solves `factor' x = b` for right-hand sides that lie side by side: one vector instruction serves several of them.
+fn solve_transposed(factor: &DMatrix<f64>, sides: &mut [[f64; LANES]]) {
+    let size = sides.len();
+    for row in (0..size).rev() {
+        let (head, below) = sides.split_at_mut(row + 1);
+        let column = &factor.as_slice()[row * size + row..(row + 1) * size];
+        let mut rest = head[row];
+        for (entry, solved) in column[1..].iter().zip(below) {
+            for (rest, solved) in rest.iter_mut().zip(solved) {
+                *rest -= entry * *solved;
+            }
+        }
+        head[row] = rest.map(|rest| rest / column[0]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,5 +167,26 @@ mod tests {
         belief.fade(&[0.5], &[0.0], &[1.0]);
         let after = belief.forecast(&one);
         assert!((after.mean - 1.0).abs() < 1e-12 && (after.variance - 1.0 / 1.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn side_by_side_solves_agree_with_one_by_one() {
+        let mut belief = Belief::prior(&[0.0; 5], &[1.0, 2.0, 3.0, 4.0, 5.0]);
+        for at in 0..5 {
+            let features = DVector::from_fn(5, |row, _| (row * row + 3 * at) as f64 * 0.1);
+            belief.factor.rank_one_update(&features, 0.7);
+        }
+        let factor = belief.factor.l_dirty();
+        let mut sides: Vec<[f64; LANES]> = (0..5)
+            .map(|row| std::array::from_fn(|lane| (row + lane * lane) as f64))
+            .collect();
+        let mut one = DMatrix::from_fn(5, LANES, |row, lane| sides[row][lane]);
+        factor.tr_solve_lower_triangular_unchecked_mut(&mut one);
+        solve_transposed(factor, &mut sides);
+        for (row, side) in sides.iter().enumerate() {
+            for (lane, value) in side.iter().enumerate() {
+                assert!((value - one[(row, lane)]).abs() < 1e-12);
+            }
+        }
     }
 }

@@ -38,6 +38,8 @@ pub struct Bandit {
     /// One, or one per segment.
     models: Vec<Model>,
     digest: Digest,
+    #[serde(skip)]
+    seeds: Seeds,
 }
 
 /// A bandit as it was written, before it is known to be one.
@@ -87,6 +89,7 @@ impl Bandit {
             config,
             models,
             digest,
+            seeds,
         })
     }
 
@@ -160,8 +163,7 @@ impl Bandit {
         let (at, segment) = self.route(context.segment);
         let model = &mut self.models[at];
         model.learn(segment, context.x, rung, outcome, &self.config);
-        let seeds = Seeds::new(self.config.seed).named("bandit").indexed(at as u64);
-        model.redraw(self.config.rule, &seeds);
+        model.redraw(self.config.rule, &self.seeds.indexed(at as u64));
         self.digest = self.chained(context, rung, outcome);
         Ok(())
     }
