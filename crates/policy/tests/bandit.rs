@@ -291,6 +291,32 @@ fn a_million_draws_come_as_often_as_their_propensity_says() {
     }
 }
 
+#[test]
+fn demand_that_never_varies_does_not_end_in_nan() {
+    for units in [0.0, 7.0] {
+        let forgetting = Some(Forgetting {
+            level: 2.0,
+            slope: 8.0,
+        });
+        let preset = BanditConfig::linear_thompson(PRICES.to_vec(), 0, 1);
+        let config = BanditConfig {
+            forgetting,
+            knots: 0,
+            ..preset
+        };
+        let mut bandit = Bandit::new(config).expect("a bandit");
+        for _ in 0..20_000 {
+            let context = Context { segment: 0, x: &[] };
+            let rung = bandit.pmf(context, Mask::all(5)).expect("a pmf").mode();
+            bandit.update(context, rung, units).expect("an update");
+        }
+        let pmf = bandit
+            .pmf(Context { segment: 0, x: &[] }, Mask::all(5))
+            .expect("a pmf");
+        assert!(pmf.probabilities().iter().all(|p| p.is_finite()));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const FADE_EVERY: u64 = 8;
 /// A squared error counts as at most so many expected ones when the noise is learnt: a jump of demand is no noise.
 const SURPRISE_MAX: f64 = 4.0;
+/// Least variance of an outcome, in units: demand that never varies would else become infinitely certain.
+const NOISE_MIN: f64 = 1e-9;
 /// The noise follows no faster than over so many outcomes.
 const NOISE_ROUNDS_MIN: f64 = 16.0;
 
@@ -143,7 +145,8 @@ impl Model {
                     }
                 });
                 let rounds = (self.outcomes as f64).min(fading.map_or(f64::INFINITY, |fading| fading.slope));
-                self.noise *= 1.0 + (surprise.min(SURPRISE_MAX) - 1.0) / rounds.max(NOISE_ROUNDS_MIN);
+                let change = 1.0 + (surprise.min(SURPRISE_MAX) - 1.0) / rounds.max(NOISE_ROUNDS_MIN);
+                self.noise = (noise * change).max(NOISE_MIN);
             }
         }
     }
