@@ -103,20 +103,23 @@ impl MarketValue {
     ) -> Result<Self, MarketValueError> {
         let mut env = MarketEnv::new(market, COPIES)?;
         fits(&env, actors)?;
-        if actors.memory_width() > 0 {
+        let remembers = actors.memory_width() > 0;
+        let mut asked = Asked::new(actors);
+        let exact = if remembers {
+            None
+        } else {
+            let exact = market.exact_value(&mut |obs, masks, out| asked.answer(obs, masks, out));
+            asked.failed()?;
+            exact?
+        };
+        let Some(exact) = exact else {
             if market.discount()? < 1.0 {
                 return Err(MarketValueError::Endless);
             }
-            return Ok(Self::rolled_out(
-                &roll_out(&mut env, actors, per_copy, seeds)?,
-                oracle,
-            ));
-        }
-        let mut asked = Asked::new(actors);
-        let exact = market.exact_value(&mut |obs, masks, out| asked.answer(obs, masks, out));
-        asked.failed()?;
-        let Some(exact) = exact? else {
-            return Err(OracleError::NotStepped("its states are not finite").into());
+            // Where a market is not finite for anybody (H, I) an episode has thousands of periods: one per copy.
+            let per_copy = if remembers { per_copy } else { 1 };
+            let played = roll_out(&mut env, actors, per_copy, seeds)?;
+            return Ok(Self::rolled_out(&played, oracle));
         };
         let guardrail_hits = if asked.guarded {
             roll_out(&mut env, actors, 1, seeds)?.hit_share()

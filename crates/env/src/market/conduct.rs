@@ -43,14 +43,17 @@ impl Market {
     /// # Errors
     /// When the market makes no sense or is too large, or the policy answers no distribution.
     pub fn conduct(&self, policy: &mut Probabilities<'_>) -> Result<Option<Conduct>, OracleError> {
-        let Self::LogitOligopoly(market) = self else {
+        let game = match self.game() {
+            Err(OracleError::NotStepped(_)) => return Ok(None),
+            game => game?,
+        };
+        let (agents, obs_width, rungs) = game.shape();
+        let Game::Rivalry(game) = game else {
             return Ok(None);
         };
-        let game = market.rivalry()?;
-        if game.agents < 2 {
+        if agents < 2 {
             return Ok(None);
         }
-        let (agents, obs_width, rungs) = Game::Rivalry(game.clone()).shape();
         let mut ask = Ask {
             agents,
             obs_width,
