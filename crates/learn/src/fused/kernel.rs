@@ -1,49 +1,20 @@
-//! Small matrix products in registers. A tile of the result stays in vector registers while the depth is walked: one
-//! vector of the right matrix meets one broadcast number of the left one. The left matrix is read through strides, so
+//! Small matrix products in registers. A tile of the result stays in vector registers while the depth is walked: vectors of
+//! one line of the right matrix meet broadcast numbers of the left one. The left matrix is read by rows or by columns, so
 //! that forward pass, slopes and weight gradients are all this one product and nothing but weights is transposed.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
+use std::array::from_fn;
 
 /// Widths of right matrices and results are multiples of this: one AVX-512 vector, two of AVX2.
 pub(crate) const LANES: usize = 16;
 
-/// Rows of a tile: 6 x 4 vectors of results and one row of the right matrix fill 28 of AVX-512's 32 registers.
-const TILE_ROWS: usize = 6;
-
-/// A left matrix: number `(row, depth)` stands at `row x rows + depth x depths`.
+/// A left matrix, whose stored lines stand `stride` numbers apart.
 #[derive(Clone, Copy)]
-pub(crate) struct Left<'a> {
-    pub(crate) numbers: &'a [f32],
-    pub(crate) rows: usize,
-    pub(crate) depths: usize,
-}
-
-impl<'a> Left<'a> {
-    /// A matrix that is stored row by row, `width` numbers apart.
-    pub(crate) fn by_rows(numbers: &'a [f32], width: usize) -> Self {
-        Self {
-            numbers,
-            rows: width,
-            depths: 1,
-        }
-    }
-
-    /// The same numbers, read as the transposed matrix.
-    pub(crate) fn transposed(numbers: &'a [f32], width: usize) -> Self {
-        Self {
-            numbers,
-            rows: 1,
-            depths: width,
-        }
-    }
-
-    #[inline(always)]
-    fn skip_rows(self, row: usize) -> Self {
-        Self {
-            numbers: &self.numbers[row * self.rows..],
-            ..self
-        }
-    }
+pub(crate) enum Left<'a> {
+    /// A stored line is a row.
+    Rows(&'a [f32], usize),
+    /// A stored line is a column: the transposed of what is stored.
+    Columns(&'a [f32], usize),
 }
 
 /// What the product is added to.
@@ -56,7 +27,8 @@ pub(crate) enum Start<'a> {
     Result,
 }
 
-/// `result = start + left x right`: `rows x depth` times `depth x width`, `width` a multiple of [`LANES`].
+/// `result = start + left x right`: `rows x depth` times `depth x width`, `width` a multiple of [`LANES`]. It is a function
+/// of its own in the machine code, whoever calls it.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd>(
     simd: S,
@@ -66,90 +38,116 @@ pub(crate) fn multiply<S: Simd>(
     start: Start<'_>,
     result: &mut [f32],
 ) {
-    debug_assert!(
-        width.is_multiple_of(LANES) && right.len() >= depth * width && result.len() >= rows * width
-    );
-    let vectors = width / S::F32_LANES;
-    let (right, _) = S::as_simd_f32s(right);
-    let (result, _) = S::as_mut_simd_f32s(result);
-    let mut row = 0;
-    while row + TILE_ROWS <= rows {
-        let out = &mut result[row * vectors..];
-        band::<S, TILE_ROWS>(simd, (depth, vectors), left.skip_rows(row), right, start, out);
-        row += TILE_ROWS;
-    }
-    while row + 2 <= rows {
-        let out = &mut result[row * vectors..];
-        band::<S, 2>(simd, (depth, vectors), left.skip_rows(row), right, start, out);
-        row += 2;
-    }
-    if row < rows {
-        let out = &mut result[row * vectors..];
-        band::<S, 1>(simd, (depth, vectors), left.skip_rows(row), right, start, out);
+    simd.vectorize(Product {
+        rows,
+        depth,
+        width,
+        left,
+        right: &right[..depth * width],
+        start,
+        result: &mut result[..rows * width],
+    });
+}
+
+struct Product<'a> {
+    rows: usize,
+    depth: usize,
+    width: usize,
+    left: Left<'a>,
+    right: &'a [f32],
+    start: Start<'a>,
+    result: &'a mut [f32],
+}
+
+impl WithSimd for Product<'_> {
+    type Output = ();
+
+    /// From left to right in panels as wide as registers allow: the sums of a tile must outnumber what two
+    /// multipliers keep in flight, 8, and fit in the registers with a line of the right matrix.
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let vectors = self.width / S::F32_LANES;
+        let mut at = 0;
+        while at < vectors {
+            at += match vectors - at {
+                4.. if S::REGISTER_COUNT >= 32 => self.panel::<S, 4, 4>(simd, at),
+                2.. => self.panel::<S, 4, 2>(simd, at),
+                _ => self.panel::<S, 8, 1>(simd, at),
+            };
+        }
     }
 }
 
-/// Some rows of the result, from left to right.
-#[inline(always)]
-fn band<S: Simd, const ROWS: usize>(
-    simd: S,
-    (depth, vectors): (usize, usize),
-    left: Left<'_>,
-    right: &[S::f32s],
-    start: Start<'_>,
-    result: &mut [S::f32s],
-) {
-    let mut at = 0;
-    if S::REGISTER_COUNT >= 32 {
-        while at + 4 <= vectors {
-            tile::<S, ROWS, 4>(simd, (depth, vectors, at), left, right, start, result);
-            at += 4;
+impl Product<'_> {
+    #[inline(always)]
+    fn panel<S: Simd, const ROWS: usize, const VECTORS: usize>(&mut self, simd: S, at: usize) -> usize {
+        let mut row = 0;
+        while row + ROWS <= self.rows {
+            self.tile::<S, ROWS, VECTORS>(simd, row, at);
+            row += ROWS;
         }
+        while row + 2 <= self.rows {
+            self.tile::<S, 2, VECTORS>(simd, row, at);
+            row += 2;
+        }
+        if row < self.rows {
+            self.tile::<S, 1, VECTORS>(simd, row, at);
+        }
+        VECTORS
     }
-    while at + 2 <= vectors {
-        tile::<S, ROWS, 2>(simd, (depth, vectors, at), left, right, start, result);
-        at += 2;
-    }
-    if at < vectors {
-        tile::<S, ROWS, 1>(simd, (depth, vectors, at), left, right, start, result);
+
+    #[inline(always)]
+    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&mut self, simd: S, row: usize, at: usize) {
+        let vectors = self.width / S::F32_LANES;
+        let lines = S::as_simd_f32s(self.right).0.chunks_exact(vectors);
+        let result = &mut S::as_mut_simd_f32s(self.result).0[row * vectors..][..ROWS * vectors];
+        let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+        match self.start {
+            Start::Zero => {}
+            Start::Row(row) => {
+                let row = &S::as_simd_f32s(row).0[at..at + VECTORS];
+                for sums in &mut sums {
+                    sums.copy_from_slice(row);
+                }
+            }
+            Start::Result => {
+                for (sums, row) in sums.iter_mut().zip(result.chunks_exact(vectors)) {
+                    sums.copy_from_slice(&row[at..at + VECTORS]);
+                }
+            }
+        }
+        match self.left {
+            Left::Rows(numbers, stride) => {
+                let rows: [&[f32]; ROWS] = from_fn(|n| &numbers[(row + n) * stride..][..self.depth]);
+                for (k, line) in (0..self.depth).zip(lines) {
+                    add_line(simd, from_fn(|n| rows[n][k]), &line[at..at + VECTORS], &mut sums);
+                }
+            }
+            Left::Columns(numbers, stride) => {
+                for (column, line) in numbers.chunks(stride).zip(lines) {
+                    let column = &column[row..row + ROWS];
+                    add_line(simd, from_fn(|n| column[n]), &line[at..at + VECTORS], &mut sums);
+                }
+            }
+        }
+        for (sums, row) in sums.iter().zip(result.chunks_exact_mut(vectors)) {
+            row[at..at + VECTORS].copy_from_slice(sums);
+        }
     }
 }
 
+/// Adds the product of one column of the left matrix and one line of the right one.
 #[inline(always)]
-fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
+fn add_line<S: Simd, const ROWS: usize, const VECTORS: usize>(
     simd: S,
-    (depth, vectors, at): (usize, usize, usize),
-    left: Left<'_>,
-    right: &[S::f32s],
-    start: Start<'_>,
-    result: &mut [S::f32s],
+    column: [f32; ROWS],
+    line: &[S::f32s],
+    sums: &mut [[S::f32s; VECTORS]; ROWS],
 ) {
-    let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-    match start {
-        Start::Zero => {}
-        Start::Row(row) => {
-            let (row, _) = S::as_simd_f32s(row);
-            for sums in &mut sums {
-                sums.copy_from_slice(&row[at..][..VECTORS]);
-            }
+    for (number, sums) in column.into_iter().zip(sums) {
+        let number = simd.splat_f32s(number);
+        for (sum, numbers) in sums.iter_mut().zip(line) {
+            *sum = simd.mul_add_e_f32s(number, *numbers, *sum);
         }
-        Start::Result => {
-            for (row, sums) in sums.iter_mut().enumerate() {
-                sums.copy_from_slice(&result[row * vectors + at..][..VECTORS]);
-            }
-        }
-    }
-    for k in 0..depth {
-        let mut line = [simd.splat_f32s(0.0); VECTORS];
-        line.copy_from_slice(&right[k * vectors + at..][..VECTORS]);
-        for (row, sums) in sums.iter_mut().enumerate() {
-            let number = simd.splat_f32s(left.numbers[row * left.rows + k * left.depths]);
-            for (sum, line) in sums.iter_mut().zip(line) {
-                *sum = simd.mul_add_e_f32s(number, line, *sum);
-            }
-        }
-    }
-    for (row, sums) in sums.iter().enumerate() {
-        result[row * vectors + at..][..VECTORS].copy_from_slice(sums);
     }
 }

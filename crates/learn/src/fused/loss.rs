@@ -1,26 +1,38 @@
-//! The losses of `gradient.rs` and their slopes, for a block of rows. Rows stand in the lanes: every sum over rungs is
-//! then a sum of whole vectors.
+//! The losses of `gradient.rs` and their slopes, for a block of rows. Distributions have their rungs in the lanes of vectors,
+//! what is one number per row has the rows there.
 
-use super::math::{exp, ln};
+use super::aligned::Aligned;
+use super::kernel::LANES;
+use super::math::{clamp, exp, ln};
 use super::net::BLOCK;
 use crate::gradient::VALUE_WEIGHT;
+use pulp::Simd;
 
 /// One number per row of a block.
-pub(crate) type Column = [f32; BLOCK];
+type Column = [f32; BLOCK];
 
 /// What gradient steps know of a block's rows, beside what the networks see.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    /// `rungs` columns: the uniform distribution over the allowed rungs.
-    uniform: Vec<Column>,
+    rungs: usize,
+    /// Rungs with their padding.
+    width: usize,
+    /// 1, or 0 for rows that only fill up the last vector.
+    live: Column,
     rung: Column,
     old_log_prob: Column,
     advantage: Column,
     target: Column,
     old_value: Column,
-    /// Scores, then probabilities before the floor, per rung.
-    soft: Vec<Column>,
-    log_probs: Vec<Column>,
+    log_prob: Column,
+    entropy: Column,
+    /// Slope of the surrogate in the drawn rung's probability.
+    drawn: Column,
+    value: Column,
+    /// `BLOCK x width`: the uniform distribution over the allowed rungs, probabilities before the floor, logs after it.
+    uniform: Aligned,
+    soft: Aligned,
+    logs: Aligned,
 }
 
 /// The settings of the losses.
@@ -40,27 +52,33 @@ pub(crate) type Sums = [f32; 5];
 
 impl Facts {
     pub(crate) fn new(rungs: usize) -> Self {
-        let zero = [0.0; BLOCK];
+        let width = rungs.next_multiple_of(LANES);
+        let (column, lines) = ([0.0; BLOCK], || Aligned::zeros(BLOCK * width));
         Self {
-            uniform: vec![zero; rungs],
-            rung: zero,
-            old_log_prob: zero,
-            advantage: zero,
-            target: zero,
-            old_value: zero,
-            soft: vec![zero; rungs],
-            log_probs: vec![zero; rungs],
+            rungs,
+            width,
+            live: column,
+            rung: column,
+            old_log_prob: column,
+            advantage: column,
+            target: column,
+            old_value: column,
+            log_prob: column,
+            entropy: column,
+            drawn: column,
+            value: column,
+            uniform: lines(),
+            soft: lines(),
+            logs: lines(),
         }
     }
 
     /// Takes row `row` of the block from the tail of a table row: `uniform | rung | old log prob | advantage | target |
     /// old value`.
     #[inline(always)]
-    pub(crate) fn take(&mut self, row: usize, facts: &[f32]) {
-        let (uniform, rest) = facts.split_at(self.uniform.len());
-        for (column, share) in self.uniform.iter_mut().zip(uniform) {
-            column[row] = *share;
-        }
+    pub(crate) fn take(&mut self, row: usize, facts: &[f32], live: bool) {
+        let (uniform, rest) = facts.split_at(self.rungs);
+        self.uniform[row * self.width..][..self.rungs].copy_from_slice(uniform);
         if let [rung, old_log_prob, advantage, target, old_value] = *rest {
             self.rung[row] = rung;
             self.old_log_prob[row] = old_log_prob;
@@ -68,179 +86,193 @@ impl Facts {
             self.target[row] = target;
             self.old_value[row] = old_value;
         }
+        self.live[row] = if live { 1.0 } else { 0.0 };
     }
 
-    /// Slopes of `policy loss - entropy_weight x entropy` in the scores (`rows x width`).
+    /// Slopes of `policy loss - entropy_weight x entropy` in the scores (`rows x width`, whole vectors of rows).
     #[inline(always)]
-    pub(crate) fn policy(
+    pub(crate) fn policy<S: Simd>(
         &mut self,
+        simd: S,
         terms: &Terms,
-        (rows, width): (usize, usize),
+        rows: usize,
         scores: &[f32],
         slopes: &mut [f32],
         sums: &mut Sums,
     ) {
-        self.scores_to_columns((rows, width), scores);
-        self.distribution(terms.floor);
-        let (log_prob, p) = self.drawn(terms.floor);
+        for row in 0..rows {
+            self.distribution(simd, row, terms.floor, &scores[row * self.width..][..self.width]);
+        }
+        self.surrogate(simd, terms, rows, sums);
+        for row in 0..rows {
+            self.slopes(simd, row, terms, &mut slopes[row * self.width..][..self.width]);
+        }
+    }
+
+    /// A row's softmax over allowed rungs, the logs of its floored probabilities (0 where not allowed), and their entropy.
+    #[inline(always)]
+    fn distribution<S: Simd>(&mut self, simd: S, row: usize, floor: f32, scores: &[f32]) {
+        let line = row * self.width..(row + 1) * self.width;
+        let (scores, _) = S::as_simd_f32s(scores);
+        let (uniform, _) = S::as_simd_f32s(&self.uniform[line.clone()]);
+        let (soft, _) = S::as_mut_simd_f32s(&mut self.soft[line.clone()]);
+        let zero = simd.splat_f32s(0.0);
+        let mut largest = simd.splat_f32s(f32::MIN);
+        for (score, uniform) in scores.iter().zip(uniform) {
+            let allowed = simd.less_than_f32s(zero, *uniform);
+            largest = simd.select_f32s(allowed, simd.max_f32s(largest, *score), largest);
+        }
+        let largest = simd.splat_f32s(simd.reduce_max_f32s(largest));
+        let mut total = zero;
+        for ((soft, score), uniform) in soft.iter_mut().zip(scores).zip(uniform) {
+            let allowed = simd.less_than_f32s(zero, *uniform);
+            *soft = simd.select_f32s(allowed, exp(simd, simd.sub_f32s(*score, largest)), zero);
+            total = simd.add_f32s(total, *soft);
+        }
+        let scale = simd.splat_f32s(1.0 / simd.reduce_sum_f32s(total).max(f32::MIN_POSITIVE));
+        let (free, floor) = (simd.splat_f32s(1.0 - floor), simd.splat_f32s(floor));
+        let least = simd.splat_f32s(f32::MIN_POSITIVE);
+        let mut entropy = zero;
+        let (logs, _) = S::as_mut_simd_f32s(&mut self.logs[line]);
+        for ((soft, uniform), log) in soft.iter_mut().zip(uniform).zip(logs) {
+            *soft = simd.mul_f32s(*soft, scale);
+            let p = simd.mul_add_e_f32s(*soft, free, simd.mul_f32s(*uniform, floor));
+            let some = simd.less_than_or_equal_f32s(least, p);
+            *log = simd.select_f32s(some, ln(simd, simd.max_f32s(p, least)), zero);
+            entropy = simd.negate_mul_add_e_f32s(p, *log, entropy);
+        }
+        self.entropy[row] = simd.reduce_sum_f32s(entropy);
+        self.log_prob[row] = self.logs[row * self.width + self.rung[row] as usize];
+    }
+
+    /// The clipped surrogate, row by row, and its slope in the drawn rung's probability.
+    #[inline(always)]
+    fn surrogate<S: Simd>(&mut self, simd: S, terms: &Terms, rows: usize, sums: &mut Sums) {
+        let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+        let share = simd.splat_f32s(-1.0 / terms.count);
         let (low, high) = (1.0 - terms.clip_ratio, 1.0 + terms.clip_ratio);
-        let mut drawn = [0.0; BLOCK];
-        let (mut surrogate, mut divergence, mut clipped) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
-        for r in 0..BLOCK {
-            let log_ratio = log_prob[r] - self.old_log_prob[r];
-            let ratio = exp(log_ratio);
-            let free = ratio * self.advantage[r];
-            let held = ratio.clamp(low, high) * self.advantage[r];
-            drawn[r] = if free <= held {
-                -free / (terms.count * p[r])
-            } else {
-                0.0
-            };
-            surrogate[r] = -free.min(held);
-            divergence[r] = ratio - 1.0 - log_ratio;
-            clipped[r] = if (ratio - 1.0).abs() > terms.clip_ratio {
-                1.0
-            } else {
-                0.0
-            };
+        let [mut surrogate, mut entropy, mut divergence, mut clipped] = [zero; 4];
+        let drawn = S::as_mut_simd_f32s(&mut self.drawn[..rows]).0;
+        let live = S::as_simd_f32s(&self.live).0;
+        let log_prob = S::as_simd_f32s(&self.log_prob).0;
+        let old_log_prob = S::as_simd_f32s(&self.old_log_prob).0;
+        let advantage = S::as_simd_f32s(&self.advantage).0;
+        let entropies = S::as_simd_f32s(&self.entropy).0;
+        for (n, drawn) in drawn.iter_mut().enumerate() {
+            let log_ratio = simd.sub_f32s(log_prob[n], old_log_prob[n]);
+            let ratio = exp(simd, log_ratio);
+            let free = simd.mul_f32s(ratio, advantage[n]);
+            let held = simd.mul_f32s(clamp(simd, ratio, low, high), advantage[n]);
+            let slope = simd.mul_f32s(free, simd.mul_f32s(share, live[n]));
+            let slope = simd.div_f32s(slope, exp(simd, log_prob[n]));
+            *drawn = simd.select_f32s(simd.less_than_or_equal_f32s(free, held), slope, zero);
+            let moved = simd.sub_f32s(ratio, one);
+            let outside = simd.less_than_f32s(simd.splat_f32s(terms.clip_ratio), simd.abs_f32s(moved));
+            let outside = simd.select_f32s(outside, live[n], zero);
+            surrogate = simd.negate_mul_add_e_f32s(simd.min_f32s(free, held), live[n], surrogate);
+            entropy = simd.mul_add_e_f32s(entropies[n], live[n], entropy);
+            divergence = simd.mul_add_e_f32s(simd.sub_f32s(moved, log_ratio), live[n], divergence);
+            clipped = simd.add_f32s(clipped, outside);
         }
-        let entropy = self.slopes(terms, &drawn);
-        for (rung, column) in self.soft.iter().enumerate() {
-            for (row, slope) in column[..rows].iter().enumerate() {
-                slopes[row * width + rung] = *slope;
-            }
-        }
-        let total = |column: &Column| column[..rows].iter().sum::<f32>();
-        sums[0] += total(&surrogate);
-        sums[2] += total(&entropy);
-        sums[3] += total(&divergence);
-        sums[4] += total(&clipped);
+        sums[0] += simd.reduce_sum_f32s(surrogate);
+        sums[2] += simd.reduce_sum_f32s(entropy);
+        sums[3] += simd.reduce_sum_f32s(divergence);
+        sums[4] += simd.reduce_sum_f32s(clipped);
     }
 
+    /// A row's slopes in the scores. The surrogate moves only the drawn rung, the entropy all of them; through the softmax
+    /// a slope `g` in p becomes `s (g - sum s g)`.
     #[inline(always)]
-    fn scores_to_columns(&mut self, (rows, width): (usize, usize), scores: &[f32]) {
-        for (rung, column) in self.soft.iter_mut().enumerate() {
-            for (row, score) in column[..rows].iter_mut().enumerate() {
-                *score = scores[row * width + rung];
-            }
-        }
-    }
-
-    /// Scores become the softmax over allowed rungs, and the logs of the floored probabilities (0 where not allowed).
-    #[inline(always)]
-    fn distribution(&mut self, floor: f32) {
-        let mut largest = [f32::MIN; BLOCK];
-        for (soft, uniform) in self.soft.iter().zip(&self.uniform) {
-            for r in 0..BLOCK {
-                let score = if uniform[r] > 0.0 { soft[r] } else { f32::MIN };
-                largest[r] = largest[r].max(score);
-            }
-        }
-        let mut total = [0.0; BLOCK];
-        for (soft, uniform) in self.soft.iter_mut().zip(&self.uniform) {
-            for r in 0..BLOCK {
-                soft[r] = if uniform[r] > 0.0 {
-                    exp(soft[r] - largest[r])
-                } else {
-                    0.0
-                };
-                total[r] += soft[r];
-            }
-        }
-        let scale = total.map(|total| 1.0 / total.max(f32::MIN_POSITIVE));
-        for ((soft, uniform), log) in self.soft.iter_mut().zip(&self.uniform).zip(&mut self.log_probs) {
-            for r in 0..BLOCK {
-                soft[r] *= scale[r];
-                let p = soft[r] * (1.0 - floor) + uniform[r] * floor;
-                log[r] = if p >= f32::MIN_POSITIVE {
-                    ln(p.max(f32::MIN_POSITIVE))
-                } else {
-                    0.0
-                };
-            }
-        }
-    }
-
-    /// Log probability and probability of the drawn rung.
-    #[inline(always)]
-    fn drawn(&self, floor: f32) -> (Column, Column) {
-        let (mut log_prob, mut p) = ([0.0; BLOCK], [1.0; BLOCK]);
-        for (rung, ((soft, uniform), log)) in self
-            .soft
-            .iter()
-            .zip(&self.uniform)
-            .zip(&self.log_probs)
-            .enumerate()
-        {
-            let rung = rung as f32;
-            for r in 0..BLOCK {
-                let here = self.rung[r] == rung;
-                let mixed = (soft[r] * (1.0 - floor) + uniform[r] * floor).max(f32::MIN_POSITIVE);
-                log_prob[r] = if here { log[r] } else { log_prob[r] };
-                p[r] = if here { mixed } else { p[r] };
-            }
-        }
-        (log_prob, p)
-    }
-
-    /// Turns `soft` into the slopes in the scores; returns the entropy. The surrogate moves only the drawn rung, the
-    /// entropy all of them; through the softmax a slope `g` in p becomes `s (g - sum s g)`.
-    #[inline(always)]
-    fn slopes(&mut self, terms: &Terms, drawn: &Column) -> Column {
-        let (mut entropy, mut total) = ([0.0; BLOCK], [0.0; BLOCK]);
-        let weight = terms.entropy_weight / terms.count;
+    fn slopes<S: Simd>(&self, simd: S, row: usize, terms: &Terms, slopes: &mut [f32]) {
+        let line = row * self.width..(row + 1) * self.width;
+        let (soft, _) = S::as_simd_f32s(&self.soft[line.clone()]);
+        let (logs, _) = S::as_simd_f32s(&self.logs[line]);
+        let (slopes, _) = S::as_mut_simd_f32s(slopes);
         let free = 1.0 - terms.floor;
-        for (rung, ((soft, uniform), log)) in self
-            .soft
-            .iter()
-            .zip(&self.uniform)
-            .zip(&mut self.log_probs)
-            .enumerate()
-        {
-            let rung = rung as f32;
-            for r in 0..BLOCK {
-                let p = soft[r] * free + uniform[r] * terms.floor;
-                entropy[r] -= p * log[r];
-                let own = if self.rung[r] == rung { drawn[r] } else { 0.0 };
-                log[r] = soft[r] * ((log[r] + 1.0) * weight + own) * free;
-                total[r] += log[r];
-            }
+        let weight = simd.splat_f32s(free * self.live[row] * terms.entropy_weight / terms.count);
+        let drawn = simd.splat_f32s(free * self.drawn[row]);
+        let zero = simd.splat_f32s(0.0);
+        let mut total = zero;
+        let mut rest = self.rung[row];
+        let (numbers, _) = S::as_simd_f32s(&NUMBERS);
+        for ((slope, soft), log) in slopes.iter_mut().zip(soft).zip(logs) {
+            let here = simd.equal_f32s(numbers[0], simd.splat_f32s(rest));
+            rest -= S::F32_LANES as f32;
+            let moved = simd.mul_add_e_f32s(*log, weight, weight);
+            let moved = simd.add_f32s(moved, simd.select_f32s(here, drawn, zero));
+            *slope = simd.mul_f32s(*soft, moved);
+            total = simd.add_f32s(total, *slope);
         }
-        for (soft, weighted) in self.soft.iter_mut().zip(&self.log_probs) {
-            for r in 0..BLOCK {
-                soft[r] = weighted[r] - soft[r] * total[r];
-            }
+        let total = simd.splat_f32s(simd.reduce_sum_f32s(total));
+        for (slope, soft) in slopes.iter_mut().zip(soft) {
+            *slope = simd.negate_mul_add_e_f32s(*soft, total, *slope);
         }
-        entropy
     }
 
     /// Slopes of `VALUE_WEIGHT x value loss` in the values (`rows x width`, first column).
     #[inline(always)]
-    pub(crate) fn value(
-        &self,
+    pub(crate) fn value<S: Simd>(
+        &mut self,
+        simd: S,
         terms: &Terms,
         (rows, width): (usize, usize),
         values: &[f32],
         slopes: &mut [f32],
         sums: &mut Sums,
     ) {
-        let weight = VALUE_WEIGHT as f32 / terms.count;
-        let mut loss = 0.0;
-        for row in 0..rows {
-            let (value, target, old) = (values[row * width], self.target[row], self.old_value[row]);
-            let error = value - target;
-            let size = error.abs();
+        for (value, line) in self
+            .value
+            .iter_mut()
+            .zip(values[..rows * width].chunks_exact(width))
+        {
+            *value = line[0];
+        }
+        let zero = simd.splat_f32s(0.0);
+        let weight = simd.splat_f32s(VALUE_WEIGHT as f32 / terms.count);
+        let huber = simd.splat_f32s(terms.huber);
+        let mut loss = zero;
+        let live = S::as_simd_f32s(&self.live).0;
+        let target = S::as_simd_f32s(&self.target).0;
+        let old = S::as_simd_f32s(&self.old_value).0;
+        for (n, value) in S::as_mut_simd_f32s(&mut self.value[..rows])
+            .0
+            .iter_mut()
+            .enumerate()
+        {
+            let error = simd.sub_f32s(*value, target[n]);
+            let size = simd.abs_f32s(error);
             let held = if terms.value_clip > 0.0 {
-                ((value - old).clamp(-terms.value_clip, terms.value_clip) + old - target).abs()
+                let moved = clamp(
+                    simd,
+                    simd.sub_f32s(*value, old[n]),
+                    -terms.value_clip,
+                    terms.value_clip,
+                );
+                simd.abs_f32s(simd.sub_f32s(simd.add_f32s(moved, old[n]), target[n]))
             } else {
                 size
             };
-            let worse = size.max(held);
-            let bent = worse.min(terms.huber);
-            loss += 0.5 * bent * bent + (worse - bent) * terms.huber;
-            let slope = error.clamp(-terms.huber, terms.huber) * weight;
-            slopes[row * width] = if size >= held { slope } else { 0.0 };
+            let worse = simd.max_f32s(size, held);
+            let bent = simd.min_f32s(worse, huber);
+            let square = simd.mul_f32s(simd.splat_f32s(0.5), simd.mul_f32s(bent, bent));
+            let whole = simd.mul_add_e_f32s(simd.sub_f32s(worse, bent), huber, square);
+            loss = simd.mul_add_e_f32s(whole, live[n], loss);
+            let slope = clamp(simd, error, -terms.huber, terms.huber);
+            let slope = simd.mul_f32s(slope, simd.mul_f32s(weight, live[n]));
+            *value = simd.select_f32s(simd.less_than_or_equal_f32s(held, size), slope, zero);
         }
-        sums[1] += loss;
+        sums[1] += simd.reduce_sum_f32s(loss);
+        for (value, line) in self
+            .value
+            .iter()
+            .zip(slopes[..rows * width].chunks_exact_mut(width))
+        {
+            line[0] = *value;
+        }
     }
 }
+
+/// The numbers of lanes.
+const NUMBERS: [f32; LANES] = [
+    0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
+];

@@ -20,7 +20,7 @@ use crate::engine::Updated;
 use crate::network::Shape;
 use crate::table::Table;
 use loss::Terms;
-use net::{Activations, BLOCK, Layout};
+use net::{Activations, BLOCK, Layout, Weights};
 use optimiser::Optimiser;
 use pulp::{Arch, Simd, WithSimd};
 use std::thread;
@@ -51,7 +51,7 @@ impl Fused {
     pub(crate) fn new(shape: Shape, parameters: &[f32], threads: usize) -> Self {
         let layout = Layout::new(&[shape.policy_widths(), shape.critic_widths()]);
         Self {
-            optimiser: Optimiser::new(layout.padded(parameters)),
+            optimiser: Optimiser::new(&layout, parameters),
             scratch: [layout.nets[0].activations(), layout.nets[1].activations()],
             threads: match threads {
                 0 => thread::available_parallelism().map_or(1, usize::from),
@@ -93,7 +93,7 @@ impl Fused {
         self.arch.dispatch(Pass {
             layout: &self.layout,
             net,
-            parameters: self.optimiser.parameters(),
+            weights: self.optimiser.weights(),
             seen,
             width,
             scratch: &mut self.scratch[net],
@@ -112,6 +112,7 @@ impl Fused {
         parameters[weight].iter_mut().for_each(|x| *x *= scale);
         let first = bias.start; // the rest is padding
         parameters[first] = parameters[first] * scale + ((old.0 - new.0) / new.1) as f32;
+        self.optimiser.turn(&self.layout);
     }
 
     /// Epochs of minibatches over the rows in the given orders.
@@ -167,7 +168,7 @@ impl Fused {
 struct Pass<'a> {
     layout: &'a Layout,
     net: usize,
-    parameters: &'a [f32],
+    weights: Weights<'a>,
     seen: &'a [f32],
     width: usize,
     scratch: &'a mut Activations,
@@ -185,7 +186,7 @@ impl WithSimd for Pass<'_> {
         let blocks = self.seen.chunks(BLOCK * self.width);
         for (seen, out) in blocks.zip(self.out.chunks_mut(BLOCK * self.outputs)) {
             let rows = out.len() / self.outputs;
-            net.forward(simd, self.parameters, (rows, self.width), seen, self.scratch);
+            net.forward(simd, self.weights, (rows, self.width), seen, self.scratch);
             let results = self.scratch.out().chunks_exact(width);
             for (out, result) in out.chunks_exact_mut(self.outputs).zip(results) {
                 out.copy_from_slice(&result[..self.outputs]);

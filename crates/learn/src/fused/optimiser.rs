@@ -1,35 +1,54 @@
 use super::aligned::Aligned;
-use super::net::Layout;
+use super::net::{Layout, Weights};
 use crate::adam::{AdamState, BETA_1, BETA_2, EPSILON, NORM_MIN};
 
 /// Partial sums of a norm: one vector of them.
 const PARTS: usize = 16;
 
-/// Padded parameters with the moments of Adam; the steps are those of [`crate::adam::Adam`].
+/// Padded parameters, turned copy and the moments of Adam; the steps are those of [`crate::adam::Adam`].
 #[derive(Clone, Debug)]
 pub(crate) struct Optimiser {
     parameters: Aligned,
+    turned: Aligned,
     mean: Aligned,
     square: Aligned,
     steps: u32,
 }
 
 impl Optimiser {
-    pub(crate) fn new(parameters: Aligned) -> Self {
-        Self {
-            mean: Aligned::zeros(parameters.len()),
-            square: Aligned::zeros(parameters.len()),
-            parameters,
+    pub(crate) fn new(layout: &Layout, flat: &[f32]) -> Self {
+        let zeros = || Aligned::zeros(layout.parameters);
+        let mut optimiser = Self {
+            parameters: layout.padded(flat),
+            turned: layout.turned(),
+            mean: zeros(),
+            square: zeros(),
             steps: 0,
-        }
+        };
+        optimiser.turn(layout);
+        optimiser
     }
 
     pub(crate) fn parameters(&self) -> &[f32] {
         &self.parameters
     }
 
+    /// [`Optimiser::turn`] must follow what is changed here.
     pub(crate) fn parameters_mut(&mut self) -> &mut [f32] {
         &mut self.parameters
+    }
+
+    pub(crate) fn weights(&self) -> Weights<'_> {
+        Weights {
+            stored: &self.parameters,
+            turned: &self.turned,
+        }
+    }
+
+    /// Makes the turned copy follow the parameters.
+    #[inline(always)]
+    pub(crate) fn turn(&mut self, layout: &Layout) {
+        layout.turn(&self.parameters, &mut self.turned);
     }
 
     /// Shortens the gradient to `norm_max` and makes one step down; returns the norm that it had.
@@ -64,6 +83,7 @@ impl Optimiser {
         self.mean = layout.padded(&state.mean);
         self.square = layout.padded(&state.square);
         self.steps = state.steps;
+        self.turn(layout);
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::aligned::Aligned;
 use super::barrier::SpinBarrier;
+use super::kernel::LANES;
 use super::loss::{Facts, Sums, Terms};
 use super::net::{Activations, BLOCK, Layout};
 use super::optimiser::Optimiser;
@@ -56,7 +57,6 @@ pub(crate) struct Worker<'a> {
     job: &'a Job<'a>,
     number: usize,
     optimiser: Optimiser,
-    back: Aligned,
     gradient: Aligned,
     policy: Activations,
     critic: Activations,
@@ -78,7 +78,6 @@ impl<'a> Worker<'a> {
         Self {
             number,
             optimiser,
-            back: job.layout.back_copy(),
             gradient: Aligned::zeros(job.layout.parameters + SUMS),
             policy: job.layout.nets[0].activations(),
             critic: job.layout.nets[1].activations(),
@@ -124,26 +123,27 @@ impl<'a> Worker<'a> {
         sums: &mut Sums,
     ) {
         let width = self.job.table.width;
-        for (n, row) in block.iter().enumerate() {
-            let (seen, facts) = self.job.table.row(*row as usize).split_at(width);
+        let rows = block.len().next_multiple_of(LANES);
+        for n in 0..rows {
+            let row = block[n.min(block.len() - 1)];
+            let (seen, facts) = self.job.table.row(row as usize).split_at(width);
             self.seen[n * width..][..width].copy_from_slice(seen);
-            self.facts.take(n, facts);
+            self.facts.take(n, facts, n < block.len());
         }
-        let rows = (block.len(), width);
-        let parameters = self.optimiser.parameters();
+        let weights = self.optimiser.weights();
         let [policy, critic] = &self.job.layout.nets[..] else {
             return;
         };
-        policy.forward(simd, parameters, rows, &self.seen, &mut self.policy);
+        let size = (rows, width);
+        policy.forward(simd, weights, size, &self.seen, &mut self.policy);
         let (scores, slopes) = self.policy.out_slopes();
-        self.facts
-            .policy(terms, (block.len(), policy.out_width()), scores, slopes, sums);
-        policy.backward(simd, &self.back, rows, &self.seen, &mut self.policy, gradient);
-        critic.forward(simd, parameters, rows, &self.seen, &mut self.critic);
+        self.facts.policy(simd, terms, rows, scores, slopes, sums);
+        policy.backward(simd, weights, size, &self.seen, &mut self.policy, gradient);
+        critic.forward(simd, weights, size, &self.seen, &mut self.critic);
         let (values, slopes) = self.critic.out_slopes();
-        self.facts
-            .value(terms, (block.len(), critic.out_width()), values, slopes, sums);
-        critic.backward(simd, &self.back, rows, &self.seen, &mut self.critic, gradient);
+        let lines = (rows, critic.out_width());
+        self.facts.value(simd, terms, lines, values, slopes, sums);
+        critic.backward(simd, weights, size, &self.seen, &mut self.critic, gradient);
     }
 
     /// Waits for everybody's gradient and sums them, the first thread's first.
@@ -174,8 +174,6 @@ impl WithSimd for Worker<'_> {
         let (mut epochs, mut turn, mut before) = (0, 0, 0.0);
         for epoch in 0..job.orders.len() {
             for batch in 0..job.batches {
-                job.layout
-                    .refresh_back(self.optimiser.parameters(), &mut self.back);
                 let (rows, count) = self.share(epoch, batch);
                 {
                     let place = &job.exchange.places[self.number][turn];
@@ -188,6 +186,7 @@ impl WithSimd for Worker<'_> {
                 let norm = self
                     .optimiser
                     .step(gradient, job.grad_norm_max, job.learning_rate);
+                self.optimiser.turn(job.layout);
                 for (sum, x) in sums.iter_mut().zip(tail.iter().chain([&norm])) {
                     *sum += f64::from(*x);
                 }
