@@ -4,6 +4,7 @@
 use crate::TrainConfig;
 use crate::adam::AdamState;
 use crate::config::EngineChoice;
+use crate::distribution::Draws;
 use crate::error::LearnError;
 use crate::fused::Fused;
 use crate::network::Shape;
@@ -120,6 +121,24 @@ impl Engine {
             Self::Torch(torch) => torch.logits(rows.seen, rows.width, out),
             Self::Fused(fused) => fused.logits(rows.seen, rows.width, out),
             Self::Recurrent(recurrent) => recurrent.logits(rows, out, next),
+        }
+    }
+
+    /// Draws a rung for each row from the floored distribution. `scores` and `next` as [`Engine::logits`] fills them; the
+    /// fused engine needs no place for scores.
+    pub(crate) fn act(
+        &mut self,
+        rows: &Rows<'_>,
+        floor: f32,
+        draws: &mut Draws<'_>,
+        scores: &mut [f32],
+        next: &mut [f32],
+    ) {
+        if let Self::Fused(fused) = self {
+            fused.sample(rows.seen, rows.width, floor, draws);
+        } else {
+            self.logits(rows, scores, next);
+            draws.from_scores(scores, floor);
         }
     }
 
