@@ -49,7 +49,10 @@ pub fn run(args: &BenchQuality, output: Output) -> Result<(), Failure> {
     }
     let report = Report {
         wall_s_max: runs.iter().map(|run| run.wall_s).fold(0.0, f64::max),
-        optimum_share_min: runs.iter().map(|run| run.optimum_share).fold(f64::INFINITY, f64::min),
+        optimum_share_min: runs
+            .iter()
+            .map(|run| run.optimum_share)
+            .fold(f64::INFINITY, f64::min),
         runs,
     };
     output.result(report.table(), &report);
@@ -60,15 +63,23 @@ fn train(args: &BenchQuality, seed: u64) -> Result<Trained, Failure> {
     let program = std::env::current_exe()
         .context("cannot find this program's own file")
         .or_fail(Kind::Usage)?;
-    let runs = tempfile::tempdir().context("cannot make a folder for runs").or_fail(Kind::Data)?;
+    let runs = tempfile::tempdir()
+        .context("cannot make a folder for runs")
+        .or_fail(Kind::Data)?;
     let mut command = Command::new(program);
     command.args(["--json", "train"]).arg(&args.config);
-    let own = [format!("learner.seed={seed}"), format!("runs={}", runs.path().display())];
+    let own = [
+        format!("learner.seed={seed}"),
+        format!("runs={}", runs.path().display()),
+    ];
     for set in args.sets.iter().chain(&own) {
         command.args(["--set", set]);
     }
     let started = Instant::now();
-    let ended = command.output().context("cannot start a training run").or_fail(Kind::Usage)?;
+    let ended = command
+        .output()
+        .context("cannot start a training run")
+        .or_fail(Kind::Usage)?;
     let wall_s = started.elapsed().as_secs_f64();
     if !ended.status.success() {
         let errors = String::from_utf8_lossy(&ended.stderr);
@@ -80,7 +91,10 @@ fn train(args: &BenchQuality, seed: u64) -> Result<Trained, Failure> {
         .context("a training run said something else than expected")
         .or_fail(Kind::Data)?;
     let score = told.score.ok_or_else(|| {
-        let sentence = format!("{}: no exact optimum is known to measure against", args.config.display());
+        let sentence = format!(
+            "{}: no exact optimum is known to measure against",
+            args.config.display()
+        );
         Failure::say(Kind::Usage, sentence)
     })?;
     Ok(Trained {
@@ -94,7 +108,11 @@ impl Report {
     fn table(&self) -> String {
         let mut text = String::from("seed  of optimum  wall s\n");
         for run in &self.runs {
-            let _ = writeln!(text, "{:>4}  {:>10.4}  {:>6.2}", run.seed, run.optimum_share, run.wall_s);
+            let _ = writeln!(
+                text,
+                "{:>4}  {:>10.4}  {:>6.2}",
+                run.seed, run.optimum_share, run.wall_s
+            );
         }
         let _ = writeln!(
             text,

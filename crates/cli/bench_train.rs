@@ -97,7 +97,9 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn programs(&self) -> Vec<Program> {
         let engines = self.args.engine.iter().copied().map(Program::Haggle);
-        engines.chain(self.peers.names().iter().cloned().map(Program::Peer)).collect()
+        engines
+            .chain(self.peers.names().iter().cloned().map(Program::Peer))
+            .collect()
     }
 
     fn rounds(&self, minibatch_rows: usize, output: Output) -> Result<Vec<Contender>, Failure> {

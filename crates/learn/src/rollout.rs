@@ -261,7 +261,13 @@ impl Rollout {
             rung: &mut rung[from..],
             log_prob: &mut log_prob[from..],
         };
-        team.act(&self.rows(from), self.floor, &mut draws, &mut scores, &mut remembered);
+        team.act(
+            &self.rows(from),
+            self.floor,
+            &mut draws,
+            &mut scores,
+            &mut remembered,
+        );
         let mut drawn = rung[from..].iter();
         let mut kept = remembered.chunks_exact(self.kept_width.max(1));
         for row in 0..self.spec.rows() {
