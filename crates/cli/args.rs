@@ -2,8 +2,8 @@ use crate::seat::Existing;
 use crate::seed_list::SeedList;
 use crate::weeks::Weeks;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::Serialize;
 use haggle_learn::{DeviceChoice, EngineChoice};
+use serde::Serialize;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::path::PathBuf;
 

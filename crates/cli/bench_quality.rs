@@ -17,7 +17,8 @@ struct Told {
 
 #[derive(Debug, Deserialize)]
 struct Score {
-    optimum_share: f64,
+    /// Of the last policy to the optimum.
+    ratio: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,7 +101,7 @@ fn train(args: &BenchQuality, seed: u64) -> Result<Trained, Failure> {
     Ok(Trained {
         seed,
         wall_s,
-        optimum_share: score.optimum_share,
+        optimum_share: score.ratio,
     })
 }
 

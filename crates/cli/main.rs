@@ -3,9 +3,9 @@
 mod args;
 mod bandit;
 mod bench_bandits;
-mod compare;
 mod bench_quality;
 mod bench_train;
+mod compare;
 mod config;
 mod console;
 mod curves;

@@ -265,6 +265,42 @@ mod tests {
     }
 
     #[test]
+    fn both_engines_draw_alike() {
+        let table = table(131);
+        let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row)[..11].to_vec()).collect();
+        let mask: Vec<u64> = (0..131).map(|row| 0xF_0F37 | (1 << (row % 20))).collect();
+        let mut rng = Seeds::new(7).rng();
+        let uniform: Vec<f32> = (0..131).map(|_| rng.random::<f32>()).collect();
+        let both = [EngineChoice::Torch, EngineChoice::Fused].map(|choice| {
+            let (mut rung, mut log_prob) = (vec![0; 131], vec![0.0; 131]);
+            let rows = Rows {
+                agent: &[0; 131],
+                seen: &seen,
+                width: 11,
+                kept: &[],
+                kept_width: 0,
+            };
+            let mut draws = Draws {
+                mask: &mask,
+                uniform: &uniform,
+                rung: &mut rung,
+                log_prob: &mut log_prob,
+            };
+            engine(choice, 1).act(&rows, 0.05, &mut draws, &mut vec![0.0; 131 * 20], &mut []);
+            (rung, log_prob)
+        });
+        assert_eq!(both[0].0, both[1].0);
+        assert!(
+            both[0]
+                .0
+                .iter()
+                .zip(&mask)
+                .all(|(rung, mask)| mask >> rung & 1 == 1)
+        );
+        assert_close(&both[0].1, &both[1].1, 1e-5);
+    }
+
+    #[test]
     fn both_engines_make_the_same_steps() {
         for (exploration, value_clip, huber, threads) in [(0.0, 0.2, 10.0, 1), (0.1, 0.0, 0.5, 3)] {
             let config = TrainConfig {
