@@ -3,6 +3,8 @@
 mod args;
 mod bandit;
 mod bench_bandits;
+mod bench_quality;
+mod bench_train;
 mod compare;
 mod config;
 mod console;
@@ -23,6 +25,7 @@ mod market_run;
 mod market_worth;
 mod oracle;
 mod output;
+mod peers;
 mod plan;
 mod price_plot;
 mod q_learning;
@@ -85,6 +88,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Segments(args) => import::segments(args, output),
         Command::Runs(args) => runs::run(args, output),
         Command::Bandit(command) => bandit::run(command, output),
+        Command::Bench(BenchCommand::Train(args)) => bench_train::run(args, output),
+        Command::Bench(BenchCommand::Quality(args)) => bench_quality::run(args, output),
         Command::Bench(BenchCommand::Bandits(args)) => bench_bandits::run(args, output),
         Command::Config(ConfigCommand::Show(args)) => show::run(args, output),
         Command::Config(ConfigCommand::Schema(args)) => schema::run(args, output),

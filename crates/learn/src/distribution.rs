@@ -1,8 +1,38 @@
 //! The distribution over rungs that is trained is the one that is served: [`haggle_core::Pmf::from_logits`], once as a
 //! scalar draw for roll-outs and once as tensors for gradients.
 
-use haggle_core::Mask;
+use haggle_core::{LADDER_RUNGS_MAX, Mask};
 use tch::{Kind, Tensor};
+
+/// Rungs to be drawn for many rows, with the logs of their probabilities.
+#[derive(Debug)]
+pub(crate) struct Draws<'a> {
+    /// Allowed rungs; something must be.
+    pub(crate) mask: &'a [u64],
+    /// One number in [0, 1) per row.
+    pub(crate) uniform: &'a [f32],
+    pub(crate) rung: &'a mut [u8],
+    pub(crate) log_prob: &'a mut [f32],
+}
+
+impl Draws<'_> {
+    /// Draws from scores, as many per row as there are rungs.
+    pub(crate) fn from_scores(&mut self, scores: &[f32], floor: f32) {
+        let mut scratch = [0.0; LADDER_RUNGS_MAX];
+        let rungs = scores.len() / self.mask.len().max(1);
+        for (row, scores) in scores.chunks_exact(rungs.max(1)).enumerate() {
+            let drawn = draw(
+                scores,
+                Mask(self.mask[row]),
+                floor,
+                self.uniform[row],
+                &mut scratch,
+            );
+            self.rung[row] = drawn.rung;
+            self.log_prob[row] = drawn.log_prob;
+        }
+    }
+}
 
 /// A draw with the log of its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,6 +4,7 @@
 use crate::TrainConfig;
 use crate::adam::AdamState;
 use crate::config::EngineChoice;
+use crate::distribution::Draws;
 use crate::error::LearnError;
 use crate::fused::Fused;
 use crate::network::Shape;
@@ -120,6 +121,24 @@ impl Engine {
             Self::Torch(torch) => torch.logits(rows.seen, rows.width, out),
             Self::Fused(fused) => fused.logits(rows.seen, rows.width, out),
             Self::Recurrent(recurrent) => recurrent.logits(rows, out, next),
+        }
+    }
+
+    /// Draws a rung for each row from the floored distribution. `scores` and `next` as [`Engine::logits`] fills them; the
+    /// fused engine needs no place for scores.
+    pub(crate) fn act(
+        &mut self,
+        rows: &Rows<'_>,
+        floor: f32,
+        draws: &mut Draws<'_>,
+        scores: &mut [f32],
+        next: &mut [f32],
+    ) {
+        if let Self::Fused(fused) = self {
+            fused.sample(rows.seen, rows.width, floor, draws);
+        } else {
+            self.logits(rows, scores, next);
+            draws.from_scores(scores, floor);
         }
     }
 
@@ -242,6 +261,42 @@ mod tests {
             (logits, values)
         });
         assert_close(&both[0].0, &both[1].0, 1e-5);
+        assert_close(&both[0].1, &both[1].1, 1e-5);
+    }
+
+    #[test]
+    fn both_engines_draw_alike() {
+        let table = table(131);
+        let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row)[..11].to_vec()).collect();
+        let mask: Vec<u64> = (0..131).map(|row| 0xF_0F37 | (1 << (row % 20))).collect();
+        let mut rng = Seeds::new(7).rng();
+        let uniform: Vec<f32> = (0..131).map(|_| rng.random::<f32>()).collect();
+        let both = [EngineChoice::Torch, EngineChoice::Fused].map(|choice| {
+            let (mut rung, mut log_prob) = (vec![0; 131], vec![0.0; 131]);
+            let rows = Rows {
+                agent: &[0; 131],
+                seen: &seen,
+                width: 11,
+                kept: &[],
+                kept_width: 0,
+            };
+            let mut draws = Draws {
+                mask: &mask,
+                uniform: &uniform,
+                rung: &mut rung,
+                log_prob: &mut log_prob,
+            };
+            engine(choice, 1).act(&rows, 0.05, &mut draws, &mut vec![0.0; 131 * 20], &mut []);
+            (rung, log_prob)
+        });
+        assert_eq!(both[0].0, both[1].0);
+        assert!(
+            both[0]
+                .0
+                .iter()
+                .zip(&mask)
+                .all(|(rung, mask)| mask >> rung & 1 == 1)
+        );
         assert_close(&both[0].1, &both[1].1, 1e-5);
     }
 

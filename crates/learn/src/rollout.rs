@@ -1,9 +1,8 @@
-use crate::distribution::draw;
+use crate::distribution::Draws;
 use crate::normaliser::Frozen;
 use crate::step::StepBuffers;
 use crate::team::{Rows, Team};
 use crate::{LearnError, TrainConfig};
-use haggle_core::{LADDER_RUNGS_MAX, Mask};
 use haggle_env::{Env, EnvSpec, StepEnd};
 use rand::{Rng, RngExt};
 use std::time::{Duration, Instant};
@@ -58,6 +57,8 @@ pub(crate) struct Rollout {
     /// The policy's scores of one step, and what its rows will remember.
     scores: Vec<f32>,
     next: Vec<f32>,
+    /// What one step's draws come from.
+    uniform: Vec<f32>,
 }
 
 /// Where the time of a roll-out went.
@@ -109,6 +110,7 @@ impl Rollout {
             fresh: vec![true; rows],
             scores: Vec::new(),
             next: Vec::new(),
+            uniform: Vec::with_capacity(rows),
             spec: spec.clone(),
             horizon: config.horizon,
             id_width,
@@ -244,31 +246,42 @@ impl Rollout {
     }
 
     fn act(&mut self, from: usize, team: &mut Team, rng: &mut impl Rng) {
-        let rungs = self.spec.rungs;
         let rows = self.len() - from;
         let (mut scores, mut remembered) = (std::mem::take(&mut self.scores), std::mem::take(&mut self.next));
-        scores.resize(rows * rungs, 0.0);
+        scores.resize(rows * self.spec.rungs, 0.0);
         remembered.resize(rows * self.kept_width, 0.0);
-        team.logits(&self.rows(from), rungs, &mut scores, &mut remembered);
-        let mut scratch = [0.0; LADDER_RUNGS_MAX];
-        let mut next = scores.chunks_exact(rungs);
+        let (mut rung, mut log_prob) = (std::mem::take(&mut self.rung), std::mem::take(&mut self.log_prob));
+        rung.resize(from + rows, 0);
+        log_prob.resize(from + rows, 0.0);
+        self.uniform.clear();
+        self.uniform.extend((0..rows).map(|_| rng.random::<f32>()));
+        let mut draws = Draws {
+            mask: &self.mask[from..],
+            uniform: &self.uniform,
+            rung: &mut rung[from..],
+            log_prob: &mut log_prob[from..],
+        };
+        team.act(
+            &self.rows(from),
+            self.floor,
+            &mut draws,
+            &mut scores,
+            &mut remembered,
+        );
+        let mut drawn = rung[from..].iter();
         let mut kept = remembered.chunks_exact(self.kept_width.max(1));
         for row in 0..self.spec.rows() {
-            let mask = Mask(self.step.mask[row]);
             self.step.rungs[row] = 0;
-            if mask.is_empty() {
+            if self.step.mask[row] == 0 {
                 continue;
             }
-            let Some(scores) = next.next() else { break };
-            let drawn = draw(scores, mask, self.floor, rng.random(), &mut scratch);
-            self.step.rungs[row] = drawn.rung;
-            self.rung.push(drawn.rung);
-            self.log_prob.push(drawn.log_prob);
+            self.step.rungs[row] = drawn.next().copied().unwrap_or(0);
             if let Some(kept) = kept.next() {
                 self.memory[row * self.kept_width..][..self.kept_width].copy_from_slice(kept);
             }
         }
         (self.scores, self.next) = (scores, remembered);
+        (self.rung, self.log_prob) = (rung, log_prob);
     }
 
     fn take_outcome(&mut self, t: usize, eyes: &Eyes) {

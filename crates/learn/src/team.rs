@@ -2,6 +2,7 @@
 
 use crate::adam::AdamState;
 use crate::checkpoint::Saved;
+use crate::distribution::Draws;
 use crate::engine::{Engine, UPDATE_METRICS, Updated};
 use crate::error::LearnError;
 use crate::network::Shape;
@@ -88,18 +89,32 @@ impl Team {
         self.members[0].engine.device()
     }
 
-    /// Scores of every row, one per rung, and what each will remember.
-    pub(crate) fn logits(&mut self, rows: &Rows<'_>, rungs: usize, out: &mut [f32], next: &mut [f32]) {
-        if let [only] = &mut self.members[..] {
-            only.engine.logits(rows, out, next);
-            return;
-        }
+    /// Scores of every row, one per rung, and what each will remember, where there are several sets.
+    fn logits(&mut self, rows: &Rows<'_>, rungs: usize, out: &mut [f32], next: &mut [f32]) {
         for (number, member) in self.members.iter_mut().enumerate() {
             let part = Part::of(rows, |agent| self.member_of[agent] == number);
             let (mut scores, mut kept) = (vec![0.0; part.rows.len() * rungs], vec![0.0; part.kept.len()]);
             member.engine.logits(&part.as_rows(rows), &mut scores, &mut kept);
             part.scatter(&scores, rungs, out);
             part.scatter(&kept, rows.kept_width, next);
+        }
+    }
+
+    /// Draws a rung for every row; the rest as in [`Team::logits`].
+    pub(crate) fn act(
+        &mut self,
+        rows: &Rows<'_>,
+        floor: f32,
+        draws: &mut Draws<'_>,
+        scores: &mut [f32],
+        next: &mut [f32],
+    ) {
+        if let [only] = &mut self.members[..] {
+            only.engine.act(rows, floor, draws, scores, next);
+        } else {
+            let rungs = scores.len() / draws.mask.len().max(1);
+            self.logits(rows, rungs, scores, next);
+            draws.from_scores(scores, floor);
         }
     }
 

@@ -1,10 +1,10 @@
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::yield_now;
+use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Looks before a waiting thread offers its processor to others: a few microseconds, longer than a peer is late when
-/// both run, and short where one of them was taken away.
-const SPINS: u32 = 4096;
+/// Looks before a waiting thread goes to sleep: some ten microseconds, longer than a peer is late when both run, and
+/// short where one of them was taken off its processor.
+const LOOKS: u32 = 400;
 
 /// Threads that meet after every minibatch, some ten microseconds apart: the standard library's barrier would put them to
 /// sleep each time.
@@ -13,6 +13,8 @@ pub(crate) struct SpinBarrier {
     threads: usize,
     arrived: AtomicUsize,
     meeting: AtomicUsize,
+    asleep: Mutex<usize>,
+    awake: Condvar,
 }
 
 impl SpinBarrier {
@@ -21,6 +23,8 @@ impl SpinBarrier {
             threads,
             arrived: AtomicUsize::new(0),
             meeting: AtomicUsize::new(0),
+            asleep: Mutex::new(0),
+            awake: Condvar::new(),
         }
     }
 
@@ -30,17 +34,24 @@ impl SpinBarrier {
         if self.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
             self.arrived.store(0, Ordering::Relaxed);
             self.meeting.store(meeting.wrapping_add(1), Ordering::Release);
+            // Whoever falls asleep looks once more under this lock: nobody sleeps through a meeting.
+            if *self.asleep.lock().unwrap_or_else(PoisonError::into_inner) > 0 {
+                self.awake.notify_all();
+            }
             return;
         }
-        let mut looks = 0;
-        while self.meeting.load(Ordering::Acquire) == meeting {
-            if looks < SPINS {
-                looks += 1;
-                spin_loop();
-            } else {
-                yield_now();
+        for _ in 0..LOOKS {
+            if self.meeting.load(Ordering::Acquire) != meeting {
+                return;
             }
+            spin_loop();
         }
+        let mut asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        *asleep += 1;
+        while self.meeting.load(Ordering::Acquire) == meeting {
+            asleep = self.awake.wait(asleep).unwrap_or_else(PoisonError::into_inner);
+        }
+        *asleep -= 1;
     }
 }
 

@@ -12,10 +12,12 @@ mod loss;
 mod math;
 mod net;
 mod optimiser;
+mod sample;
 mod worker;
 
 use crate::TrainConfig;
 use crate::adam::AdamState;
+use crate::distribution::Draws;
 use crate::engine::Updated;
 use crate::network::Shape;
 use crate::table::Table;
@@ -23,6 +25,7 @@ use loss::Terms;
 use net::{Activations, BLOCK, Layout, Weights};
 use optimiser::Optimiser;
 use pulp::{Arch, Simd, WithSimd};
+use sample::Sample;
 use std::thread;
 pub(crate) use worker::KL_SLACK;
 use worker::{Exchange, Job, Worker};
@@ -82,6 +85,19 @@ impl Fused {
     /// One score per rung of each row that stands `width` numbers after the one before.
     pub(crate) fn logits(&mut self, seen: &[f32], width: usize, out: &mut [f32]) {
         self.pass(0, seen, width, self.shape.rungs, out);
+    }
+
+    /// Draws a rung for each row that stands `width` numbers after the one before.
+    pub(crate) fn sample(&mut self, seen: &[f32], width: usize, floor: f32, draws: &mut Draws<'_>) {
+        self.arch.dispatch(Sample {
+            net: &self.layout.nets[0],
+            weights: self.optimiser.weights(),
+            seen,
+            width,
+            scratch: &mut self.scratch[0],
+            floor,
+            draws,
+        });
     }
 
     /// One value per row, in the critic's units.
