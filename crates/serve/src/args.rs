@@ -73,6 +73,15 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print every record that tells of a decision, from a store that no daemon holds: one JSON object a line.
+    Trace {
+        /// Folder of the store; the index in it is made or caught up.
+        #[arg(long)]
+        store: PathBuf,
+        /// The decision.
+        #[arg(long)]
+        decision: String,
+    },
     /// Watch a running daemon: speed, rewards, guardrails, policies.
     Top {
         /// The daemon's socket; its metrics are on `<socket>.http`.

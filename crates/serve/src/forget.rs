@@ -1,4 +1,5 @@
 use crate::error::ServeError;
+use crate::index::drop_index;
 use crate::journal::{Journal, JournalReader};
 use crate::record::Record;
 use crate::store_error::StoreError;
@@ -43,6 +44,7 @@ pub fn forget(store: &Path, user: &str, folders: &[PathBuf]) -> Result<Forgotten
         segments.push((path, offers));
     }
     let (numbers, decisions) = records_of(&reader, &sessions)?;
+    drop_index(store)?;
     journal.erase(&numbers)?;
     let mut forgotten = Forgotten {
         sessions: sessions.len(),

@@ -8,7 +8,7 @@ use anyhow::Context;
 use args::{Cli, Command, Ctl, CtlMode, Serve};
 use clap::Parser;
 use haggle_serve::{
-    AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Journal, Mode,
+    AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Index, Journal, Mode,
     ServeError, SettingsFiles, Sockets, StoreError, admin_path, backup, check, export, forget, run,
 };
 use serde::Serialize;
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Bench { seconds, json } => {
             bench::bench(seconds).and_then(|report| print(&report, json, || report.text()))
         }
+        Command::Trace { store, decision } => trace(&store, &decision),
         Command::Top { socket } => top::top(&socket),
         Command::Ctl { socket, command } => ctl(&socket, command),
     };
@@ -201,6 +202,20 @@ fn forget_user(store: &Path, user: &str, segments: &[PathBuf], json: bool) -> an
             "erased: {sessions} sessions with {decisions} decisions, {records} records of the journal, {offers} offers of segments"
         )
     })
+}
+
+fn trace(store: &Path, decision: &str) -> anyhow::Result<()> {
+    let journal = Journal::existing(store)?;
+    let records = Index::open(store, &journal)?.records(decision)?;
+    anyhow::ensure!(
+        !records.is_empty(),
+        "store {}: no record tells of decision `{decision}`",
+        store.display()
+    );
+    for (number, record) in records {
+        println!("{}", serde_json::json!({ "number": number, "record": record }));
+    }
+    Ok(())
 }
 
 fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {

@@ -83,7 +83,7 @@ impl JournalReader {
         firsts.clone()
     }
 
-    pub(super) fn store(&self) -> &Path {
+    pub(crate) fn store(&self) -> &Path {
         &self.shared.store
     }
 
