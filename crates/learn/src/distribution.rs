@@ -17,7 +17,7 @@ pub(crate) struct Draws<'a> {
 
 impl Draws<'_> {
     /// Draws from scores, as many per row as there are rungs.
-    pub(crate) fn from_scores(&mut self, scores: &[f32], floor: f32) {
+    pub(crate) fn take_scores(&mut self, scores: &[f32], floor: f32) {
         let mut scratch = [0.0; LADDER_RUNGS_MAX];
         let rungs = scores.len() / self.mask.len().max(1);
         for (row, scores) in scores.chunks_exact(rungs.max(1)).enumerate() {

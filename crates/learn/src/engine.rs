@@ -138,7 +138,7 @@ impl Engine {
             fused.sample(rows.seen, rows.width, floor, draws);
         } else {
             self.logits(rows, scores, next);
-            draws.from_scores(scores, floor);
+            draws.take_scores(scores, floor);
         }
     }
 

@@ -114,7 +114,7 @@ impl Team {
         } else {
             let rungs = scores.len() / draws.mask.len().max(1);
             self.logits(rows, rungs, scores, next);
-            draws.from_scores(scores, floor);
+            draws.take_scores(scores, floor);
         }
     }
 
