@@ -32,7 +32,7 @@ pub(crate) struct Rollout {
     pub(crate) seen: Vec<f32>,
     /// What was remembered per active row when it acted.
     pub(crate) kept: Vec<f32>,
-    /// Whether an episode began with this row.
+    /// Whether an episode began with this row, so that what was remembered before it does not count.
     pub(crate) begins: Vec<bool>,
     pub(crate) agent: Vec<u16>,
     pub(crate) mask: Vec<u64>,
@@ -107,7 +107,7 @@ impl Rollout {
             tail_kept: Vec::new(),
             tail_of: Vec::new(),
             memory: vec![0.0; rows * kept_width],
-            fresh: vec![true; rows],
+            fresh: vec![false; rows], // memories are as they should be: empty, or a checkpoint's
             scores: Vec::new(),
             next: Vec::new(),
             uniform: Vec::with_capacity(rows),
