@@ -35,10 +35,14 @@ impl Market {
             Self::Network(market) => Game::Itineraries(market.itineraries()?),
             Self::ContinuousTypes(market) => Game::Shoppers(market.shoppers()?),
             Self::ChangingDemand(market) => Game::Lines(market.lines()?),
-            Self::UnknownLinear(market) => Game::Lines(market.lines()?),
             Self::CapacityDuopoly(market) => Game::Rivalry(market.rivalry()?),
             Self::ContinuousSale(_) => {
                 return Err(OracleError::NotStepped("its time and its prices are continuous"));
+            }
+            Self::UnknownLinear(_) => {
+                return Err(OracleError::NotStepped(
+                    "nothing changes in it, one price is all: it is for bandits",
+                ));
             }
             Self::SharedResources(_) => return Err(OracleError::NotStepped("it is a fluid")),
         };
@@ -86,7 +90,7 @@ impl Market {
     }
 
     /// Exact expected earnings of a policy. It is asked with the very observations and masks that [`super::MarketEnv`]
-    /// shows; nothing where it depends on a long past (H, I) or the market cannot be stepped.
+    /// shows; nothing where it depends on a long past (H) or the market cannot be stepped.
     ///
     /// # Errors
     /// When the market makes no sense or is too large, or the policy answers no distribution.

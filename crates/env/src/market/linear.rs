@@ -1,6 +1,5 @@
 //! Markets H and I: linear demand that changes, or that is not known.
 
-use super::last_price::episode_periods;
 use super::lines::Lines;
 use super::oracle::{Oracle, OracleError, affordable, count, field, not_negative, positive};
 use schemars::JsonSchema;
@@ -116,7 +115,6 @@ impl ChangingDemand {
                 .fold(f64::MIN_POSITIVE, |most, (a, _)| most.max(a.abs())),
             lines,
             noise: self.noise,
-            endless: false,
         })
     }
 
@@ -162,40 +160,22 @@ pub struct UnknownLinear {
     pub price_min: f64,
     /// Highest price.
     pub price_max: f64,
-    /// Prices of the ladder, at equal distances (stepping only; the oracle's prices are any).
-    #[serde(default = "ladder_rungs")]
-    pub rungs: usize,
-    /// Periods after which an episode is cut off (stepping only).
-    #[serde(default = "episode_periods")]
-    pub episode_periods: usize,
 }
 
 impl UnknownLinear {
-    /// The same line for so many periods.
-    fn stretch(&self, periods: usize) -> ChangingDemand {
-        ChangingDemand {
-            periods,
-            change: Change::Regimes(vec![[self.intercept, self.slope]]),
-            noise: self.noise,
-            price_min: self.price_min,
-            price_max: self.price_max,
-            rungs: self.rungs,
-        }
-    }
-
-    /// Tables for stepping.
-    pub(crate) fn lines(&self) -> Result<Lines, OracleError> {
-        Ok(Lines {
-            endless: true,
-            ..self.stretch(self.episode_periods).lines()?
-        })
-    }
-
     /// The best price and its revenue per period; a fixed price is all that is needed.
     ///
     /// # Errors
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        self.stretch(1).oracle()
+        ChangingDemand {
+            periods: 1,
+            change: Change::Regimes(vec![[self.intercept, self.slope]]),
+            noise: self.noise,
+            price_min: self.price_min,
+            price_max: self.price_max,
+            rungs: ladder_rungs(),
+        }
+        .oracle()
     }
 }

@@ -1,4 +1,4 @@
-//! Linear demand that changes or is not known (H, I), stepped: what is seen are the last prices and what they sold.
+//! Linear demand that changes (H), stepped: what is seen are the last prices and what they sold.
 
 use super::game::{Place, normal};
 use crate::StepEnd;
@@ -17,8 +17,6 @@ pub(crate) struct Lines {
     pub(crate) noise: f64,
     /// Demand that is seen as 1.
     pub(crate) scale: f64,
-    /// Cut off after the last period, not over.
-    pub(crate) endless: bool,
 }
 
 impl Lines {
@@ -53,8 +51,17 @@ impl Lines {
         memory.copy_within(..2 * (WINDOW - 1), 2);
         memory[0] = rung as f32 / (self.prices.len() - 1).max(1) as f32;
         memory[1] = (demand / self.scale) as f32;
-        let (next, end) = place.endless(0);
-        let over = end == StepEnd::Truncated && !self.endless;
-        (next, if over { StepEnd::Terminated } else { end })
+        let next = Place {
+            left: place.left - 1,
+            ..place
+        };
+        (
+            next,
+            if next.left == 0 {
+                StepEnd::Terminated
+            } else {
+                StepEnd::Go
+            },
+        )
     }
 }

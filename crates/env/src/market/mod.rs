@@ -2,8 +2,10 @@
 //! and the solver reads the same file.
 
 mod alias;
+mod capacity;
 mod chart;
 mod conduct;
+mod continuous_types;
 mod duopoly;
 mod exact;
 mod game;
@@ -19,21 +21,25 @@ mod oligopoly;
 mod oracle;
 mod packing;
 mod perishable;
-mod personal;
 mod policy;
 mod reference;
 mod resources;
 mod rivalry;
 mod search;
 mod season;
+mod segments;
+mod sell_down;
 mod sell_through;
+mod sellers;
 mod sessions;
 mod shoppers;
 mod stock;
 mod visits;
 
+pub use capacity::CapacityDuopoly;
 pub use chart::Chart;
 pub use conduct::{Conduct, Deviation};
+pub use continuous_types::ContinuousTypes;
 pub use duopoly::{AlternatingDuopoly, Rival};
 pub use exact::Exact;
 pub use hidden_type::HiddenType;
@@ -41,14 +47,15 @@ pub use linear::{Change, ChangingDemand, UnknownLinear};
 pub use markdown::Markdown;
 pub use market_env::MarketEnv;
 pub use network::Network;
-pub use oligopoly::{CapacityDuopoly, LogitOligopoly, Pricing};
+pub use oligopoly::{LogitOligopoly, Pricing};
 pub use oracle::{Equilibrium, Oracle, OracleError, PerSeller};
-pub use perishable::{ContinuousSale, SellDown, SingleArrivals};
-pub use personal::{ContinuousTypes, Segments};
+pub use perishable::{ContinuousSale, SingleArrivals};
 pub use policy::Probabilities;
 pub use reference::ReferencePrice;
 pub use resources::{DemandCurve, SharedResources};
 pub use rivalry::Reaction;
+pub use segments::Segments;
+pub use sell_down::SellDown;
 pub use stock::StockedPrices;
 
 use schemars::JsonSchema;

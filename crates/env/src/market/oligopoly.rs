@@ -1,11 +1,11 @@
-//! Markets C: logit Bertrand competition (Calvano et al. 2020), and C2, the same with capacities.
+//! Market C: logit Bertrand competition (Calvano et al. 2020).
 
 use super::last_price::episode_periods;
 use super::oracle::{
     Equilibrium, Oracle, OracleError, PerSeller, count, discount, field, ladder, not_negative, positive,
 };
-use super::rivalry::{Reaction, Rivalry};
-use super::search::{best_index, crossing, peak};
+use super::rivalry::Reaction;
+use super::search::{crossing, peak};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,9 +15,6 @@ const ROUNDS: usize = 10_000;
 
 /// Sellers whose equilibrium is searched at most.
 const SELLERS_MAX: usize = 100;
-
-/// Joint choices of a game on a ladder at most: its table must fit in memory.
-const STATES_MAX: f64 = 2e6;
 
 /// C: seller `i` sells `exp((quality - p_i) / mu) / (sum_j exp((quality - p_j) / mu) + exp(outside_quality / mu))`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,15 +52,15 @@ pub struct LogitOligopoly {
     pub rivals: Vec<Pricing>,
 }
 
-fn ladder_rungs() -> usize {
+pub(super) fn ladder_rungs() -> usize {
     15
 }
 
-fn ladder_xi() -> f64 {
+pub(super) fn ladder_xi() -> f64 {
     0.1
 }
 
-fn ladder_discount() -> f64 {
+pub(super) fn ladder_discount() -> f64 {
     0.95
 }
 
@@ -82,7 +79,7 @@ impl LogitOligopoly {
         self.costs.spread(self.sellers)
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("sellers", self.sellers)?;
         field(
             "sellers",
@@ -175,7 +172,7 @@ impl LogitOligopoly {
         crossing(cost, cost + reach, |price| slack(price, &mut prices.clone()))
     }
 
-    fn nash(&self) -> Result<Vec<f64>, OracleError> {
+    pub(super) fn nash(&self) -> Result<Vec<f64>, OracleError> {
         let mut prices: Vec<f64> = self.costs().iter().map(|cost| cost + self.mu).collect();
         for _ in 0..ROUNDS {
             let before = prices.clone();
@@ -195,7 +192,7 @@ impl LogitOligopoly {
     }
 
     /// All sellers as one: every margin is `mu / (share of nothing)`.
-    fn monopoly(&self) -> Vec<f64> {
+    pub(super) fn monopoly(&self) -> Vec<f64> {
         let costs = self.costs();
         let at = |margin: f64| -> Vec<f64> { costs.iter().map(|cost| cost + margin).collect() };
         let slack = |margin: f64| {
@@ -207,123 +204,6 @@ impl LogitOligopoly {
             reach *= 2.0;
         }
         at(crossing(0.0, reach, slack))
-    }
-
-    /// The prices that a seller chooses among.
-    ///
-    /// # Errors
-    /// When a parameter makes no market.
-    pub fn ladder(&self) -> Result<Vec<f64>, OracleError> {
-        self.check()?;
-        if let Some(prices) = &self.prices {
-            return Ok(prices.clone());
-        }
-        let low = self.nash()?.into_iter().fold(f64::INFINITY, f64::min);
-        let high = self.monopoly().into_iter().fold(0.0, f64::max);
-        let beyond = self.xi * (high - low);
-        let step = (high - low + 2.0 * beyond) / (self.rungs - 1) as f64;
-        Ok((0..self.rungs)
-            .map(|rung| low - beyond + step * rung as f64)
-            .collect())
-    }
-
-    /// The game of the sellers that learn, on the ladder.
-    pub(crate) fn rivalry(&self) -> Result<Rivalry, OracleError> {
-        self.game(|prices| self.profits(prices))
-    }
-
-    /// The game on the ladder where every seller's profit at all prices is `profits`.
-    fn game(&self, profits: impl Fn(&[f64]) -> Vec<f64>) -> Result<Rivalry, OracleError> {
-        let prices = self.ladder()?;
-        let agents = self.sellers - self.rivals.len();
-        let reacting = self
-            .rivals
-            .iter()
-            .filter(|rival| matches!(rival, Pricing::Reacting(_)));
-        let movers = agents + reacting.count();
-        let states = (prices.len() as f64).powi(movers as i32);
-        if states > STATES_MAX {
-            return Err(OracleError::TooLarge {
-                states,
-                actions: prices.len(),
-            });
-        }
-        let mut game = Rivalry {
-            agents,
-            movers,
-            profit: Vec::new(),
-            reward: Vec::new(),
-            digits: Vec::new(),
-            reaction: Vec::new(),
-            discount: self.discount,
-            steps: self.episode_periods,
-            prices,
-        };
-        for state in 0..game.states() {
-            let rungs = game.rungs(state);
-            let posted = self.posted(&game.prices, agents, &rungs);
-            let profits = &profits(&posted)[..agents];
-            let mean = profits.iter().sum::<f64>() / agents as f64;
-            let paid = profits
-                .iter()
-                .map(|own| (own + self.common_share * (mean - own)) as f32);
-            game.reward.extend(paid);
-            game.profit.extend_from_slice(profits);
-            game.digits.extend(rungs.iter().map(|rung| *rung as u8));
-            game.reaction.push(self.reaction(&game.prices, agents, &rungs));
-        }
-        Ok(game)
-    }
-
-    /// Every seller's price when the movers play `rungs`.
-    fn posted(&self, prices: &[f64], agents: usize, rungs: &[usize]) -> Vec<f64> {
-        let mut moved = rungs.iter().map(|rung| prices[*rung]);
-        let mut posted: Vec<f64> = moved.by_ref().take(agents).collect();
-        for rival in &self.rivals {
-            posted.push(match rival {
-                Pricing::Fixed(price) => *price,
-                Pricing::Reacting(_) => moved.next().unwrap_or_default(),
-            });
-        }
-        posted
-    }
-
-    /// What the reacting rivals answer to the movers' last `rungs`, as their part of the next joint choice's number.
-    fn reaction(&self, prices: &[f64], agents: usize, rungs: &[usize]) -> u32 {
-        let mut mover = agents;
-        let mut answer = 0;
-        for (rival, pricing) in self.rivals.iter().enumerate() {
-            let Pricing::Reacting(reaction) = pricing else {
-                continue;
-            };
-            let others = rungs.iter().enumerate().filter(|(other, _)| *other != mover);
-            let lowest = others.map(|(_, rung)| *rung).min().unwrap_or_default();
-            let rung = match reaction {
-                Reaction::Matcher => lowest,
-                Reaction::Undercutter => lowest.checked_sub(1).unwrap_or(prices.len() - 1),
-                Reaction::BestReply => {
-                    let mut posted = self.posted(prices, agents, rungs);
-                    best_index(prices.len(), |rung| {
-                        posted[agents + rival] = prices[rung];
-                        self.profits(&posted)[agents + rival]
-                    })
-                }
-            };
-            answer += rung * prices.len().pow(mover as u32);
-            mover += 1;
-        }
-        answer as u32
-    }
-
-    /// What the learning sellers can earn together, with a single price for all of them, and that price. Beside rivals that
-    /// do not learn it is solved on the ladder, over even starts.
-    fn learners(&self, joint: f64, same: f64, price: f64) -> Result<(f64, f64, f64), OracleError> {
-        if self.rivals.is_empty() {
-            return Ok((joint, same, price));
-        }
-        let game = self.rivalry()?;
-        let (rung, fixed) = game.fixed();
-        Ok((game.cartel()?, fixed, game.prices[rung]))
     }
 
     /// One-shot equilibrium and cartel of all sellers. `v_star` is the joint profit per period of those that learn; a
@@ -361,109 +241,6 @@ impl LogitOligopoly {
                 nash_price: PerSeller::of(nash),
                 monopoly_profit: PerSeller::of(self.profits(&monopoly)),
                 monopoly_price: PerSeller::of(monopoly),
-            }),
-        })
-    }
-}
-
-/// C2: two equal sellers who can serve `capacity` of `shoppers` per period each; who is not served does not go elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CapacityDuopoly {
-    /// Units per seller and period.
-    pub capacity: f64,
-    /// Shoppers per period.
-    pub shoppers: f64,
-    /// Cost of a unit.
-    pub costs: f64,
-    /// Quality of each product.
-    pub quality: f64,
-    /// How little shoppers care for differences, above 0.
-    pub mu: f64,
-    /// Quality of buying nothing.
-    pub outside_quality: f64,
-    /// The ladder, rising (stepping only; the oracle's prices are any).
-    pub prices: Option<Vec<f64>>,
-    /// Worth of the next period beside this one's, in [0, 1) (stepping only).
-    #[serde(default = "ladder_discount")]
-    pub discount: f64,
-    /// Periods after which an episode is cut off (stepping only).
-    #[serde(default = "episode_periods")]
-    pub episode_periods: usize,
-    /// How much of the mean profit, instead of its own, a seller is paid (stepping only), in [0, 1].
-    #[serde(default)]
-    pub common_share: f64,
-}
-
-impl CapacityDuopoly {
-    /// Both sellers without their capacities.
-    fn free(&self) -> Result<LogitOligopoly, OracleError> {
-        positive("capacity", self.capacity)?;
-        positive("shoppers", self.shoppers)?;
-        let free = LogitOligopoly {
-            sellers: 2,
-            costs: PerSeller::All(self.costs),
-            quality: PerSeller::All(self.quality),
-            mu: self.mu,
-            outside_quality: self.outside_quality,
-            rungs: ladder_rungs(),
-            xi: ladder_xi(),
-            prices: self.prices.clone(),
-            discount: self.discount,
-            episode_periods: self.episode_periods,
-            common_share: self.common_share,
-            rivals: Vec::new(),
-        };
-        free.check()?;
-        Ok(free)
-    }
-
-    /// The game on the ladder.
-    pub(crate) fn rivalry(&self) -> Result<Rivalry, OracleError> {
-        let free = self.free()?;
-        if self.prices.is_none() {
-            return Err(OracleError::NotStepped(
-                "it has no `prices`, and any price may be asked",
-            ));
-        }
-        free.game(|prices| {
-            let shares = free.shares(prices);
-            let each = prices.iter().zip(shares);
-            each.map(|(price, share)| (price - self.costs) * (share * self.shoppers).min(self.capacity))
-                .collect()
-        })
-    }
-
-    /// Nobody prices below what clears his capacity: equilibrium and cartel are the larger of the unconstrained price and
-    /// `p_clear = quality - outside_quality + mu ln((1 - 2 q) / q)`, `q = capacity / shoppers`.
-    ///
-    /// # Errors
-    /// When a parameter makes no market.
-    pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        let free = self.free()?;
-        let q = self.capacity / self.shoppers;
-        let clear = if q < 0.5 {
-            self.quality - self.outside_quality + self.mu * ((1.0 - 2.0 * q) / q).ln()
-        } else {
-            f64::NEG_INFINITY // both together can serve everybody
-        };
-        let (nash, monopoly) = (free.nash()?[0].max(clear), free.monopoly()[0].max(clear));
-        let profit = |price: f64| {
-            let served = (free.shares(&[price, price])[0] * self.shoppers).min(self.capacity);
-            (price - self.costs) * served
-        };
-        Ok(Oracle {
-            v_star: 2.0 * profit(monopoly),
-            v_fixed: 2.0 * profit(monopoly),
-            fixed_price: monopoly,
-            first_action: None,
-            references: BTreeMap::from([("joint_nash", 2.0 * profit(nash))]),
-            fixed_prices: None,
-            equilibrium: Some(Equilibrium {
-                nash_profit: PerSeller::All(profit(nash)),
-                nash_price: PerSeller::All(nash),
-                monopoly_profit: PerSeller::All(profit(monopoly)),
-                monopoly_price: PerSeller::All(monopoly),
             }),
         })
     }

@@ -1,8 +1,7 @@
-//! Markets E: shoppers differ, and the seller sees how.
+//! Market E1: shoppers belong to segments, which the seller sees.
 
 use super::oracle::{Oracle, OracleError, count, field, ladder, not_negative, positive};
 use super::search::{best_index, highest_peak, peak};
-use super::shoppers::Shoppers;
 use super::visits::Visits;
 use haggle_core::{LADDER_RUNGS_MAX, Mask};
 use schemars::JsonSchema;
@@ -221,112 +220,6 @@ impl Segments {
             fixed_price,
             first_action: None,
             references,
-            equilibrium: None,
-            fixed_prices: None,
-        })
-    }
-}
-
-/// E2: `x1, x2 ~ N(0, 1)`; a shopper buys with probability
-/// `sigma(intercept + intercept_slope x2 - slope exp(slope_slope x1) p)`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ContinuousTypes {
-    /// Log odds of a sale at a price of 0, at the mean.
-    pub intercept: f64,
-    /// How they move with `x2`.
-    pub intercept_slope: f64,
-    /// Fall of the log odds per unit of price, at the mean, above 0.
-    pub slope: f64,
-    /// How its logarithm moves with `x1`.
-    pub slope_slope: f64,
-    /// Cost of a unit.
-    pub costs: f64,
-    /// The ladder (stepping only; the oracle's prices are any).
-    pub prices: Option<Vec<f64>>,
-}
-
-impl ContinuousTypes {
-    /// Points of the trapezoid rule over +-8 deviations: exact to machine precision for smooth functions under a Gaussian.
-    const POINTS: usize = 161;
-
-    /// Points and weights of the standard normal distribution.
-    pub(crate) fn normal() -> Vec<(f64, f64)> {
-        let at = |n: usize| -8.0 + 16.0 * n as f64 / (Self::POINTS - 1) as f64;
-        let raw: Vec<(f64, f64)> = (0..Self::POINTS)
-            .map(|n| (at(n), (-at(n) * at(n) / 2.0).exp()))
-            .collect();
-        let total: f64 = raw.iter().map(|(_, weight)| weight).sum();
-        raw.into_iter().map(|(x, weight)| (x, weight / total)).collect()
-    }
-
-    /// Chance of a sale.
-    pub(crate) fn chance(&self, x1: f64, x2: f64, price: f64) -> f64 {
-        let slope = self.slope * (self.slope_slope * x1).exp();
-        let odds = self.intercept + self.intercept_slope * x2 - slope * price;
-        1.0 / (1.0 + (-odds).exp())
-    }
-
-    pub(crate) fn profit(&self, x1: f64, x2: f64, price: f64) -> f64 {
-        (price - self.costs) * self.chance(x1, x2, price)
-    }
-
-    /// Shoppers on the ladder.
-    pub(crate) fn shoppers(&self) -> Result<Shoppers, OracleError> {
-        self.check()?;
-        let prices = self.prices.clone().ok_or(OracleError::NotStepped(
-            "it has no `prices`, and any price may be asked",
-        ))?;
-        Ok(Shoppers {
-            prices,
-            types: self.clone(),
-        })
-    }
-
-    fn check(&self) -> Result<(), OracleError> {
-        positive("slope", self.slope)?;
-        not_negative("costs", self.costs)?;
-        for (name, value) in [
-            ("intercept", self.intercept),
-            ("intercept_slope", self.intercept_slope),
-            ("slope_slope", self.slope_slope),
-        ] {
-            field(name, value, value.is_finite(), "a finite number")?;
-        }
-        self.prices.as_deref().map_or(Ok(()), ladder)
-    }
-
-    /// By quadrature over both features.
-    ///
-    /// # Errors
-    /// When a parameter makes no market.
-    pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        self.check()?;
-        let points = Self::normal();
-        let over =
-            |value: &dyn Fn(f64) -> f64| points.iter().map(|(x, weight)| weight * value(*x)).sum::<f64>();
-        let most = |x1: f64| {
-            let slope = self.slope * (self.slope_slope * x1).exp();
-            self.costs + (3.0 + (self.intercept + 8.0 * self.intercept_slope.abs()).max(0.0)) / slope
-        };
-        let clairvoyant = over(&|x1| {
-            over(&|x2| {
-                let value = |price: f64| self.profit(x1, x2, price);
-                value(peak(self.costs, most(x1), value))
-            })
-        });
-        let x1_only = over(&|x1| {
-            let value = |price: f64| over(&|x2| self.profit(x1, x2, price));
-            value(peak(self.costs, most(x1), value))
-        });
-        let single = |price: f64| over(&|x1| over(&|x2| self.profit(x1, x2, price)));
-        let fixed_price = peak(self.costs, most(0.0), single);
-        Ok(Oracle {
-            v_star: clairvoyant,
-            v_fixed: single(fixed_price),
-            fixed_price,
-            first_action: None,
-            references: BTreeMap::from([("x1_only", x1_only)]),
             equilibrium: None,
             fixed_prices: None,
         })

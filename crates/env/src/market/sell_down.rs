@@ -1,0 +1,104 @@
+//! Market A4: a stock that must be sold by a deadline, many shoppers a period.
+
+use super::oracle::{Oracle, OracleError, affordable, count, ladder, positive};
+use super::search::{best_index, poisson_sales};
+use super::season::{Demand, Moves, Season};
+use super::sell_through::sell_through;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A4: Poisson demand with mean `base_rate x exp(-price / price_scale)` per period; over at stock-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SellDown {
+    /// Periods of the season.
+    pub periods: usize,
+    /// Units at the start.
+    pub stock: usize,
+    /// Mean demand per period at a price of 0.
+    pub base_rate: f64,
+    /// Demand falls by a factor e with each `price_scale`.
+    pub price_scale: f64,
+    /// Share of the stock that must be sold on average; absent: any.
+    pub sell_through_min: Option<f64>,
+    /// Where `price_scale` has moved by the last period, on a line; absent: it stays.
+    pub price_scale_end: Option<f64>,
+    /// The ladder, rising.
+    pub prices: Vec<f64>,
+}
+
+impl SellDown {
+    fn check(&self) -> Result<(), OracleError> {
+        count("periods", self.periods)?;
+        count("stock", self.stock)?;
+        positive("base_rate", self.base_rate)?;
+        positive("price_scale", self.price_scale)?;
+        self.price_scale_end
+            .map_or(Ok(()), |scale| positive("price_scale_end", scale))?;
+        ladder(&self.prices)?;
+        sell_through(self.sell_through_min)?;
+        let outcomes = self.stock as f64 / 2.0;
+        affordable(
+            self.periods as f64 * self.stock as f64 * outcomes,
+            self.prices.len(),
+        )
+    }
+
+    /// Mean demand of a period at a price.
+    fn mean(&self, period: usize, price: f64) -> f64 {
+        let share = period as f64 / (self.periods - 1).max(1) as f64;
+        let scale =
+            self.price_scale + (self.price_scale_end.unwrap_or(self.price_scale) - self.price_scale) * share;
+        self.base_rate * (-price / scale).exp()
+    }
+
+    /// The stock and its demand as tables.
+    pub(crate) fn season(&self) -> Result<Season, OracleError> {
+        self.check()?;
+        let phases = if self.price_scale_end.is_some() {
+            self.periods
+        } else {
+            1
+        };
+        let demand = |period: usize| {
+            let each = self.prices.iter();
+            each.map(move |price| Demand::new(poisson_sales(self.mean(period, *price), self.stock)))
+        };
+        Ok(Season {
+            periods: self.periods,
+            stock: self.stock,
+            prices: self.prices.clone(),
+            demand: (0..phases).flat_map(demand).collect(),
+            moves: Moves::Free,
+            salvage: 0.0,
+            sell_through_min: self.sell_through_min,
+            week: 0,
+        })
+    }
+
+    /// Backward induction over (periods left, stock).
+    ///
+    /// # Errors
+    /// When a parameter makes no market, or the market is too large.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        let season = self.season()?;
+        let rungs = self.prices.len();
+        let fixed: Vec<f64> = (0..rungs).map(|rung| season.fixed(rung)).collect();
+        let myopic = season.value(|left, _, _, worth| {
+            let earns = |rung: usize| self.prices[rung] * self.mean(self.periods - left, self.prices[rung]);
+            worth(best_index(rungs, earns))
+        });
+        let mut references = BTreeMap::from([("myopic", myopic), ("uniform_random", season.random())]);
+        let (v_star, first, best) = season.solve(&fixed, &mut references)?;
+        Ok(Oracle {
+            v_star,
+            v_fixed: fixed[best],
+            fixed_price: self.prices[best],
+            first_action: Some(self.prices[first]),
+            references,
+            equilibrium: None,
+            fixed_prices: None,
+        })
+    }
+}

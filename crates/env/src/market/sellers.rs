@@ -1,0 +1,128 @@
+//! Sellers of market C on a ladder: who learns, who does not, and what each earns at every joint choice.
+
+use super::oligopoly::{LogitOligopoly, Pricing};
+use super::oracle::OracleError;
+use super::rivalry::{Reaction, Rivalry};
+use super::search::best_index;
+
+/// Joint choices of a game on a ladder at most: its table must fit in memory.
+const STATES_MAX: f64 = 2e6;
+
+impl LogitOligopoly {
+    /// The prices that a seller chooses among.
+    ///
+    /// # Errors
+    /// When a parameter makes no market.
+    pub fn ladder(&self) -> Result<Vec<f64>, OracleError> {
+        self.check()?;
+        if let Some(prices) = &self.prices {
+            return Ok(prices.clone());
+        }
+        let low = self.nash()?.into_iter().fold(f64::INFINITY, f64::min);
+        let high = self.monopoly().into_iter().fold(0.0, f64::max);
+        let beyond = self.xi * (high - low);
+        let step = (high - low + 2.0 * beyond) / (self.rungs - 1) as f64;
+        Ok((0..self.rungs)
+            .map(|rung| low - beyond + step * rung as f64)
+            .collect())
+    }
+
+    /// The game of the sellers that learn, on the ladder.
+    pub(crate) fn rivalry(&self) -> Result<Rivalry, OracleError> {
+        self.game(|prices| self.profits(prices))
+    }
+
+    /// The game on the ladder where every seller's profit at all prices is `profits`.
+    pub(super) fn game(&self, profits: impl Fn(&[f64]) -> Vec<f64>) -> Result<Rivalry, OracleError> {
+        let prices = self.ladder()?;
+        let agents = self.sellers - self.rivals.len();
+        let reacting = self
+            .rivals
+            .iter()
+            .filter(|rival| matches!(rival, Pricing::Reacting(_)));
+        let movers = agents + reacting.count();
+        let states = (prices.len() as f64).powi(movers as i32);
+        if states > STATES_MAX {
+            return Err(OracleError::TooLarge {
+                states,
+                actions: prices.len(),
+            });
+        }
+        let mut game = Rivalry {
+            agents,
+            movers,
+            profit: Vec::new(),
+            reward: Vec::new(),
+            digits: Vec::new(),
+            reaction: Vec::new(),
+            discount: self.discount,
+            steps: self.episode_periods,
+            prices,
+        };
+        for state in 0..game.states() {
+            let rungs = game.rungs(state);
+            let posted = self.posted(&game.prices, agents, &rungs);
+            let profits = &profits(&posted)[..agents];
+            let mean = profits.iter().sum::<f64>() / agents as f64;
+            let paid = profits
+                .iter()
+                .map(|own| (own + self.common_share * (mean - own)) as f32);
+            game.reward.extend(paid);
+            game.profit.extend_from_slice(profits);
+            game.digits.extend(rungs.iter().map(|rung| *rung as u8));
+            game.reaction.push(self.reaction(&game.prices, agents, &rungs));
+        }
+        Ok(game)
+    }
+
+    /// Every seller's price when the movers play `rungs`.
+    fn posted(&self, prices: &[f64], agents: usize, rungs: &[usize]) -> Vec<f64> {
+        let mut moved = rungs.iter().map(|rung| prices[*rung]);
+        let mut posted: Vec<f64> = moved.by_ref().take(agents).collect();
+        for rival in &self.rivals {
+            posted.push(match rival {
+                Pricing::Fixed(price) => *price,
+                Pricing::Reacting(_) => moved.next().unwrap_or_default(),
+            });
+        }
+        posted
+    }
+
+    /// What the reacting rivals answer to the movers' last `rungs`, as their part of the next joint choice's number.
+    fn reaction(&self, prices: &[f64], agents: usize, rungs: &[usize]) -> u32 {
+        let mut mover = agents;
+        let mut answer = 0;
+        for (rival, pricing) in self.rivals.iter().enumerate() {
+            let Pricing::Reacting(reaction) = pricing else {
+                continue;
+            };
+            let others = rungs.iter().enumerate().filter(|(other, _)| *other != mover);
+            let lowest = others.map(|(_, rung)| *rung).min().unwrap_or_default();
+            let rung = match reaction {
+                Reaction::Matcher => lowest,
+                Reaction::Undercutter => lowest.checked_sub(1).unwrap_or(prices.len() - 1),
+                Reaction::BestReply => {
+                    let mut posted = self.posted(prices, agents, rungs);
+                    best_index(prices.len(), |rung| {
+                        posted[agents + rival] = prices[rung];
+                        self.profits(&posted)[agents + rival]
+                    })
+                }
+            };
+            answer += rung * prices.len().pow(mover as u32);
+            mover += 1;
+        }
+        answer as u32
+    }
+
+    /// What the learning sellers can earn together, with a single price for all of them, and that price. Beside rivals that
+    /// do not learn it is solved on the ladder, over even starts.
+    pub(super) fn learners(&self, joint: f64, same: f64, price: f64) -> Result<(f64, f64, f64), OracleError> {
+        if self.rivals.is_empty() {
+            return Ok((joint, same, price));
+        }
+        let game = self.rivalry()?;
+        let (rung, fixed) = game.fixed();
+        Ok((game.cartel()?, fixed, game.prices[rung]))
+    }
+}
