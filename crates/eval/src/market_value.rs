@@ -116,7 +116,7 @@ impl MarketValue {
             if market.discount()? < 1.0 {
                 return Err(MarketValueError::Endless);
             }
-            // Where a market is not finite for anybody (H, I) an episode has thousands of periods: one per copy.
+            // Where a market is not finite for anybody (H) an episode has thousands of periods: one per copy.
             let per_copy = if remembers { per_copy } else { 1 };
             let played = roll_out(&mut env, actors, per_copy, seeds)?;
             return Ok(Self::rolled_out(&played, oracle));
