@@ -244,13 +244,13 @@ pub fn price_chart(market: &Market, actors: &Actors) -> Result<Option<Chart>, Ma
 
 impl fmt::Display for MarketValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |f: &mut fmt::Formatter<'_>, name: &str, text: &str| write!(f, "\n{name:<24}{text}");
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, text: &str| write!(f, "\n{name:<32}{text}");
         let share = |value: f64| format!("{value:<16.6}{:.4} of the optimum", value / self.v_star);
         let how = match self.interval {
             None => "exact".to_owned(),
             Some([low, high]) => format!("by episodes, 95 % interval {low:.6} to {high:.6}"),
         };
-        write!(f, "{:<24}{}, {how}", "value", share(self.value))?;
+        write!(f, "{:<32}{}, {how}", "value", share(self.value))?;
         line(f, "optimum", &format!("{:.6}", self.v_star))?;
         let fixed = format!("{}, at {}", share(self.v_fixed), self.fixed_price);
         line(f, "best fixed price", &fixed)?;

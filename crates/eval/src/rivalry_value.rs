@@ -59,27 +59,27 @@ impl fmt::Display for RivalryValue {
         let percent =
             |numbers: &mut dyn Iterator<Item = f64>| each(&mut numbers.map(|share| 100.0 * share), 4);
         let gains = percent(&mut self.deviation.iter().map(|deviation| deviation.gain));
-        writeln!(f, "{:<24}{:.4}", "Delta", self.delta)?;
-        writeln!(f, "{:<24}{}", "prices", list(&self.prices).trim_end())?;
-        writeln!(f, "{:<24}{}", "profits", list(&self.profits).trim_end())?;
+        writeln!(f, "{:<32}{:.4}", "Delta", self.delta)?;
+        writeln!(f, "{:<32}{}", "prices", list(&self.prices).trim_end())?;
+        writeln!(f, "{:<32}{}", "profits", list(&self.profits).trim_end())?;
         writeln!(
             f,
-            "{:<24}{}",
+            "{:<32}{}",
             "  in equilibrium",
             list(&self.nash_profit).trim_end()
         )?;
         writeln!(
             f,
-            "{:<24}{}",
+            "{:<32}{}",
             "  in the cartel",
             list(&self.monopoly_profit).trim_end()
         )?;
         let replies = percent(&mut self.reply_gain.iter().copied());
-        writeln!(f, "{:<24}{} % of profit", "best reply gains", replies.trim_end())?;
+        writeln!(f, "{:<32}{} % of profit", "best reply gains", replies.trim_end())?;
         let periods = self.deviation.first().map_or(0, |deviation| deviation.own.len());
         write!(
             f,
-            "{:<24}{} % of {periods} periods' profit",
+            "{:<32}{} % of {periods} periods' profit",
             "one deviation gains",
             gains.trim_end()
         )
