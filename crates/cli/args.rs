@@ -29,7 +29,7 @@ pub enum Command {
     Import(Import),
     /// Fit a demand model on a session store and print how honest it is.
     Fit(Fit),
-    /// Train a pricing policy in the replay environment of a config file.
+    /// Train a pricing policy in the environment of a config file: replayed sessions, a market, a probe.
     Train(Train),
     /// Try many settings of a training file, rank them, and go on where it was stopped.
     Sweep(Sweep),

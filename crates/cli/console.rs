@@ -51,15 +51,17 @@ impl<'a> Console<'a> {
                 "steps", "steps/s", "reward", "entropy", "kl", "multipl.", "env %", "learn %"
             ));
         }
+        // No constraint, or several (they are in metrics.jsonl): nothing to show here.
+        let multiplier = iteration.scalars.get("pricing/multiplier");
+        let multiplier = multiplier.map_or_else(|| "-".to_owned(), |price| format!("{price:.3}"));
         let share = |seconds: f64| 100.0 * seconds / iteration.phases.total_s.max(1e-9);
         self.output.progress(format_args!(
-            "{:>10} {:>9.0} {:>10.4} {:>9.4} {:>9.5} {:>9.3} {:>7.0} {:>7.0}",
+            "{:>10} {:>9.0} {:>10.4} {:>9.4} {:>9.5} {multiplier:>9} {:>7.0} {:>7.0}",
             iteration.steps,
             value("time/fps"),
             value("rollout/reward_mean"),
             -value("train/entropy_loss"),
             value("train/approx_kl"),
-            value("pricing/multiplier"),
             share(iteration.phases.environment_s),
             share(iteration.phases.training_s),
         ));
