@@ -25,12 +25,17 @@ impl Engine {
     /// swap is on disk.
     ///
     /// # Errors
-    /// When the bundle is unsound, prices other items, has no passing verdict against what is served (unless `force`),
+    /// When the bundle is unsound, is served already, prices other items, has no passing verdict against what is served (unless `force`),
     /// prices are frozen, or the swap cannot be journalled: then the old bundle is served on.
     pub fn swap(&self, folder: &Path, force: bool) -> Result<Swapped, Refusal> {
         let refuse = |error: &dyn Error| Refusal::new(Code::BundleRefused, chain(error));
         let bundle = load(folder).map_err(|error| refuse(&error))?;
         let incumbent = self.lock().bundle.clone();
+        // Asked again, perhaps because a reply was lost: the bundle before stays the one to roll back to.
+        if bundle.digest() == incumbent.digest() {
+            let message = format!("bundle {:?} is served already", bundle.digest());
+            return Err(Refusal::new(Code::BundleRefused, message));
+        }
         check_catalog(&incumbent.terms().catalog, &bundle.terms().catalog)?;
         if !force {
             check_verdict(folder, bundle.digest(), incumbent.digest())?;

@@ -1,7 +1,7 @@
 //! Market E2: shoppers with two features, which the seller sees.
 
 use super::oracle::{Oracle, OracleError, field, ladder, not_negative, positive};
-use super::search::peak;
+use super::search::{best_index, peak};
 use super::shoppers::Shoppers;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,18 +22,20 @@ pub struct ContinuousTypes {
     pub slope_slope: f64,
     /// Cost of a unit.
     pub costs: f64,
-    /// The ladder (stepping only; the oracle's prices are any).
+    /// The ladder; absent: any price, which only the oracle can play.
     pub prices: Option<Vec<f64>>,
 }
 
 impl ContinuousTypes {
     /// Points of the trapezoid rule over +-8 deviations: exact to machine precision for smooth functions under a Gaussian.
-    const POINTS: usize = 161;
+    pub(crate) const POINTS: usize = 161;
+    /// Points where the best rung of a ladder changes along the way: the rule's error is of the order of their distance squared.
+    const POINTS_LADDER: usize = 8001;
 
     /// Points and weights of the standard normal distribution.
-    pub(crate) fn normal() -> Vec<(f64, f64)> {
-        let at = |n: usize| -8.0 + 16.0 * n as f64 / (Self::POINTS - 1) as f64;
-        let raw: Vec<(f64, f64)> = (0..Self::POINTS)
+    pub(crate) fn normal(points: usize) -> Vec<(f64, f64)> {
+        let at = |n: usize| -8.0 + 16.0 * n as f64 / (points - 1) as f64;
+        let raw: Vec<(f64, f64)> = (0..points)
             .map(|n| (at(n), (-at(n) * at(n) / 2.0).exp()))
             .collect();
         let total: f64 = raw.iter().map(|(_, weight)| weight).sum();
@@ -82,25 +84,35 @@ impl ContinuousTypes {
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
-        let points = Self::normal();
-        let over =
-            |value: &dyn Fn(f64) -> f64| points.iter().map(|(x, weight)| weight * value(*x)).sum::<f64>();
+        let smooth = Self::normal(Self::POINTS);
+        let bent = match self.prices {
+            Some(_) => Self::normal(Self::POINTS_LADDER),
+            None => smooth.clone(),
+        };
+        let over = |points: &[(f64, f64)], value: &dyn Fn(f64) -> f64| {
+            points.iter().map(|(x, weight)| weight * value(*x)).sum::<f64>()
+        };
         let most = |x1: f64| {
             let slope = self.slope * (self.slope_slope * x1).exp();
             self.costs + (3.0 + (self.intercept + 8.0 * self.intercept_slope.abs()).max(0.0)) / slope
         };
-        let clairvoyant = over(&|x1| {
-            over(&|x2| {
+        // The best price up to `most`, or of the ladder where there is one.
+        let best = |most: f64, value: &dyn Fn(f64) -> f64| match &self.prices {
+            Some(prices) => prices[best_index(prices.len(), |rung| value(prices[rung]))],
+            None => peak(self.costs, most, value),
+        };
+        let clairvoyant = over(&smooth, &|x1| {
+            over(&bent, &|x2| {
                 let value = |price: f64| self.profit(x1, x2, price);
-                value(peak(self.costs, most(x1), value))
+                value(best(most(x1), &value))
             })
         });
-        let x1_only = over(&|x1| {
-            let value = |price: f64| over(&|x2| self.profit(x1, x2, price));
-            value(peak(self.costs, most(x1), value))
+        let x1_only = over(&bent, &|x1| {
+            let value = |price: f64| over(&smooth, &|x2| self.profit(x1, x2, price));
+            value(best(most(x1), &value))
         });
-        let single = |price: f64| over(&|x1| over(&|x2| self.profit(x1, x2, price)));
-        let fixed_price = peak(self.costs, most(0.0), single);
+        let single = |price: f64| over(&smooth, &|x1| over(&smooth, &|x2| self.profit(x1, x2, price)));
+        let fixed_price = best(most(0.0), &single);
         Ok(Oracle {
             v_star: clairvoyant,
             v_fixed: single(fixed_price),

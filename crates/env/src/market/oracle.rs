@@ -47,9 +47,12 @@ pub enum PerSeller {
     Each(Vec<f64>),
 }
 
+/// Relative difference below which two sellers have the same number: what a fixed point leaves of equal ones.
+const SAME: f64 = 1e-9;
+
 impl PerSeller {
     pub(crate) fn of(numbers: Vec<f64>) -> Self {
-        let same = numbers.iter().all(|x| (x - numbers[0]).abs() <= 1e-12 * x.abs());
+        let same = numbers.iter().all(|x| (x - numbers[0]).abs() <= SAME * x.abs());
         if same {
             Self::All(numbers[0])
         } else {

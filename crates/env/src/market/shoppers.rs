@@ -54,7 +54,7 @@ impl Shoppers {
 
     /// Mean profit of a visit, by quadrature over both features: exact for policies that are smooth in them.
     pub(crate) fn evaluate(&self, ask: &mut Ask<'_>) -> Result<f64, OracleError> {
-        let points = ContinuousTypes::normal();
+        let points = ContinuousTypes::normal(ContinuousTypes::POINTS);
         let mut value = 0.0;
         for (x1, weight) in &points {
             let places = vec![Place::new(1, 0, 0); points.len()];

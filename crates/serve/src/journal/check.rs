@@ -16,8 +16,6 @@ use std::path::Path;
 pub struct Checked {
     /// Volumes read.
     pub volumes: usize,
-    /// Number of the first record; above 0 after retention has dropped volumes.
-    pub first: u64,
     /// Sound records.
     pub records: u64,
     /// Decisions among them.
@@ -106,8 +104,7 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
     let log = store.join("log");
     let durable = Tail::open(store).map_err(&io)?.number();
     let firsts = volume::firsts(&log).map_err(&io)?;
-    found.first = firsts.first().copied().unwrap_or(0);
-    let (mut next, mut chain) = (found.first, None);
+    let (mut next, mut chain) = (0, None);
     let mut there = firsts.iter().peekable();
     loop {
         // A volume that is missing is examined as an empty one.

@@ -89,6 +89,9 @@ impl Journal {
         sync_folder(store).map_err(&io)?;
         let tail = Tail::open(store).map_err(&io)?;
         let mut firsts = volume::firsts(&log).map_err(&io)?;
+        if let Some(first) = firsts.first().filter(|first| **first > 0) {
+            return Err(StoreError::lost(store, 0, *first));
+        }
         let mut spare = Spare::new(&log, VOLUME_BYTES);
         let end = loop {
             let Some(first) = firsts.last() else { break None };
