@@ -15,7 +15,7 @@ pub enum ServeError {
         source: BundleError,
     },
     /// A new store needs a bundle.
-    #[error("store {}: it does not say which bundle it serves; name one with --bundle", .0.display())]
+    #[error("store {}: it does not say what it serves; name the bundle to serve with --bundle", .0.display())]
     NoBundle(PathBuf),
     /// The store cannot be used.
     #[error(transparent)]

@@ -30,7 +30,11 @@ impl Engine {
     pub fn swap(&self, folder: &Path, force: bool) -> Result<Swapped, Refusal> {
         let refuse = |error: &dyn Error| Refusal::new(Code::BundleRefused, chain(error));
         let bundle = load(folder).map_err(|error| refuse(&error))?;
-        let incumbent = self.lock().bundle.clone();
+        let incumbent = {
+            let core = self.lock();
+            core.check_unfrozen()?;
+            core.bundle.clone()
+        };
         // Asked again, perhaps because a reply was lost: the bundle before stays the one to roll back to.
         if bundle.digest() == incumbent.digest() {
             let message = format!("bundle {:?} is served already", bundle.digest());
@@ -66,12 +70,7 @@ impl Engine {
         let (to, from) = (bundle.digest(), incumbent.digest());
         let (before, ticket) = {
             let mut core = self.lock();
-            if core.mode == Mode::Frozen {
-                return Err(Refusal::new(
-                    Code::Frozen,
-                    "prices are frozen; unfreeze before a swap",
-                ));
-            }
+            core.check_unfrozen()?;
             if core.bundle.digest() != from {
                 let message = "another swap came first; look at the status and try again";
                 return Err(Refusal::new(Code::Conflict, message));
@@ -103,6 +102,16 @@ impl Engine {
 }
 
 impl Core {
+    fn check_unfrozen(&self) -> Result<(), Refusal> {
+        if self.mode == Mode::Frozen {
+            return Err(Refusal::new(
+                Code::Frozen,
+                "prices are frozen; unfreeze before a swap",
+            ));
+        }
+        Ok(())
+    }
+
     /// Serves another bundle; the one before becomes the previous one. Returns what was previous until now.
     fn change(&mut self, bundle: Option<Arc<Bundle>>) -> Option<Arc<Bundle>> {
         let bundle = bundle?;
