@@ -151,7 +151,7 @@ pub struct Sweep {
     /// How many runs train at a time; default: as many as the processor has room for.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// The sweep's folder; default: sweep__<name of the file> in the runs folder. A sweep that stands there goes on.
+    /// The sweep's folder; default: `sweep__<name of the file>` in the runs folder. A sweep that stands there goes on.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Begin again where a sweep stands already.

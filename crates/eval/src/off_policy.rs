@@ -68,7 +68,7 @@ pub struct PolicyReport {
     pub price_index: Option<Estimate>,
 }
 
-/// One quantity by each estimator; see [`Estimator`].
+/// One quantity by each estimator; see [`crate::Estimator`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Values {

@@ -28,7 +28,7 @@ pub struct Conduct {
 /// One seller plays the one-shot best reply once, in the long run; all go on by their policies.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Deviation {
-    /// What it wins over the next [`FOLLOWED`] periods, discounted, as a share of what it would have earned in them. Negative:
+    /// What it wins over the next 20 periods, discounted, as a share of what it would have earned in them. Negative:
     /// it is punished for more than it won.
     pub gain: f64,
     /// Its mean price in the period of the deviation and in those that follow.
