@@ -106,25 +106,27 @@ impl<'a> Connection<'a> {
 
     /// Answers whole messages: a turn ends after so many of them, or so many bytes.
     fn answer_messages(&mut self) {
-        let mut bytes = 0;
-        for _ in 0..MESSAGES_PER_TURN {
-            if self.broken || self.waiting.len() >= WAITING_MAX || bytes >= MESSAGE_BYTES_MAX {
+        let (mut turn, mut bytes) = (Vec::new(), 0);
+        while turn.len() < MESSAGES_PER_TURN && bytes < MESSAGE_BYTES_MAX {
+            if self.broken || self.waiting.len() + turn.len() >= WAITING_MAX {
                 break;
             }
-            let outcome = match self.inbox.next() {
+            turn.push(match self.inbox.next() {
                 Message::More => break,
                 Message::TooLong(length, encoding) => {
                     self.broken = encoding == Encoding::MessagePack;
-                    Outcome::Now(Caller::NOBODY, Err(encoding.too_long(length)))
+                    (Caller::NOBODY, Err(encoding.too_long(length)))
                 }
                 Message::Whole(message, encoding) => {
                     bytes += message.len();
                     match encoding.read(message) {
-                        Ok((caller, request)) => dispatch(self.engine, caller, request, self.since),
-                        Err((caller, refusal)) => Outcome::Now(caller, Err(refusal)),
+                        Ok((caller, request)) => (caller, Ok(request)),
+                        Err((caller, refusal)) => (caller, Err(refusal)),
                     }
                 }
-            };
+            });
+        }
+        for outcome in dispatch(self.engine, turn, self.since) {
             match outcome {
                 Outcome::Now(caller, reply) => self.reply(&caller, &reply),
                 Outcome::Later(waiting) => self.waiting.push_back(waiting),

@@ -1,4 +1,5 @@
 use crate::engine::Engine;
+use crate::price_request::PriceRequest;
 use crate::quote::{Arrival, Quote};
 use crate::recovery::now_s;
 use crate::refusal::Refusal;
@@ -18,41 +19,69 @@ pub(crate) enum Outcome {
     Later(Waiting),
 }
 
-/// Carries out a request that arrived at `since`.
-pub(crate) fn dispatch(engine: &Arc<Engine>, caller: Caller, request: Request, since: Instant) -> Outcome {
-    match request {
-        Request::Hello(request) => {
-            let reply = engine.hello(&request).map(|reply| Reply::Hello(Box::new(reply)));
-            Outcome::Now(caller, reply)
+/// A message: who sent it, and what he wants or why that cannot be read.
+pub(crate) type Asked = (Caller, Result<Request, Refusal>);
+
+/// Carries out the messages of a turn in their order; their bytes arrived at `since`. Prices that stand next to each other
+/// are decided together, so that connections do not fight for the engine's lock.
+pub(crate) fn dispatch(engine: &Arc<Engine>, turn: Vec<Asked>, since: Instant) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(turn.len());
+    let mut together = Vec::new();
+    for (caller, asked) in turn {
+        if !matches!(asked, Ok(Request::Price(_))) {
+            prices(engine, &mut together, since, &mut outcomes);
         }
-        Request::Price(request) => {
-            let arrival = Arrival {
-                now_s: now_s(),
-                since,
-            };
-            let quote = engine.quote(*request, arrival);
-            engine.metrics.decided(since.elapsed());
-            match quote {
-                Ok(Quote { reply, ticket: None }) => Outcome::Now(caller, Ok(Reply::Price(Box::new(reply)))),
-                Ok(Quote {
-                    reply,
-                    ticket: Some(ticket),
-                }) => Outcome::Later(Waiting::disk(caller, Reply::Price(Box::new(reply)), ticket)),
-                Err(refusal) => Outcome::Now(caller, Err(refusal)),
+        outcomes.push(match asked {
+            Ok(Request::Price(request)) => {
+                together.push((caller, *request));
+                continue;
             }
-        }
-        Request::Reward(request) => match engine.reward(request, now_s()) {
-            Ok((status, ticket)) => Outcome::Later(Waiting::disk(
-                caller,
-                Reply::Reward(RewardReply { status }),
-                ticket,
-            )),
+            Ok(Request::Hello(request)) => {
+                let reply = engine.hello(&request).map(|reply| Reply::Hello(Box::new(reply)));
+                Outcome::Now(caller, reply)
+            }
+            Ok(Request::Reward(request)) => match engine.reward(request, now_s()) {
+                Ok((status, ticket)) => Outcome::Later(Waiting::disk(
+                    caller,
+                    Reply::Reward(RewardReply { status }),
+                    ticket,
+                )),
+                Err(refusal) => Outcome::Now(caller, Err(refusal)),
+            },
+            Ok(Request::Rewards(request)) => rewards(engine, caller, request),
+            Ok(Request::Decision(op, name)) => about(engine, caller, op, name),
+            Ok(Request::Status) => Outcome::Now(caller, Ok(Reply::Status(Box::new(engine.status())))),
             Err(refusal) => Outcome::Now(caller, Err(refusal)),
-        },
-        Request::Rewards(request) => rewards(engine, caller, request),
-        Request::Decision(op, name) => about(engine, caller, op, name),
-        Request::Status => Outcome::Now(caller, Ok(Reply::Status(Box::new(engine.status())))),
+        });
     }
+    prices(engine, &mut together, since, &mut outcomes);
+    outcomes
+}
+
+fn prices(
+    engine: &Engine,
+    together: &mut Vec<(Caller, PriceRequest)>,
+    since: Instant,
+    outcomes: &mut Vec<Outcome>,
+) {
+    if together.is_empty() {
+        return;
+    }
+    let (callers, requests): (Vec<_>, Vec<_>) = together.drain(..).unzip();
+    let now_s = now_s();
+    let quotes = engine.quotes(requests.into_iter(), Arrival { now_s, since });
+    let took = since.elapsed();
+    outcomes.extend(callers.into_iter().zip(quotes).map(|(caller, quote)| {
+        engine.metrics.decided(took);
+        match quote {
+            Ok(Quote { reply, ticket: None }) => Outcome::Now(caller, Ok(Reply::Price(Box::new(reply)))),
+            Ok(Quote {
+                reply,
+                ticket: Some(ticket),
+            }) => Outcome::Later(Waiting::disk(caller, Reply::Price(Box::new(reply)), ticket)),
+            Err(refusal) => Outcome::Now(caller, Err(refusal)),
+        }
+    }));
 }
 
 fn rewards(engine: &Engine, caller: Caller, request: RewardsRequest) -> Outcome {

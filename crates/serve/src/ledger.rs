@@ -1,6 +1,7 @@
 use crate::known::{Known, Part};
 use crate::record::{DecisionRecord, Record};
 use crate::reply::Stage;
+use foldhash::fast::RandomState;
 use haggle_core::{DecisionId, Digest, Reward};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,7 +11,8 @@ use std::sync::Arc;
 /// rebuilt at start. It reads no clock.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    decisions: HashMap<Arc<str>, Known>,
+    /// Boxed: a table that grows moves its entries while prices wait.
+    decisions: HashMap<Arc<str>, Box<Known>, RandomState>,
     policies: Vec<Digest>,
     /// When windows close, the next one first; a decision that was activated or cancelled since is passed over.
     due: BinaryHeap<Reverse<(i64, Arc<str>)>>,
@@ -74,7 +76,7 @@ impl Ledger {
     /// The decision of that id.
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Known> {
-        self.decisions.get(id)
+        self.decisions.get(id).map(Box::as_ref)
     }
 
     /// How many decisions there are.
@@ -112,7 +114,7 @@ impl Ledger {
         let id: Arc<str> = logged.decision.0.as_str().into();
         self.due.push(Reverse((known.due_s, Arc::clone(&id))));
         *self.counts.of(known.stage) += 1;
-        self.decisions.insert(Arc::clone(&id), known);
+        self.decisions.insert(Arc::clone(&id), Box::new(known));
         let waiting = if self.early.is_empty() {
             None
         } else {

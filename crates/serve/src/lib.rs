@@ -26,6 +26,7 @@ mod journal;
 mod known;
 mod ledger;
 mod lines;
+mod made;
 mod market;
 mod metrics;
 mod modes;

@@ -18,6 +18,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Records are made on one thread and dropped on another: the system's allocator makes the two wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: u8 = 2;
 const DATA: u8 = 3;
 const REFUSED: u8 = 6;

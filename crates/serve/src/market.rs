@@ -1,6 +1,7 @@
 use crate::sessions::{Sessions, Sight};
 use crate::shown::Shown;
 use crate::view::{Ask, View};
+use foldhash::fast::RandomState;
 use haggle_core::{
     Catalog, CategoryState, ItemRules, Loyalty, MemoryRates, Past, PriceMinor, SessionContext, ShelfEntry,
     Visit, encode,
@@ -22,7 +23,7 @@ pub struct Market {
     pub(crate) shelf: Vec<ShelfEntry>,
     /// The prices that were shown, by global number of the item.
     shown: Vec<Shown>,
-    loyalties: HashMap<Box<str>, Vec<(usize, Loyalty)>>,
+    loyalties: HashMap<Box<str>, Vec<(usize, Loyalty)>, RandomState>,
     sessions: Sessions,
 }
 
@@ -43,7 +44,7 @@ impl Market {
                 .collect(),
             shelf: catalog.items().iter().map(plain).collect(),
             shown: vec![Shown::default(); catalog.items().len()],
-            loyalties: HashMap::new(),
+            loyalties: HashMap::default(),
             sessions: Sessions::default(),
             catalog,
         }

@@ -1,18 +1,14 @@
 use crate::committer::{Health, Ticket};
-use crate::decide::{Decision, Mode, Question, Source, decide};
+use crate::decide::Source;
 use crate::engine::{Core, Engine};
 use crate::known::Known;
-use crate::price_request::{LogMode, PriceRequest, ShelfNews};
-use crate::record::{DecisionRecord, Record, ShadowRecord};
+use crate::price_request::{LogMode, PriceRequest};
+use crate::record::{DecisionRecord, Record};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{DISCLOSURE, PriceReply};
-use crate::view::{Ask, View};
-use haggle_core::{
-    DecisionId, FEATURE_WIDTH, GuardrailError, Item, Logged, Observation, Offer, Policy, Rule, Ruling,
-    ShelfEntry,
-};
-use haggle_policy::PolicyKind;
-use std::time::{Duration, Instant};
+use crate::view::Ask;
+use haggle_core::Policy;
+use std::time::Instant;
 
 /// When a request came.
 #[derive(Clone, Copy, Debug)]
@@ -32,15 +28,11 @@ pub struct Quote {
     pub ticket: Option<Ticket>,
 }
 
-/// One decision with all that it was made from.
-struct Made {
-    ask: Ask,
-    view: View,
-    features: [f32; FEATURE_WIDTH],
-    ruling: Ruling,
-    decision: Decision,
-    binding: Option<Rule>,
-    shadow: Option<ShadowRecord>,
+/// A sound request with its decision's id, and the number that draws its price.
+struct Numbered {
+    request: PriceRequest,
+    id: String,
+    uniform: f64,
 }
 
 impl Arrival {
@@ -65,15 +57,46 @@ impl Engine {
     ///
     /// # Errors
     /// When the request is unsound, the item unknown, or the rules allow no price.
-    pub fn quote(&self, mut request: PriceRequest, arrival: Arrival) -> Result<Quote, Refusal> {
-        request.check()?;
+    pub fn quote(&self, request: PriceRequest, arrival: Arrival) -> Result<Quote, Refusal> {
+        let numbered = self.number(request)?;
+        self.answer(&mut self.lock(), numbered, arrival)
+    }
+
+    /// Answers price requests that came together, one after another: the lock is taken once for all of them.
+    pub fn quotes(
+        &self,
+        requests: impl Iterator<Item = PriceRequest>,
+        arrival: Arrival,
+    ) -> Vec<Result<Quote, Refusal>> {
+        let numbered: Vec<_> = requests.map(|request| self.number(request)).collect();
         let mut core = self.lock();
+        let mut answer = |numbered| self.answer(&mut core, numbered, arrival);
+        numbered
+            .into_iter()
+            .map(|numbered| numbered.and_then(&mut answer))
+            .collect()
+    }
+
+    /// Everything that needs no lock.
+    fn number(&self, request: PriceRequest) -> Result<Numbered, Refusal> {
+        request.check()?;
+        let id = request.decision.clone().unwrap_or_else(new_id);
+        let uniform = self.draws.uniform_of(id.as_bytes());
+        Ok(Numbered { request, id, uniform })
+    }
+
+    fn answer(&self, core: &mut Core, numbered: Numbered, arrival: Arrival) -> Result<Quote, Refusal> {
+        let Numbered {
+            mut request,
+            id,
+            uniform,
+        } = numbered;
         let segment = core.settings.shield(&mut request)?;
         let mut fingerprint = 0;
-        if let Some(id) = request.decision.as_deref() {
+        if request.decision.is_some() {
             fingerprint = request.fingerprint();
-            if let Some(known) = core.ledger.find(id) {
-                let reply = core.again(known, id, fingerprint)?;
+            if let Some(known) = core.ledger.find(&id) {
+                let reply = core.again(known, &id, fingerprint)?;
                 let ticket = (request.log == LogMode::Sync).then(|| self.committer.push_with_ticket(None));
                 return Ok(Quote { reply, ticket });
             }
@@ -87,15 +110,13 @@ impl Engine {
         if !logged && request.log == LogMode::Sync {
             self.check_room()?;
         }
-        let id = request.decision.take().unwrap_or_else(new_id);
-        let uniform = self.draws.uniform_of(id.as_bytes());
-        let made = core.decide(ask, &request, arrival, uniform)?;
+        let made = core.make(ask, &request, arrival, uniform)?;
         core.since_start.fallbacks += u64::from(matches!(
             made.decision.source,
             Source::PolicyError | Source::Deadline
         ));
         let record = core.record(id, &request, fingerprint, &made, arrival.now_s);
-        let reply = core.answer(&record, logged);
+        let reply = core.reply(&record, logged);
         let mut ticket = None;
         if logged {
             core.market.keep(&made.ask.session, made.view);
@@ -103,9 +124,9 @@ impl Engine {
             core.decided(&record, &made.ask, number);
             let record = Record::Decision(Box::new(record));
             if request.log == LogMode::Sync {
-                ticket = Some(self.write_with_ticket(&mut core, record));
+                ticket = Some(self.write_with_ticket(core, record));
             } else {
-                self.write(&mut core, record);
+                self.write(core, record);
             }
         } else {
             core.since_start.unlogged += 1;
@@ -115,154 +136,6 @@ impl Engine {
 }
 
 impl Core {
-    /// The request in the catalogue's numbers. News of items that are not in the catalogue are passed over.
-    fn ask(&self, request: &PriceRequest, segment: Option<String>, now_s: i64) -> Result<Ask, Refusal> {
-        let catalog = self.market.catalog();
-        let item = catalog.find(&request.item).ok_or_else(|| {
-            let message = format!("item `{}` is not in the catalogue", request.item);
-            Refusal::new(Code::UnknownItem, message)
-        })?;
-        if self.mode == Mode::Apprentice && request.own_minor.is_none() {
-            let message = "in the mode apprentice a price request says `own_minor`, the caller's own price";
-            return Err(Refusal::new(Code::BadRequest, message));
-        }
-        let news = |news: &ShelfNews| Some((catalog.find(&news.item)?, news.entry()));
-        Ok(Ask {
-            session: request.session.clone(),
-            user: request.user.clone(),
-            item,
-            context: request.context.session(now_s),
-            shelf: request.context.shelf.iter().filter_map(news).collect(),
-            segment,
-            channel: request.channel.clone(),
-        })
-    }
-
-    fn decide(
-        &self,
-        ask: Ask,
-        request: &PriceRequest,
-        arrival: Arrival,
-        uniform: f64,
-    ) -> Result<Made, Refusal> {
-        let view = self.market.look(&ask, arrival.now_s);
-        let mut features = [0.0; FEATURE_WIDTH];
-        self.market.encode(&view, &mut features);
-        let (terms, rules) = (self.bundle.terms(), &self.settings.rules[ask.item]);
-        let item = &terms.catalog.items()[ask.item];
-        let past = self
-            .market
-            .past(&ask, rules, self.settings.config.prices.sticky_s, arrival.now_s);
-        let mut ruling = Ruling::of(item, &terms.guardrails, rules, &past, &request.bounds)
-            .map_err(|error| refuse(&error))?;
-        if self.mode == Mode::Frozen {
-            ruling.pin(item, Rule::Freeze);
-        }
-        let deadline_ms = request.deadline_ms.or(self.settings.config.prices.deadline_ms);
-        let late = |ms| arrival.since.elapsed() > Duration::from_millis(u64::from(ms));
-        let question = Question {
-            item,
-            width: self.bundle.manifest().rungs,
-            observation: Observation {
-                item: ask.item,
-                features: &features,
-            },
-            mode: self.mode,
-            hurry: deadline_ms.is_some_and(late),
-            own: request.own_minor,
-            uniform,
-        };
-        let decision = decide(self.bundle.as_ref(), ruling.mask, ruling.frozen, &question);
-        let governed = self.settings.governed && decision.source != Source::Caller;
-        Ok(Made {
-            binding: governed
-                .then(|| ruling.binding(item, usize::from(decision.rung)))
-                .flatten(),
-            shadow: self.beside(&question, &ruling),
-            ask,
-            view,
-            features,
-            ruling,
-            decision,
-        })
-    }
-
-    /// What the other policy would have done, in the mode `shadow`; nothing where it has no answer.
-    fn beside(&self, question: &Question<'_>, ruling: &Ruling) -> Option<ShadowRecord> {
-        let shadow = self.shadow.as_ref().filter(|_| self.mode == Mode::Shadow)?;
-        let pmf = shadow.pmf(question.observation, ruling.mask).ok()?;
-        Some(ShadowRecord {
-            policy: shadow.digest(),
-            rung: pmf.draw(question.uniform).rung as u8, // ladders have at most 64 rungs
-            pmf,
-        })
-    }
-
-    fn record(
-        &self,
-        id: String,
-        request: &PriceRequest,
-        fingerprint: u64,
-        made: &Made,
-        now_s: i64,
-    ) -> DecisionRecord {
-        let Made {
-            ask, view, decision, ..
-        } = made;
-        let catalog = self.market.catalog();
-        let (category, _) = catalog.place(ask.item);
-        let item: &Item = &catalog.items()[ask.item];
-        let named = |(item, entry): &(usize, ShelfEntry)| (catalog.items()[*item].id.clone(), *entry);
-        let policy = self.bundle.digest();
-        let lowest = |channel: &String| self.market.lowest(ask.item, channel, now_s);
-        DecisionRecord {
-            offer: Offer {
-                category: catalog.categories()[category].name.clone(),
-                item: item.id.clone(),
-                time_s: view.context.time_s,
-                price_minor: decision.price,
-                posted_minor: view.posted(),
-                units: 0,
-                value_minor: 0,
-                censored: false,
-                session: ask.session.clone(),
-                user: ask.user.clone(),
-                logged: Some(Logged {
-                    decision: DecisionId(id),
-                    policy,
-                    mask: decision.mask,
-                    pmf: decision.pmf.clone(),
-                    rung: decision.rung,
-                    features: made.features.to_vec(),
-                }),
-            },
-            context: view.context,
-            shelf: view.news().iter().map(named).collect(),
-            explored: decision.explored,
-            trail: made.ruling.trail.clone(),
-            binding: made.binding,
-            governed: self.settings.governed,
-            source: decision.source,
-            decided_s: now_s,
-            request: fingerprint,
-            channel: ask.channel.clone(),
-            segment: ask.segment.clone(),
-            lowest_minor: ask.channel.as_ref().and_then(lowest),
-            personal: decision.source == Source::Policy && self.personal(ask, view),
-            deferred: request.defer,
-            terms: self.settings.terms(policy),
-            shadow: made.shadow.clone(),
-        }
-    }
-
-    /// Whether personal data could move the price: the policy looks at its observation, and there is some in it; or a
-    /// corridor looks at the session's segment.
-    fn personal(&self, ask: &Ask, view: &View) -> bool {
-        let looks = !matches!(self.bundle.policy(), PolicyKind::Fixed(_));
-        let corridor = ask.segment.is_some() && self.settings.rules[ask.item].corridor.is_some();
-        corridor || looks && view.personal()
-    }
-
     /// Takes a decision into memory, now or at a restart.
     pub fn decided(&mut self, record: &DecisionRecord, ask: &Ask, number: u64) {
         if !record.deferred {
@@ -287,7 +160,7 @@ impl Core {
         Err(Refusal::new(Code::Conflict, message))
     }
 
-    fn answer(&self, record: &DecisionRecord, logged: bool) -> PriceReply {
+    fn reply(&self, record: &DecisionRecord, logged: bool) -> PriceReply {
         let draw = record.offer.logged.as_ref();
         PriceReply {
             decision: draw.map(|draw| draw.decision.0.clone()).unwrap_or_default(),
@@ -315,12 +188,4 @@ impl Core {
 
 fn new_id() -> String {
     uuid::Uuid::now_v7().hyphenated().to_string()
-}
-
-fn refuse(error: &GuardrailError) -> Refusal {
-    let code = match error {
-        GuardrailError::FloorAboveCeiling { .. } => Code::PriceFloorAboveCeiling,
-        GuardrailError::NothingAllowed { .. } => Code::NothingAllowed,
-    };
-    Refusal::new(code, error.to_string())
 }

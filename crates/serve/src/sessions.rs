@@ -1,3 +1,4 @@
+use foldhash::fast::RandomState;
 use haggle_core::{CategoryState, Loyalty, PriceMinor, SessionContext, ShelfEntry};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ struct Open {
 /// The snapshots of the sessions that are open, oldest first to go.
 #[derive(Debug, Default)]
 pub struct Sessions {
-    by_id: HashMap<Box<str>, Open>,
+    by_id: HashMap<Box<str>, Open, RandomState>,
     order: VecDeque<Box<str>>,
     snapshots: usize,
 }

@@ -1,0 +1,184 @@
+use crate::decide::{Decision, Mode, Question, Source, decide};
+use crate::engine::Core;
+use crate::price_request::{PriceRequest, ShelfNews};
+use crate::quote::Arrival;
+use crate::record::{DecisionRecord, ShadowRecord};
+use crate::refusal::{Code, Refusal};
+use crate::view::{Ask, View};
+use haggle_core::{
+    DecisionId, FEATURE_WIDTH, GuardrailError, Item, Logged, Observation, Offer, Policy, Rule, Ruling,
+    ShelfEntry,
+};
+use haggle_policy::PolicyKind;
+use std::time::Duration;
+
+/// One decision with all that it was made from.
+pub(crate) struct Made {
+    pub ask: Ask,
+    pub view: View,
+    features: [f32; FEATURE_WIDTH],
+    ruling: Ruling,
+    pub decision: Decision,
+    binding: Option<Rule>,
+    shadow: Option<ShadowRecord>,
+}
+
+impl Core {
+    /// The request in the catalogue's numbers. News of items that are not in the catalogue are passed over.
+    pub fn ask(&self, request: &PriceRequest, segment: Option<String>, now_s: i64) -> Result<Ask, Refusal> {
+        let catalog = self.market.catalog();
+        let item = catalog.find(&request.item).ok_or_else(|| {
+            let message = format!("item `{}` is not in the catalogue", request.item);
+            Refusal::new(Code::UnknownItem, message)
+        })?;
+        if self.mode == Mode::Apprentice && request.own_minor.is_none() {
+            let message = "in the mode apprentice a price request says `own_minor`, the caller's own price";
+            return Err(Refusal::new(Code::BadRequest, message));
+        }
+        let news = |news: &ShelfNews| Some((catalog.find(&news.item)?, news.entry()));
+        Ok(Ask {
+            session: request.session.clone(),
+            user: request.user.clone(),
+            item,
+            context: request.context.session(now_s),
+            shelf: request.context.shelf.iter().filter_map(news).collect(),
+            segment,
+            channel: request.channel.clone(),
+        })
+    }
+
+    /// Decides what was asked; changes nothing.
+    pub fn make(
+        &self,
+        ask: Ask,
+        request: &PriceRequest,
+        arrival: Arrival,
+        uniform: f64,
+    ) -> Result<Made, Refusal> {
+        let view = self.market.look(&ask, arrival.now_s);
+        let mut features = [0.0; FEATURE_WIDTH];
+        self.market.encode(&view, &mut features);
+        let (terms, rules) = (self.bundle.terms(), &self.settings.rules[ask.item]);
+        let item = &terms.catalog.items()[ask.item];
+        let past = self
+            .market
+            .past(&ask, rules, self.settings.config.prices.sticky_s, arrival.now_s);
+        let mut ruling = Ruling::of(item, &terms.guardrails, rules, &past, &request.bounds)
+            .map_err(|error| refuse(&error))?;
+        if self.mode == Mode::Frozen {
+            ruling.pin(item, Rule::Freeze);
+        }
+        let deadline_ms = request.deadline_ms.or(self.settings.config.prices.deadline_ms);
+        let late = |ms| arrival.since.elapsed() > Duration::from_millis(u64::from(ms));
+        let question = Question {
+            item,
+            width: self.bundle.manifest().rungs,
+            observation: Observation {
+                item: ask.item,
+                features: &features,
+            },
+            mode: self.mode,
+            hurry: deadline_ms.is_some_and(late),
+            own: request.own_minor,
+            uniform,
+        };
+        let decision = decide(self.bundle.as_ref(), ruling.mask, ruling.frozen, &question);
+        let governed = self.settings.governed && decision.source != Source::Caller;
+        Ok(Made {
+            binding: governed
+                .then(|| ruling.binding(item, usize::from(decision.rung)))
+                .flatten(),
+            shadow: self.beside(&question, &ruling),
+            ask,
+            view,
+            features,
+            ruling,
+            decision,
+        })
+    }
+
+    /// What the other policy would have done, in the mode `shadow`; nothing where it has no answer.
+    fn beside(&self, question: &Question<'_>, ruling: &Ruling) -> Option<ShadowRecord> {
+        let shadow = self.shadow.as_ref().filter(|_| self.mode == Mode::Shadow)?;
+        let pmf = shadow.pmf(question.observation, ruling.mask).ok()?;
+        Some(ShadowRecord {
+            policy: shadow.digest(),
+            rung: pmf.draw(question.uniform).rung as u8, // ladders have at most 64 rungs
+            pmf,
+        })
+    }
+
+    /// The decision as the journal has it.
+    pub fn record(
+        &self,
+        id: String,
+        request: &PriceRequest,
+        fingerprint: u64,
+        made: &Made,
+        now_s: i64,
+    ) -> DecisionRecord {
+        let Made {
+            ask, view, decision, ..
+        } = made;
+        let catalog = self.market.catalog();
+        let (category, _) = catalog.place(ask.item);
+        let item: &Item = &catalog.items()[ask.item];
+        let named = |(item, entry): &(usize, ShelfEntry)| (catalog.items()[*item].id.clone(), *entry);
+        let policy = self.bundle.digest();
+        let lowest = |channel: &String| self.market.lowest(ask.item, channel, now_s);
+        DecisionRecord {
+            offer: Offer {
+                category: catalog.categories()[category].name.clone(),
+                item: item.id.clone(),
+                time_s: view.context.time_s,
+                price_minor: decision.price,
+                posted_minor: view.posted(),
+                units: 0,
+                value_minor: 0,
+                censored: false,
+                session: ask.session.clone(),
+                user: ask.user.clone(),
+                logged: Some(Logged {
+                    decision: DecisionId(id),
+                    policy,
+                    mask: decision.mask,
+                    pmf: decision.pmf.clone(),
+                    rung: decision.rung,
+                    features: made.features.to_vec(),
+                }),
+            },
+            context: view.context,
+            shelf: view.news().iter().map(named).collect(),
+            explored: decision.explored,
+            trail: made.ruling.trail.clone(),
+            binding: made.binding,
+            governed: self.settings.governed,
+            source: decision.source,
+            decided_s: now_s,
+            request: fingerprint,
+            channel: ask.channel.clone(),
+            segment: ask.segment.clone(),
+            lowest_minor: ask.channel.as_ref().and_then(lowest),
+            personal: decision.source == Source::Policy && self.personal(ask, view),
+            deferred: request.defer,
+            terms: self.settings.terms(policy),
+            shadow: made.shadow.clone(),
+        }
+    }
+
+    /// Whether personal data could move the price: the policy looks at its observation, and there is some in it; or a
+    /// corridor looks at the session's segment.
+    fn personal(&self, ask: &Ask, view: &View) -> bool {
+        let looks = !matches!(self.bundle.policy(), PolicyKind::Fixed(_));
+        let corridor = ask.segment.is_some() && self.settings.rules[ask.item].corridor.is_some();
+        corridor || looks && view.personal()
+    }
+}
+
+fn refuse(error: &GuardrailError) -> Refusal {
+    let code = match error {
+        GuardrailError::FloorAboveCeiling { .. } => Code::PriceFloorAboveCeiling,
+        GuardrailError::NothingAllowed { .. } => Code::NothingAllowed,
+    };
+    Refusal::new(code, error.to_string())
+}
