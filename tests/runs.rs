@@ -170,12 +170,75 @@ fn an_existing_run_is_touched_only_as_asked() {
     assert!(!desk.path("one.2").exists());
 
     damage(&only_checkpoint(&desk.path("one")));
-    let damaged = desk.refused(3, "train @train.toml --out @one --restart resume");
+    let damaged = desk.refused(
+        3,
+        "train @train.toml --out @one --restart resume --set learner.steps=4096",
+    );
     assert!(damaged.contains("damaged"), "{damaged}");
     fs::create_dir(desk.path("thesis")).unwrap();
     fs::write(desk.path("thesis/chapter.tex"), "x").unwrap();
     desk.refused(2, "train @train.toml --out @thesis --restart overwrite");
     assert!(desk.path("thesis/chapter.tex").exists());
+}
+
+#[test]
+fn a_finished_run_that_is_resumed_says_so_and_keeps_its_one_bundle() {
+    let desk = Desk::new();
+    let whole = desk.told("train @train.toml --out @one");
+    let again = desk.told("train @train.toml --resume @one");
+    assert_eq!(again["finished"], true);
+    assert_eq!(
+        (&again["bundle"], &again["steps"]),
+        (&whole["bundle"], &whole["steps"])
+    );
+    assert_eq!(fs::read_dir(desk.path("one/bundles")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_run_that_diverges_ends_with_code_5_and_keeps_its_last_good_checkpoint() {
+    let desk = Desk::new();
+    let rate = "learner.learning_rate={start=1e-3,end=1e38}";
+    let said = desk.refused(
+        5,
+        &format!("train @train.toml --out @one --set {rate} --set learner.checkpoint_every=256"),
+    );
+    let kept = only_checkpoint(&desk.path("one"));
+    assert!(
+        said.starts_with(
+            "haggle: one-price: learning diverged in update 2, after 256 environment steps: train/"
+        ) && said.contains(" is not finite; the last good checkpoint is ")
+            && said.ends_with(kept.to_str().unwrap()),
+        "{said}"
+    );
+    let facts: Value = serde_json::from_slice(&fs::read(desk.path("one/run.json")).unwrap()).unwrap();
+    assert_eq!(facts["status"], "failed");
+    assert_eq!(facts["device"], "cpu, fused");
+    assert_eq!(
+        facts["libtorch"].as_str().map(|version| &version[..6]),
+        Some("2.11.0")
+    );
+    // The kept one is sound: the run goes on from it, and meets the same end.
+    desk.refused(5, &format!("train @train.toml --resume @one --set {rate}"));
+}
+
+#[test]
+fn latest_is_what_was_begun_last_wherever_it_stands() {
+    let desk = Desk::new();
+    let latest = |folder: &str| {
+        let link = fs::canonicalize(desk.path("runs/latest")).unwrap();
+        assert_eq!(link, fs::canonicalize(desk.path(folder)).unwrap());
+    };
+    desk.told("train @train.toml --out @elsewhere/one");
+    latest("elsewhere/one");
+    desk.told("train @train.toml --out @runs/two");
+    latest("runs/two");
+    assert_eq!(fs::read_link(desk.path("runs/latest")).unwrap(), Path::new("two"));
+    desk.told("train @train.toml --seeds 1-2 --out @group");
+    latest("group");
+    let text = SWEEP.replace("TRAIN", desk.path("train.toml").to_str().unwrap());
+    fs::write(desk.path("sweep.toml"), text).unwrap();
+    desk.told("sweep @sweep.toml --set search.trials=2 --set search.steps_min=2048 --out @swept");
+    latest("swept");
 }
 
 const SWEEP: &str = "\

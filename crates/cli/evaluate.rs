@@ -1,6 +1,6 @@
 use crate::args::Evaluate;
 use crate::env_file::EnvFile;
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 /// `haggle evaluate`: a market's policy beside the optimum, or a shop's on the weeks that its run holds out.
 pub fn run(args: &Evaluate, output: Output) -> Result<(), Failure> {
     let say = |sentence: String| Err(Failure::say(Kind::Usage, sentence));
+    must_exist(&args.path)?;
     let is_run = args.path.join("config.toml").exists();
     let folder = if is_run {
         last_bundle(&args.path)?

@@ -1,6 +1,7 @@
 use crate::fault::{Fault, Told};
 use serde::Serialize;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Why a command ends without success: one of the documented exit codes and what to tell the user.
@@ -68,6 +69,14 @@ impl Failure {
         }
     }
 
+    /// The same, with where it happened before its sentence.
+    pub fn within(self, place: &str) -> Self {
+        Self {
+            error: self.error.context(place.to_owned()),
+            ..self
+        }
+    }
+
     /// What kind it is.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -119,6 +128,15 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#}", self.error)
     }
+}
+
+/// A path on the command line that leads nowhere is a fault of the command line, whatever should stand there.
+pub fn must_exist(path: &Path) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let sentence = format!("{}: there is no such file or folder", path.display());
+    Err(Failure::say(Kind::Usage, sentence))
 }
 
 /// Turns any error into a failure of a stated kind: `read(path).or_fail(Kind::Data)?`.

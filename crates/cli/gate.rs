@@ -1,6 +1,6 @@
 use crate::args::Gate;
 use crate::config::{self, Loaded};
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::output::Output;
 use crate::tune::read_log;
 use haggle_eval::{GateConfig, GateConfigError, GateVerdict, judge};
@@ -10,6 +10,8 @@ use std::path::Path;
 /// `haggle gate`: writes `gate.json` beside the candidate; a refusal is exit code 6.
 pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
     let config = read_config(&args.config, &args.sets)?.value;
+    must_exist(&args.candidate)?;
+    must_exist(&args.incumbent)?;
     let candidate = Bundle::load(&args.candidate).or_fail(Kind::Data)?;
     let incumbent = Bundle::load(&args.incumbent).or_fail(Kind::Data)?;
     let (offers, sources) = read_log(&args.segments)?;

@@ -2,7 +2,7 @@
 
 use crate::env_file::EnvFile;
 use crate::evaluate::last_bundle;
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::market_worth::{self, Worth};
 use crate::plan::Plan;
 use crate::value;
@@ -154,6 +154,7 @@ fn run_folders(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     if path.join("run.json").exists() {
         return Ok(vec![path.to_owned()]);
     }
+    must_exist(path)?;
     let runs = haggle_learn::list_runs(path).or_fail(Kind::Data)?;
     if runs.is_empty() {
         let sentence = format!("{}: neither a run nor a folder of runs", path.display());

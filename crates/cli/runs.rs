@@ -1,5 +1,5 @@
 use crate::args::Runs;
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::output::Output;
 use haggle_learn::{ListedRun, list_runs};
 
@@ -12,6 +12,7 @@ const WORTH: [&str; 3] = [
 
 /// `haggle runs`: the runs of a folder, oldest first.
 pub fn run(args: &Runs, output: Output) -> Result<(), Failure> {
+    must_exist(&args.folder)?;
     let runs = list_runs(&args.folder).or_fail(Kind::Data)?;
     let mut rows = vec![
         [

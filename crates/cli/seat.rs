@@ -13,6 +13,8 @@ pub enum Seat {
     New,
     /// This folder, which does not exist yet.
     Named(PathBuf),
+    /// The same, for one of several runs: `latest` points at all of them.
+    OfGroup(PathBuf),
     /// The run in this folder goes on from its last checkpoint.
     Resume(PathBuf),
 }
@@ -55,6 +57,14 @@ impl Seat {
             Existing::Restart => fs::rename(folder, beside(folder)).or_fail(Kind::Data)?,
         }
         Ok(Self::Named(folder.to_owned()))
+    }
+
+    /// The same for one of several runs.
+    pub fn of_group(self) -> Self {
+        match self {
+            Self::Named(folder) => Self::OfGroup(folder),
+            other => other,
+        }
     }
 }
 

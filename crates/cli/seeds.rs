@@ -10,7 +10,7 @@ use crate::seat::{Existing, Seat, is_done};
 use crate::seed_list::SeedList;
 use crate::{train, training};
 use haggle_eval::{Aggregate, Bootstrap, Interval, Scores};
-use haggle_learn::{Metrics, last_metrics, unique_name};
+use haggle_learn::{Metrics, last_metrics, point_latest, unique_name};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,8 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
             .join(unique_name(&format!("{}__seeds-{seeds}", plan.env_name))),
     };
     let seated = seat_all(&folder, seeds, args.restart)?;
+    std::fs::create_dir_all(&folder).or_fail(Kind::Data)?;
+    point_latest(&plan.runs, &folder).map_err(training::failure)?;
     output.progress(format_args!("runs       {}", folder.display()));
     let jobs = args
         .jobs
@@ -101,7 +103,6 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
         runs,
     };
     let json = serde_json::to_vec_pretty(&summary).or_fail(Kind::Data)?;
-    std::fs::create_dir_all(&summary.folder).or_fail(Kind::Data)?;
     std::fs::write(summary.folder.join(SUMMARY), json).or_fail(Kind::Data)?;
     output.result(people(&summary), &summary);
     match results.into_iter().find_map(Result::err) {
@@ -132,7 +133,7 @@ fn seat_all(
         if restart == Some(Existing::Resume) && is_done(&folder) {
             return Ok((*seed, None));
         }
-        Ok((*seed, Some(Seat::at(&folder, restart)?)))
+        Ok((*seed, Some(Seat::at(&folder, restart)?.of_group())))
     };
     seeds.seeds().iter().map(seat).collect()
 }

@@ -11,7 +11,7 @@ use crate::seat::{Existing, Seat, is_done};
 use crate::sweep_file::{Goal, Round, SweepFile, Trial};
 use crate::{train, training};
 use haggle_eval::{Aggregate, Scores};
-use haggle_learn::last_metrics;
+use haggle_learn::{last_metrics, point_latest};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -65,6 +65,7 @@ pub fn run(args: &Sweep, output: Output) -> Result<(), Failure> {
         .clone()
         .unwrap_or_else(|| base.runs.join(format!("sweep__{stem}")));
     let _lock = take(&folder, &file, args.restart)?;
+    point_latest(&base.runs, &folder).map_err(training::failure)?;
     output.progress(format_args!("sweep      {}", folder.display()));
     let rounds = file.rounds(base.learner.steps);
     let jobs = args
@@ -224,7 +225,7 @@ fn train_cell(
     if plan.learner.checkpoint_every == 0 {
         plan.learner.checkpoint_every = round.steps.div_ceil(CHECKPOINTS);
     }
-    let seat = Seat::at(folder, Some(Existing::Resume))?;
+    let seat = Seat::at(folder, Some(Existing::Resume))?.of_group();
     train::check_resume(&plan, &seat)?;
     train::train(&plan, &seat, output).map(drop)
 }

@@ -1,13 +1,16 @@
 use crate::args::Train;
 use crate::env_file::EnvFile;
-use crate::failure::{Failure, Kind};
+use crate::evaluate::last_bundle;
+use crate::failure::{Failure, Kind, OrFail};
 use crate::market_run::{self, Stage};
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::seat::Seat;
+use crate::seat::{Seat, is_done};
 use crate::{replay_run, seeds};
-use haggle_learn::TrainConfig;
+use haggle_learn::read_facts;
 use serde::Serialize;
+use std::fmt;
+use std::path::PathBuf;
 
 /// `haggle train`.
 pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
@@ -21,6 +24,10 @@ pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
         (None, None) => Seat::New,
     };
     check_resume(&plan, &seat)?;
+    if let Some(done) = Done::find(&plan, &seat)? {
+        output.result(&done, &done);
+        return Ok(());
+    }
     let (text, told) = train(&plan, &seat, output)?;
     output.result(text, &told);
     Ok(())
@@ -34,6 +41,45 @@ pub enum Told {
     Replay(Box<replay_run::Told>),
     /// In a market or a probe.
     Market(Box<market_run::Told>),
+}
+
+/// A run that has nothing left to do.
+#[derive(Serialize)]
+struct Done {
+    run: PathBuf,
+    steps: u64,
+    bundle: PathBuf,
+    finished: bool,
+}
+
+impl Done {
+    fn find(plan: &Plan, seat: &Seat) -> Result<Option<Self>, Failure> {
+        let Seat::Resume(folder) = seat else {
+            return Ok(None);
+        };
+        let steps = read_facts(folder).or_fail(Kind::Data)?.steps;
+        if !is_done(folder) || steps < plan.learner.steps {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            run: folder.clone(),
+            steps,
+            bundle: last_bundle(folder)?,
+            finished: true,
+        }))
+    }
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "run      {}\nbundle   {}\nsteps    {}: the run is finished; more steps need a larger learner.steps",
+            self.run.display(),
+            self.bundle.display(),
+            self.steps
+        )
+    }
 }
 
 /// Trains the policy of a plan; returns what to tell people and programs.
@@ -56,16 +102,7 @@ pub fn check_resume(plan: &Plan, seat: &Seat) -> Result<(), Failure> {
         return Ok(());
     };
     let began = Plan::of_run(folder)?;
-    let learner = TrainConfig {
-        steps: plan.learner.steps,
-        device: plan.learner.device,
-        threads: plan.learner.threads,
-        checkpoint_every: plan.learner.checkpoint_every,
-        checkpoints_keep: plan.learner.checkpoints_keep,
-        eval_every: plan.learner.eval_every,
-        ..began.learner
-    };
-    if learner == plan.learner && began.env == plan.env {
+    if began.learner.going_on_as(&plan.learner) == plan.learner && began.env == plan.env {
         return Ok(());
     }
     let sentence = format!(

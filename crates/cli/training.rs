@@ -8,7 +8,7 @@ use crate::seat::Seat;
 use haggle_core::Digest;
 use haggle_env::Env;
 use haggle_learn::{
-    Checkpoint, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, latest_checkpoint, train,
+    Checkpoint, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, latest_checkpoint, point_latest, train,
 };
 use haggle_policy::BundleError;
 use serde::Serialize;
@@ -64,6 +64,11 @@ impl Training<'_> {
         let mut run = match self.seat {
             Seat::New => Run::create(&plan.runs, self.subject, &config, &settings).map_err(failure)?,
             Seat::Named(folder) => {
+                let run = Run::create_at(folder, self.subject, &config, &settings).map_err(failure)?;
+                point_latest(&plan.runs, folder).map_err(failure)?;
+                run
+            }
+            Seat::OfGroup(folder) => {
                 Run::create_at(folder, self.subject, &config, &settings).map_err(failure)?
             }
             Seat::Resume(folder) => {
@@ -73,6 +78,7 @@ impl Training<'_> {
                 Run::resume(folder, learner.steps()).map_err(failure)?
             }
         };
+        run.runs_on(learner.device()).map_err(failure)?;
         output.progress(format_args!("run        {}", run.folder().display()));
         let (began, started) = (learner.steps(), Instant::now());
         let mut console = Console::new(output, plan.learner.steps, self.valuation);
@@ -86,7 +92,7 @@ impl Training<'_> {
         if let Some(warning) = run.finish(status).map_err(failure)? {
             output.progress(warning);
         }
-        let finish = outcome.map_err(failure)?;
+        let finish = outcome.map_err(|error| failure(error).within(&plan.env_name))?;
         if finish.how == Ended::Interrupted {
             let sentence = format!(
                 "interrupted at {} steps; go on with --resume {}",

@@ -1,6 +1,6 @@
 use crate::args::Tune;
 use crate::config::{self, Loaded};
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::output::Output;
 use crate::training::failure;
 use haggle_core::{Digest, Offer, Policy, SEGMENT_EXTENSION};
@@ -22,6 +22,7 @@ struct Told<'a> {
 /// `haggle tune`.
 pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
     let config = read_config(&args.config, &args.sets)?.value;
+    must_exist(&args.bundle)?;
     let incumbent = Bundle::load(&args.bundle).or_fail(Kind::Data)?;
     let (mut offers, sources) = read_log(&args.segments)?;
     offers.retain(|offer| !offer.judges());
@@ -63,6 +64,7 @@ pub fn people(path: &Path, report: &TuneReport) -> String {
 
 /// All offers of a folder of segments, and the segments by name and digest.
 pub fn read_log(folder: &Path) -> Result<(Vec<Offer>, Vec<DataSource>), Failure> {
+    must_exist(folder)?;
     let offers = import_segments(folder).or_fail(Kind::Data)?;
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
         .or_fail(Kind::Data)?

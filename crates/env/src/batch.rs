@@ -67,7 +67,7 @@ impl<E: Env + Sync> Env for Batch<E> {
         step(&mut self.blocks, rungs, out);
     }
 
-    fn agent_groups(&self) -> Vec<usize> {
+    fn agent_groups(&self) -> Option<Vec<usize>> {
         self.blocks[0].agent_groups()
     }
 

@@ -86,9 +86,10 @@ pub trait Env: Send {
     /// of the caller.
     fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>);
 
-    /// The group of each agent: agents of one group are alike (same costs, same role) and may share their parameters.
-    fn agent_groups(&self) -> Vec<usize> {
-        vec![0; self.spec().agents]
+    /// The group of each agent, numbered from 0 without gaps: agents of one group are alike (same cost, same quality) and may
+    /// share their parameters. None where the environment does not know which of its agents are alike.
+    fn agent_groups(&self) -> Option<Vec<usize>> {
+        None
     }
 
     /// Everything that is needed to go on from here, for an exact resume.

@@ -145,6 +145,11 @@ impl Env for ProbeEnv {
         }
     }
 
+    /// The two sellers of a probe are alike.
+    fn agent_groups(&self) -> Option<Vec<usize>> {
+        (self.spec.agents > 1).then(|| vec![0; self.spec.agents])
+    }
+
     fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
         let price = |rung: u8| self.config.prices[usize::from(rung)];
         let agents = self.spec.agents;

@@ -15,9 +15,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"haggle learner checkpoint 2\n";
+const MAGIC: &[u8] = b"haggle learner checkpoint 3\n";
 const DIGEST_BYTES: usize = 32;
 const SUFFIX: &str = ".checkpoint";
+const MILESTONE: &str = "-milestone.checkpoint";
+const BEST: &str = "best.checkpoint";
 
 /// Everything that is needed to go on learning bit for bit. Streams of random numbers are named by the iteration, so its
 /// number is their position.
@@ -31,6 +33,8 @@ pub struct Checkpoint {
     pub(crate) episodes: Episodes,
     pub(crate) iteration: u64,
     pub(crate) rows: u64,
+    /// The highest evaluation so far.
+    pub(crate) best: Option<f64>,
     /// What every agent remembers in its running episode.
     pub(crate) memory: Vec<f32>,
     pub(crate) environment: Vec<u8>,
@@ -99,13 +103,33 @@ impl Checkpoint {
         &self.config
     }
 
-    /// Writes it as `step-<steps>.checkpoint` into a folder, whole or not at all, and removes all but the newest `keep`.
+    /// Writes it as `step-<steps>.checkpoint` into a folder, whole or not at all, and removes all but the newest `keep`. A
+    /// milestone, `step-<steps>-milestone.checkpoint`, is never removed and not counted.
     ///
     /// # Errors
     /// When something cannot be written or removed.
-    pub fn write(&self, folder: &Path, keep: usize) -> Result<PathBuf, LearnError> {
+    pub fn write(&self, folder: &Path, keep: usize, milestone: bool) -> Result<PathBuf, LearnError> {
+        let suffix = if milestone { MILESTONE } else { SUFFIX };
+        let path = self.put(folder, &format!("step-{:012}{suffix}", self.steps()))?;
+        let mut passing = Self::list(folder)?;
+        passing.retain(|path| !path.to_string_lossy().ends_with(MILESTONE));
+        for old in passing.iter().rev().skip(keep.max(1)) {
+            fs::remove_file(old).map_err(io("remove", old))?;
+        }
+        Ok(path)
+    }
+
+    /// Writes it as `best.checkpoint`, in place of the one that stands there.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn write_best(&self, folder: &Path) -> Result<PathBuf, LearnError> {
+        self.put(folder, BEST)
+    }
+
+    fn put(&self, folder: &Path, name: &str) -> Result<PathBuf, LearnError> {
         fs::create_dir_all(folder).map_err(io("create", folder))?;
-        let path = folder.join(format!("step-{:012}{SUFFIX}", self.steps()));
+        let path = folder.join(name);
         let draft = path.with_extension("draft");
         let record = encode_record(self);
         let put = || {
@@ -118,10 +142,6 @@ impl Checkpoint {
             File::open(folder)?.sync_all()
         };
         put().map_err(io("write", &path))?;
-        let all = Self::list(folder)?;
-        for old in all.iter().rev().skip(keep.max(1)) {
-            fs::remove_file(old).map_err(io("remove", old))?;
-        }
         Ok(path)
     }
 
@@ -145,7 +165,7 @@ impl Checkpoint {
         })
     }
 
-    /// The checkpoints in a folder, oldest first.
+    /// The checkpoints in a folder, oldest first; without the best one, which is a copy out of their row.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -153,7 +173,8 @@ impl Checkpoint {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder).map_err(io("read", folder))? {
             let path = entry.map_err(io("read", folder))?.path();
-            if path.to_string_lossy().ends_with(SUFFIX) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("step-") && name.ends_with(SUFFIX) {
                 found.push(path);
             }
         }
@@ -164,16 +185,7 @@ impl Checkpoint {
     /// Checks that a configuration would have learnt the same way. Length, device, threads and bookkeeping may differ.
     pub(crate) fn check(&self, config: &TrainConfig) -> Result<(), CheckpointError> {
         let learning = |config: &TrainConfig| {
-            let same = TrainConfig::default();
-            let bare = TrainConfig {
-                steps: same.steps,
-                device: same.device,
-                threads: same.threads,
-                checkpoint_every: same.checkpoint_every,
-                checkpoints_keep: same.checkpoints_keep,
-                eval_every: same.eval_every,
-                ..config.clone()
-            };
+            let bare = config.clone().going_on_as(&TrainConfig::default());
             match serde_json::to_value(bare) {
                 Ok(serde_json::Value::Object(fields)) => fields,
                 _ => serde_json::Map::new(),

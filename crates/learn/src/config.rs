@@ -53,9 +53,12 @@ pub struct TrainConfig {
     pub threads: usize,
     /// Environment steps between two checkpoints; 0: only the last one.
     pub checkpoint_every: u64,
-    /// How many checkpoints stay on disk. At least 1.
+    /// How many checkpoints stay on disk, milestones and the best one not counted. At least 1.
     pub checkpoints_keep: usize,
-    /// Environment steps between two evaluations; 0: only the last one.
+    /// Environment steps at which a checkpoint is written that stays for good; each at least 1.
+    pub checkpoint_milestones: Vec<u64>,
+    /// Environment steps between two evaluations; 0: only the last one. The checkpoint with the highest `eval/mean_reward` of
+    /// them stays as well.
     pub eval_every: u64,
     /// What the critic sees.
     pub critic: Critic,
@@ -138,7 +141,7 @@ pub enum Share {
     /// All of them.
     #[default]
     All,
-    /// Those of a group, as the environment groups its agents.
+    /// Those of a group: agents that are alike, where the environment knows which are.
     Group,
     /// None: each has its own.
     None,
@@ -224,6 +227,7 @@ impl Default for TrainConfig {
             threads: 1,
             checkpoint_every: 0,
             checkpoints_keep: 3,
+            checkpoint_milestones: Vec::new(),
             eval_every: 0,
             critic: Critic::Central,
             share: Share::All,
@@ -302,6 +306,13 @@ impl TrainConfig {
         in_range("threads", self.threads, self.threads <= 1024, "0 to 1024")?;
         let kept = self.checkpoints_keep;
         in_range("checkpoints_keep", kept, kept >= 1, "at least 1")?;
+        let milestones = &self.checkpoint_milestones;
+        in_range(
+            "checkpoint_milestones",
+            format!("{milestones:?}"),
+            milestones.iter().all(|step| *step >= 1),
+            "at least 1 each",
+        )?;
         self.validate_memory()?;
         self.multiplier.validate()
     }
@@ -365,6 +376,21 @@ impl TrainConfig {
             sound,
             "at least 1 each, at most 64 rungs",
         )
+    }
+
+    /// The same, with the length, the device and the bookkeeping of another: what a run may change when it goes on.
+    #[must_use]
+    pub fn going_on_as(self, other: &Self) -> Self {
+        Self {
+            steps: other.steps,
+            device: other.device,
+            threads: other.threads,
+            checkpoint_every: other.checkpoint_every,
+            checkpoints_keep: other.checkpoints_keep,
+            checkpoint_milestones: other.checkpoint_milestones.clone(),
+            eval_every: other.eval_every,
+            ..self
+        }
     }
 
     /// Roll-outs of the whole run.

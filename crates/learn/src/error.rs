@@ -19,13 +19,15 @@ pub enum LearnError {
     },
     /// A copy of the environment in which nobody may set a price.
     #[error(
-        "environment copy {copy} at step {step} of the roll-out: the masks of all its agents are empty, so nobody may set a price"
+        "environment step {step}, copy {copy}: the masks of all its agents (0 to {last_agent}) are empty, so nobody may set a price"
     )]
     NobodyActs {
         /// The copy.
         copy: usize,
-        /// The step of the roll-out.
-        step: usize,
+        /// The last of its agents.
+        last_agent: usize,
+        /// Environment steps of all copies before.
+        step: u64,
     },
     /// The asked device is not there.
     #[error("device `{asked}` is not available: {reason}")]
@@ -36,8 +38,12 @@ pub enum LearnError {
         reason: String,
     },
     /// Something stopped being a number.
-    #[error("learning diverged at {steps} environment steps: {what} is not finite{kept}")]
+    #[error(
+        "learning diverged in update {update}, after {steps} environment steps: {what} is not finite{kept}"
+    )]
     Diverged {
+        /// The update, from 1.
+        update: u64,
         /// Environment steps so far.
         steps: u64,
         /// The quantity.

@@ -18,6 +18,7 @@ mod gradient;
 mod loss;
 mod machine;
 mod mappo;
+mod metrics_file;
 mod multiplier;
 mod network;
 mod normaliser;
@@ -27,6 +28,8 @@ mod recurrent;
 mod reward_model;
 mod rollout;
 mod run;
+mod run_facts;
+mod run_list;
 mod sequence;
 mod step;
 mod table;
@@ -49,11 +52,11 @@ pub(crate) use export::network_of;
 pub use loss::{clipped_policy_loss, clipped_value_loss};
 pub use machine::{LIBTORCH_VERSION, Machine};
 pub use mappo::Mappo;
+pub use metrics_file::last_metrics;
 pub use progress::{Iteration, Metrics, Phases, Progress, Silent};
-pub use run::{
-    ListedRun, Run, RunFacts, RunStatus, RunSubject, last_metrics, latest_checkpoint, list_runs, read_facts,
-    unique_name,
-};
+pub use run::{Run, latest_checkpoint, point_latest, unique_name};
+pub use run_facts::{RunFacts, RunStatus, RunSubject, read_facts};
+pub use run_list::{ListedRun, list_runs};
 pub use tabular::{TabularConfig, TabularError, TabularReport, tabular_q};
 pub use train::{Ended, Finish, train};
 pub use tune::{TuneConfig, TuneReport, tune};

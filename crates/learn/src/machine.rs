@@ -29,16 +29,27 @@ pub struct Machine {
     pub fused: bool,
 }
 
+/// The folder that libtorch was loaded from, where the system tells.
+fn libtorch() -> Option<PathBuf> {
+    loaded_from(
+        &fs::read_to_string("/proc/self/maps").unwrap_or_default(),
+        LIBRARY,
+    )
+}
+
+/// The version of the libtorch that was loaded, where it says so itself.
+pub(crate) fn libtorch_version() -> Option<String> {
+    version_of(&libtorch()?)
+}
+
 impl Machine {
     /// Looks around. Loads libtorch's CUDA half before it asks about it.
     #[must_use]
     pub fn look() -> Self {
         let cuda_loaded = load_cuda();
-        let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-        let libtorch = loaded_from(&maps, LIBRARY);
         Self {
-            libtorch_version: libtorch.as_deref().and_then(version_of),
-            libtorch,
+            libtorch_version: libtorch_version(),
+            libtorch: libtorch(),
             cuda_loaded,
             gpus: if cuda_loaded && Cuda::is_available() {
                 usize::try_from(Cuda::device_count()).unwrap_or(0)

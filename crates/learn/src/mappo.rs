@@ -5,7 +5,7 @@ use crate::multiplier::Multipliers;
 use crate::network::Shape;
 use crate::normaliser::RowNormaliser;
 use crate::progress::{Iteration, Metrics, Phases};
-use crate::rollout::{Eyes, Rollout, Spent, push_id};
+use crate::rollout::{Eyes, Idle, Rollout, Spent, push_id};
 use crate::team::Team;
 use crate::{CheckpointError, Critic, LearnError, TrainConfig};
 use haggle_core::Seeds;
@@ -39,6 +39,8 @@ pub struct Mappo {
     episodes: Episodes,
     iteration: u64,
     rows: u64,
+    /// The highest evaluation so far.
+    best: Option<f64>,
 }
 
 impl std::fmt::Debug for Mappo {
@@ -83,6 +85,7 @@ impl Mappo {
             episodes: Episodes::new(spec.copies),
             iteration: 0,
             rows: 0,
+            best: None,
             config,
             env,
             spec,
@@ -171,6 +174,7 @@ impl Mappo {
             episodes: self.episodes.clone(),
             iteration: self.iteration,
             rows: self.rows,
+            best: self.best,
             memory: self.rollout.memory.clone(),
             environment: self.env.save(),
         }
@@ -211,7 +215,17 @@ impl Mappo {
         self.episodes.clone_from(&checkpoint.episodes);
         self.iteration = checkpoint.iteration;
         self.rows = checkpoint.rows;
+        self.best = checkpoint.best;
         Ok(())
+    }
+
+    /// Takes note of what the policy as it stands is worth; says whether it was never worth more.
+    pub(crate) fn note(&mut self, worth: f64) -> bool {
+        let better = self.best.is_none_or(|best| worth > best) && worth.is_finite();
+        if better {
+            self.best = Some(worth);
+        }
+        better
     }
 
     /// One roll-out and the gradient steps on it.
@@ -256,13 +270,20 @@ impl Mappo {
         };
         let mut rng = self.seeds.named("draws").indexed(self.iteration).rng();
         let team = &mut self.team;
-        self.rollout.collect(self.env.as_mut(), team, &eyes, &mut rng)
+        self.rollout
+            .collect(self.env.as_mut(), team, &eyes, &mut rng)
+            .map_err(|Idle { copy, t }| LearnError::NobodyActs {
+                copy,
+                last_agent: self.spec.agents - 1,
+                step: self.steps() + (t * self.spec.copies) as u64,
+            })
     }
 
     /// Advantages and targets of the roll-out; and what the roll-out says.
     fn prepare(&mut self) -> Result<(Learnt, Metrics), LearnError> {
-        if self.rollout.reward.iter().any(|reward| !reward.is_finite()) {
-            return Err(self.diverged("a reward of the environment"));
+        if let Some(row) = self.rollout.reward.iter().position(|reward| !reward.is_finite()) {
+            let agent = self.rollout.agent[row];
+            return Err(self.diverged(&format!("a reward of the environment's agent {agent}")));
         }
         let values = self.rollout.values(&mut self.team);
         let (gamma, lambda) = (self.config.gamma, self.config.lambda);
@@ -298,8 +319,8 @@ impl Mappo {
         let updated = self
             .team
             .update(&self.rollout, rows, &self.config, rates, &shuffles);
-        if updated.means.iter().any(|mean| !mean.is_finite()) {
-            return Err(self.diverged("a loss or gradient"));
+        if let Some(sick) = updated.means.iter().position(|mean| !mean.is_finite()) {
+            return Err(self.diverged(&format!("train/{}", UPDATE_METRICS[sick])));
         }
         let named = UPDATE_METRICS.iter().zip(updated.means);
         let mut metrics: Metrics = named
@@ -355,6 +376,7 @@ impl Mappo {
 
     fn diverged(&self, what: &str) -> LearnError {
         LearnError::Diverged {
+            update: self.iteration + 1,
             steps: self.steps(),
             what: what.to_owned(),
             kept: String::new(),
@@ -382,5 +404,42 @@ fn explained_variance(values: &[f32], returns: &[f32]) -> f64 {
         1.0 - variance(&errors) / spread
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adam::host_reads;
+    use crate::{DeviceChoice, EngineChoice};
+    use haggle_env::{ProbeConfig, ProbeEnv};
+
+    /// How often an iteration with libtorch waits for its device.
+    fn reads(horizon: usize, epochs: usize, minibatch_rows: usize) -> u64 {
+        let file = include_str!("../../../envs/probe/late-sale.toml");
+        let mut probe: ProbeConfig = toml::from_str(file).expect("a probe config");
+        probe.copies = 4;
+        let config = TrainConfig {
+            copies: 4,
+            horizon,
+            epochs,
+            minibatch_rows,
+            target_kl: 0.0,
+            engine: EngineChoice::Torch,
+            device: DeviceChoice::Cpu,
+            ..TrainConfig::default()
+        };
+        let env = ProbeEnv::new(probe).expect("an environment");
+        let mut learner = Mappo::new(config, Box::new(env)).expect("a learner");
+        let before = host_reads();
+        learner.iterate().expect("an iteration");
+        host_reads() - before
+    }
+
+    #[test]
+    fn an_iteration_waits_for_the_device_three_times_however_long_it_is() {
+        // Values of the roll-out, values of what follows it, means of the update.
+        assert_eq!(reads(6, 1, 1000), 3);
+        assert_eq!(reads(62, 5, 16), 3);
     }
 }

@@ -1,8 +1,8 @@
+use crate::TrainConfig;
 use crate::distribution::Draws;
 use crate::normaliser::Frozen;
 use crate::step::StepBuffers;
 use crate::team::{Rows, Team};
-use crate::{LearnError, TrainConfig};
 use haggle_env::{Env, EnvSpec, StepEnd};
 use rand::{Rng, RngExt};
 use std::time::{Duration, Instant};
@@ -59,6 +59,14 @@ pub(crate) struct Rollout {
     next: Vec<f32>,
     /// What one step's draws come from.
     uniform: Vec<f32>,
+}
+
+/// A copy of which no agent may act.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Idle {
+    pub(crate) copy: usize,
+    /// The step of the roll-out.
+    pub(crate) t: usize,
 }
 
 /// Where the time of a roll-out went.
@@ -172,7 +180,7 @@ impl Rollout {
         team: &mut Team,
         eyes: &Eyes,
         rng: &mut impl Rng,
-    ) -> Result<Spent, LearnError> {
+    ) -> Result<Spent, Idle> {
         self.clear();
         let mut spent = Spent::default();
         for t in 0..self.horizon {
@@ -212,7 +220,7 @@ impl Rollout {
         self.tail_of.clear();
     }
 
-    fn pack(&mut self, t: usize, eyes: &Eyes) -> Result<(), LearnError> {
+    fn pack(&mut self, t: usize, eyes: &Eyes) -> Result<(), Idle> {
         let (rows, width, states) = (self.spec.rows(), self.spec.obs_width, self.spec.state_width);
         for row in 0..rows {
             let mask = self.step.mask[row];
@@ -242,7 +250,7 @@ impl Rollout {
             .mask
             .chunks_exact(agents)
             .position(|masks| masks.iter().all(|mask| *mask == 0));
-        idle.map_or(Ok(()), |copy| Err(LearnError::NobodyActs { copy, step: t }))
+        idle.map_or(Ok(()), |copy| Err(Idle { copy, t }))
     }
 
     fn act(&mut self, from: usize, team: &mut Team, rng: &mut impl Rng) {

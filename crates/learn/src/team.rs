@@ -8,7 +8,7 @@ use crate::error::LearnError;
 use crate::network::Shape;
 use crate::normaliser::{Frozen, ValueNormaliser};
 use crate::rollout::Rollout;
-use crate::{CheckpointError, Share, TrainConfig, network_of};
+use crate::{CheckpointError, ConfigError, Share, TrainConfig, network_of};
 use haggle_core::Seeds;
 use haggle_env::Env;
 use haggle_policy::{Actors, BundleError};
@@ -42,32 +42,29 @@ pub(crate) struct Team {
 }
 
 /// Which parameter set each agent plays by.
-fn member_of(share: Share, env: &dyn Env) -> Vec<usize> {
+fn member_of(share: Share, env: &dyn Env) -> Result<Vec<usize>, ConfigError> {
     let agents = env.spec().agents;
     match share {
-        Share::All => vec![0; agents],
-        Share::None => (0..agents).collect(),
-        Share::Group => {
-            let groups = env.agent_groups();
-            let mut names: Vec<usize> = groups.clone();
-            names.sort_unstable();
-            names.dedup();
-            let number = |group: &usize| names.binary_search(group).unwrap_or(0);
-            groups.iter().map(number).collect()
-        }
+        Share::All => Ok(vec![0; agents]),
+        Share::None => Ok((0..agents).collect()),
+        Share::Group => env.agent_groups().ok_or_else(|| ConfigError::Disagree {
+            first: "share = \"group\"".to_owned(),
+            second: "the environment".to_owned(),
+            why: "it does not know which of its agents are alike; say \"all\" or \"none\"",
+        }),
     }
 }
 
 impl Team {
     /// # Errors
-    /// When the configured device or engine cannot be had.
+    /// When the configured device or engine cannot be had, or the environment has no groups to share by.
     pub(crate) fn new(
         config: &TrainConfig,
         env: &dyn Env,
         shape: &Shape,
         seeds: &Seeds,
     ) -> Result<Self, LearnError> {
-        let member_of = member_of(config.share, env);
+        let member_of = member_of(config.share, env)?;
         let members = member_of.iter().max().map_or(0, |most| most + 1);
         let member = |number: usize| {
             let seeds = of_member(&seeds.named("initial weights"), number);
@@ -282,6 +279,7 @@ impl Part {
 mod tests {
     use super::*;
     use crate::DeviceChoice;
+    use haggle_env::market::{Market, MarketEnv};
     use haggle_env::{ProbeConfig, ProbeEnv};
 
     fn sellers() -> ProbeEnv {
@@ -349,6 +347,34 @@ mod tests {
             }
             kept = next;
         }
+    }
+
+    fn member_of_market(file: &str) -> Result<Vec<usize>, ConfigError> {
+        let market: Market = toml::from_str(file).expect("a market");
+        member_of(Share::Group, &MarketEnv::new(&market, 1).expect("an environment"))
+    }
+
+    #[test]
+    fn sellers_that_are_alike_share_their_parameters() {
+        let file = include_str!("../../../envs/c.toml").replace("sellers = 2", "sellers = 4\nrungs = 3");
+        let costs = |costs: &str| member_of_market(&file.replace("costs = 1.0", costs));
+        assert_eq!(costs("costs = 1.0"), Ok(vec![0, 0, 0, 0]));
+        assert_eq!(costs("costs = [1.2, 1.0, 1.2, 1.0]"), Ok(vec![0, 1, 0, 1]));
+        let quality = file.replace("quality = 2.0", "quality = [2.0, 2.0, 2.5, 2.0]");
+        assert_eq!(member_of_market(&quality), Ok(vec![0, 0, 1, 0]));
+        let rival = format!("{file}\nrivals = [1.5]");
+        assert_eq!(member_of_market(&rival), Ok(vec![0, 0, 0]));
+    }
+
+    #[test]
+    fn agents_of_which_nobody_knows_whether_they_are_alike_form_no_groups() {
+        let error =
+            member_of_market(include_str!("../../../envs/a4.toml")).expect_err("one agent, no groups");
+        assert_eq!(
+            error.to_string(),
+            "share = \"group\" and the environment disagree: it does not know which of its agents are alike; say \"all\" or \
+             \"none\""
+        );
     }
 
     #[test]

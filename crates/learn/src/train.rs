@@ -1,5 +1,5 @@
 use crate::progress::{Metrics, Progress};
-use crate::{LearnError, Mappo, Run};
+use crate::{LearnError, Mappo, Run, TrainConfig, latest_checkpoint};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,7 +39,7 @@ pub fn train(
     let mut finish = Finish {
         how: Ended::Finished,
         steps: learner.steps(),
-        checkpoint: None,
+        checkpoint: run.as_ref().and_then(|run| latest_checkpoint(run.folder()).ok()),
         evaluation: Metrics::new(),
     };
     while !learner.finished() {
@@ -55,15 +55,22 @@ pub fn train(
         progress.iteration(&iteration);
         let interrupted = stop.load(Ordering::Relaxed);
         let last = learner.finished() || interrupted;
-        let (eval_every, checkpoint_every) = (learner.config().eval_every, learner.config().checkpoint_every);
-        if !interrupted && (last || crossed(before, iteration.steps, eval_every)) {
+        if !interrupted && (last || crossed(before, iteration.steps, learner.config().eval_every)) {
             finish.evaluation = evaluate(learner, run.as_deref_mut(), progress)?;
         }
+        let TrainConfig {
+            checkpoint_every,
+            checkpoints_keep: keep,
+            checkpoint_milestones: milestones,
+            ..
+        } = learner.config();
+        let milestone = milestones
+            .iter()
+            .any(|at| (before + 1..=iteration.steps).contains(at));
         if let Some(run) = run.as_deref_mut()
-            && (last || crossed(before, iteration.steps, checkpoint_every))
+            && (last || milestone || crossed(before, iteration.steps, *checkpoint_every))
         {
-            let keep = learner.config().checkpoints_keep;
-            let path = learner.checkpoint().write(&run.checkpoints(), keep)?;
+            let path = learner.checkpoint().write(&run.checkpoints(), *keep, milestone)?;
             progress.checkpoint(&path);
             finish.checkpoint = Some(path);
         }
@@ -75,8 +82,12 @@ pub fn train(
     Ok(finish)
 }
 
+/// What the best checkpoint is chosen by.
+const WORTH: &str = "eval/mean_reward";
+
+/// Values the policy; the best one of a learning curve is kept.
 fn evaluate(
-    learner: &Mappo,
+    learner: &mut Mappo,
     run: Option<&mut Run>,
     progress: &mut dyn Progress,
 ) -> Result<Metrics, LearnError> {
@@ -84,10 +95,14 @@ fn evaluate(
     let metrics = progress
         .evaluate(learner.steps(), &policy, learner.multipliers())
         .map_err(LearnError::Evaluation)?;
+    let best = metrics.get(WORTH).is_some_and(|worth| learner.note(*worth));
     if let Some(run) = run
         && !metrics.is_empty()
     {
         run.record(learner.steps(), &metrics)?;
+        if best && learner.config().eval_every > 0 {
+            learner.checkpoint().write_best(&run.checkpoints())?;
+        }
     }
     Ok(metrics)
 }
@@ -99,7 +114,13 @@ fn crossed(before: u64, after: u64, every: u64) -> bool {
 
 fn with_checkpoint(error: LearnError, checkpoint: Option<&PathBuf>) -> LearnError {
     match (error, checkpoint) {
-        (LearnError::Diverged { steps, what, .. }, Some(path)) => LearnError::Diverged {
+        (
+            LearnError::Diverged {
+                update, steps, what, ..
+            },
+            Some(path),
+        ) => LearnError::Diverged {
+            update,
             steps,
             what,
             kept: format!("; the last good checkpoint is {}", path.display()),

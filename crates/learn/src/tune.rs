@@ -306,7 +306,8 @@ impl Tuner {
             ));
             if seen.iter().any(|number| !number.is_finite()) {
                 return Err(LearnError::Diverged {
-                    steps: step as u64,
+                    update: step as u64 + 1,
+                    steps: 0,
                     what: "the gradient of tuning".to_owned(),
                     kept: String::new(),
                 });

@@ -155,33 +155,48 @@ fn a_limit_on_the_mean_price_is_kept_and_used() {
 
 #[test]
 fn a_masked_price_is_never_played() {
-    struct Watch(ProbeEnv);
-    impl Env for Watch {
-        fn spec(&self) -> &haggle_env::EnvSpec {
-            self.0.spec()
-        }
-        fn reset(&mut self, seeds: &haggle_core::Seeds) {
-            self.0.reset(seeds);
-        }
-        fn observe(&self, out: &mut ObserveOut<'_>) {
-            self.0.observe(out);
-            out.mask.iter_mut().for_each(|mask| *mask &= 0b110);
-        }
-        fn step(&mut self, rungs: &[u8], out: &mut haggle_env::StepOut<'_>) {
-            assert!(rungs.iter().all(|rung| (1..=2).contains(rung)));
-            self.0.step(rungs, out);
-        }
-        fn save(&self) -> Vec<u8> {
-            self.0.save()
-        }
-        fn load(&mut self, state: &[u8]) -> Result<(), String> {
-            self.0.load(state)
-        }
-    }
     let probe = probe(include_str!("../../../envs/probe/one-price.toml"));
-    let env = Watch(ProbeEnv::new(probe).expect("an environment"));
+    let env = Masked(ProbeEnv::new(probe).expect("an environment"), 0b110);
     let mut config = settings(1, 20_000);
     config.exploration = 0.3;
     let mut learner = Mappo::new(config, Box::new(env)).expect("a learner");
     train(&mut learner, None, &mut Silent, &AtomicBool::new(false)).expect("a run");
+}
+
+#[test]
+fn a_mask_that_allows_nothing_names_agent_and_step() {
+    let probe = probe(include_str!("../../../envs/probe/one-price.toml"));
+    let env = Masked(ProbeEnv::new(probe).expect("an environment"), 0);
+    let mut learner = Mappo::new(settings(1, 20_000), Box::new(env)).expect("a learner");
+    let error = learner.iterate().expect_err("nobody may act").to_string();
+    assert!(
+        error.starts_with("environment step 0, copy 0: the masks of all its agents (0 to 0) are empty"),
+        "{error}"
+    );
+}
+
+/// Forbids prices, and sees to it that none of them is played.
+struct Masked(ProbeEnv, u64);
+
+impl Env for Masked {
+    fn spec(&self) -> &haggle_env::EnvSpec {
+        self.0.spec()
+    }
+    fn reset(&mut self, seeds: &haggle_core::Seeds) {
+        self.0.reset(seeds);
+    }
+    fn observe(&self, out: &mut ObserveOut<'_>) {
+        self.0.observe(out);
+        out.mask.iter_mut().for_each(|mask| *mask &= self.1);
+    }
+    fn step(&mut self, rungs: &[u8], out: &mut haggle_env::StepOut<'_>) {
+        assert!(rungs.iter().all(|rung| self.1 >> rung & 1 == 1));
+        self.0.step(rungs, out);
+    }
+    fn save(&self) -> Vec<u8> {
+        self.0.save()
+    }
+    fn load(&mut self, state: &[u8]) -> Result<(), String> {
+        self.0.load(state)
+    }
 }

@@ -3,9 +3,10 @@
 use haggle_core::Seeds;
 use haggle_env::{Env, EnvSpec, ObserveOut, ProbeConfig, ProbeEnv, StepOut};
 use haggle_learn::{
-    Checkpoint, CheckpointError, DeviceChoice, Ended, EngineChoice, Iteration, LearnError, Mappo, Progress,
-    Run, RunStatus, RunSubject, Share, Silent, TrainConfig, latest_checkpoint, train,
+    Checkpoint, CheckpointError, DeviceChoice, Ended, EngineChoice, Iteration, LearnError, Mappo, Metrics,
+    Progress, Run, RunStatus, RunSubject, Share, Silent, TrainConfig, latest_checkpoint, train,
 };
+use haggle_policy::Actors;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -180,8 +181,8 @@ fn a_reward_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint() 
     assert_eq!(
         error.to_string(),
         format!(
-            "learning diverged at 640 environment steps: a reward of the environment is not finite; the last good \
-             checkpoint is {}",
+            "learning diverged in update 5, after 640 environment steps: a reward of the environment's agent 0 is not finite; \
+             the last good checkpoint is {}",
             kept.display()
         )
     );
@@ -223,7 +224,10 @@ fn only_the_newest_checkpoints_stay() {
     let mut learner = learner(|_| ());
     for _ in 0..4 {
         learner.iterate().expect("an iteration");
-        learner.checkpoint().write(folder.path(), 2).expect("written");
+        learner
+            .checkpoint()
+            .write(folder.path(), 2, false)
+            .expect("written");
     }
     let names: Vec<_> = Checkpoint::list(folder.path()).expect("a list");
     assert_eq!(names.len(), 2);
@@ -235,4 +239,82 @@ fn divergence_is_an_error_and_not_a_policy() {
     let mut learner = learner(|config| config.learning_rate = haggle_learn::Schedule::constant(1e38));
     let error = (0..8).find_map(|_| learner.iterate().err()).expect("it diverges");
     assert!(matches!(error, LearnError::Diverged { .. }), "{error}");
+}
+
+/// Values policies by a list, at every iteration.
+struct Judge<'a>(&'a [f64]);
+
+impl Progress for Judge<'_> {
+    fn iteration(&mut self, _: &Iteration) {}
+
+    fn evaluate(&mut self, steps: u64, _: &Actors, _: &[f64]) -> Result<Metrics, String> {
+        let worth = self.0[steps as usize / 160 - 1];
+        Ok(Metrics::from([("eval/mean_reward".to_owned(), worth)]))
+    }
+}
+
+#[test]
+fn the_best_checkpoint_and_the_milestones_stay_and_survive_a_resume() {
+    let settings = |config: &mut TrainConfig| {
+        config.checkpoint_every = 160;
+        config.checkpoints_keep = 1;
+        config.checkpoint_milestones = vec![1, 500];
+        config.eval_every = 160;
+    };
+    let worths = [3.0, 7.0, f64::NAN, 6.0, 7.0, 6.5, 7.5, 1.0];
+    let parent = tempfile::tempdir().expect("a folder");
+    let mut run = Run::create(parent.path(), subject(), "", &[]).expect("a run");
+    let checkpoints = run.checkpoints();
+    let best = || {
+        Checkpoint::read(&checkpoints.join("best.checkpoint"))
+            .expect("sound")
+            .steps()
+    };
+    let go = AtomicBool::new(false);
+    let mut straight = learner(settings);
+    train(&mut straight, Some(&mut run), &mut Judge(&worths), &go).expect("a run");
+    assert_eq!(best(), 7 * 160);
+    let names: Vec<String> = Checkpoint::list(&checkpoints)
+        .expect("a list")
+        .iter()
+        .map(|path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "step-000000000160-milestone.checkpoint",
+            "step-000000000640-milestone.checkpoint",
+            "step-000000001280.checkpoint"
+        ]
+    );
+
+    // From the milestone on: 7 is known, so that the fifth policy is no news, and the end is the same.
+    let mut resumed = learner(settings);
+    let milestone = Checkpoint::read(&checkpoints.join(&names[1])).expect("sound");
+    resumed.restore(&milestone).expect("restored");
+    std::fs::remove_file(checkpoints.join("best.checkpoint")).expect("removed");
+    train(
+        &mut resumed,
+        Some(&mut run),
+        &mut Judge(&[&worths[..6], &[0.0; 2]].concat()),
+        &go,
+    )
+    .expect("a run");
+    assert!(
+        !checkpoints.join("best.checkpoint").exists(),
+        "none was better than 7"
+    );
+    let mut resumed = learner(settings);
+    resumed.restore(&milestone).expect("restored");
+    train(&mut resumed, Some(&mut run), &mut Judge(&worths), &go).expect("a run");
+    assert_eq!(best(), 7 * 160);
+    assert!(
+        straight.checkpoint() == resumed.checkpoint(),
+        "the two learners differ"
+    );
 }

@@ -56,6 +56,15 @@ impl Market {
         Ok(game)
     }
 
+    /// The group of each agent, where the market knows which of its agents are alike.
+    pub(super) fn groups(&self) -> Option<Vec<usize>> {
+        match self {
+            Self::LogitOligopoly(market) => Some(market.groups()),
+            Self::CapacityDuopoly(_) => Some(vec![0; 2]), // two equal sellers
+            _ => None,
+        }
+    }
+
     /// The price of each rung. "No offer" (B1) is an infinite one; empty where every agent has its own menu (B3).
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct MarketEnv {
     spec: EnvSpec,
     game: Game,
+    groups: Option<Vec<usize>>,
     copies: Copies,
 }
 
@@ -74,6 +75,7 @@ impl MarketEnv {
         let mut env = Self {
             spec,
             game,
+            groups: market.groups(),
             copies: Copies::default(),
         };
         env.reset(&Seeds::new(0));
@@ -169,6 +171,10 @@ impl Env for MarketEnv {
             self.copies.draws[copy] = rng;
             self.copies.put(copy, place);
         }
+    }
+
+    fn agent_groups(&self) -> Option<Vec<usize>> {
+        self.groups.clone()
     }
 
     fn observe(&self, out: &mut ObserveOut<'_>) {

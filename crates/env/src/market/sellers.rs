@@ -27,6 +27,26 @@ impl LogitOligopoly {
             .collect())
     }
 
+    /// The group of each seller that learns: those of equal cost and quality are alike.
+    pub(super) fn groups(&self) -> Vec<usize> {
+        let costs = self.costs.spread(self.sellers);
+        let quality = self.quality.spread(self.sellers);
+        let mut kinds: Vec<(f64, f64)> = Vec::new();
+        let learners = costs
+            .into_iter()
+            .zip(quality)
+            .take(self.sellers - self.rivals.len());
+        learners
+            .map(|kind| {
+                let known = kinds.iter().position(|known| *known == kind);
+                known.unwrap_or_else(|| {
+                    kinds.push(kind);
+                    kinds.len() - 1
+                })
+            })
+            .collect()
+    }
+
     /// The game of the sellers that learn, on the ladder.
     pub(crate) fn rivalry(&self) -> Result<Rivalry, OracleError> {
         self.game(|prices| self.profits(prices))
