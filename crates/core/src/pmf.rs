@@ -104,6 +104,17 @@ impl Pmf {
         Self(p)
     }
 
+    /// The same distribution over a ladder with more rungs, which it never draws.
+    ///
+    /// # Panics
+    /// When `rungs` are fewer than there are.
+    #[must_use]
+    pub fn widened(mut self, rungs: usize) -> Self {
+        assert!(rungs >= self.0.len(), "a distribution is not cut short");
+        self.0.resize(rungs, 0.0);
+        self
+    }
+
     /// The probability of each rung.
     #[must_use]
     pub fn probabilities(&self) -> &[f64] {

@@ -28,6 +28,12 @@ pub enum PolicyError {
         /// How many are known.
         known: usize,
     },
+    /// An observation that the policy cannot look at.
+    #[error("the policy has no answer: {0}")]
+    NoAnswer(String),
+    /// A bandit's bundle, asked by itself.
+    #[error("a bandit learns while a daemon serves it: its bundle alone has no prices to be judged by")]
+    Learns,
     /// No distribution comes out.
     #[error(transparent)]
     Pmf(#[from] PmfError),

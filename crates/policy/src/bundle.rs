@@ -1,3 +1,4 @@
+use crate::bandit::{BanditPlan, Bandits};
 use crate::files::Files;
 use crate::manifest::{Activation, FORMAT, Head, Manifest, Model, Probe, Terms};
 use crate::{BundleError, FixedPolicy, MlpPolicy, Network, tensors};
@@ -26,6 +27,8 @@ pub enum PolicyKind {
     Mlp(MlpPolicy),
     /// One rung per item.
     Fixed(FixedPolicy),
+    /// Bandits as they begin: what they learn is kept by whoever serves them.
+    Bandit(Bandits),
 }
 
 impl Bundle {
@@ -62,6 +65,18 @@ impl Bundle {
         let policy = FixedPolicy::new(rungs.clone(), width, terms.floor, Digest::of(&[]));
         let policy = PolicyKind::Fixed(policy);
         let model = Model::Fixed { rungs };
+        Self::with_probes(terms, model, width, &policy, &probe, &tensors::encode_empty()?)
+    }
+
+    /// A bundle of bandits that have learnt nothing yet.
+    ///
+    /// # Errors
+    /// When plan and terms do not fit each other.
+    pub fn bandit(terms: Terms, plan: BanditPlan) -> Result<Self, BundleError> {
+        let width = terms.catalog.rungs_max();
+        let probe = Probes::around(&terms, &[0.0; FEATURE_WIDTH], &[1.0; FEATURE_WIDTH]);
+        let policy = PolicyKind::Bandit(Bandits::new(&plan, &terms, Digest::of(&[]))?);
+        let model = Model::Bandit(plan);
         Self::with_probes(terms, model, width, &policy, &probe, &tensors::encode_empty()?)
     }
 
@@ -179,7 +194,7 @@ impl Bundle {
             };
             let observation = observe(probe.item, &probe.features);
             let logits = self.logits(observation, probe.mask).map_err(input)?;
-            self.pmf(observation, probe.mask).map_err(input)?;
+            self.policy.pmf(observation, probe.mask).map_err(input)?;
             compare_probe(number, &logits, &probe.logits)?;
         }
         Ok(())
@@ -193,8 +208,8 @@ impl Policy for Bundle {
 
     fn pmf(&self, observation: Observation<'_>, allowed: Mask) -> Result<Pmf, PolicyError> {
         match &self.policy {
-            PolicyKind::Mlp(policy) => policy.pmf(observation, allowed),
-            PolicyKind::Fixed(policy) => policy.pmf(observation, allowed),
+            PolicyKind::Bandit(_) => Err(PolicyError::Learns),
+            policy => policy.pmf(observation, allowed),
         }
     }
 }
@@ -222,6 +237,19 @@ impl PolicyKind {
                 let policy = FixedPolicy::new(rungs.clone(), manifest.rungs, floor, digest);
                 Ok(Self::Fixed(policy))
             }
+            Model::Bandit(plan) => {
+                tensors::decode_empty(tensor_bytes)?;
+                Ok(Self::Bandit(Bandits::new(plan, &manifest.terms, digest)?))
+            }
+        }
+    }
+
+    /// The distribution over rungs; of bandits the one that they begin with.
+    fn pmf(&self, observation: Observation<'_>, allowed: Mask) -> Result<Pmf, PolicyError> {
+        match self {
+            Self::Mlp(policy) => policy.pmf(observation, allowed),
+            Self::Fixed(policy) => policy.pmf(observation, allowed),
+            Self::Bandit(bandits) => bandits.of(observation.item, None)?.pmf(observation, allowed),
         }
     }
 
@@ -229,6 +257,10 @@ impl PolicyKind {
         match self {
             Self::Mlp(policy) => policy.logits(observation.features),
             Self::Fixed(policy) => policy.logits(observation.item, allowed),
+            Self::Bandit(_) => {
+                let pmf = self.pmf(observation, allowed)?;
+                Ok(pmf.probabilities().iter().map(|p| *p as f32).collect())
+            }
         }
     }
 }

@@ -1,3 +1,4 @@
+use crate::bandit::BanditError;
 use crate::{ActorsError, NetworkError};
 use haggle_core::{Digest, PolicyError};
 use std::path::PathBuf;
@@ -81,6 +82,9 @@ pub enum BundleError {
     /// Networks that are no actors.
     #[error("bundle: {0}")]
     Actors(#[from] ActorsError),
+    /// A plan that is none.
+    #[error("bundle: {0}")]
+    Bandit(#[from] BanditError),
     /// It prices a market, not a shop.
     #[error(
         "bundle: it prices the market `{kind}`, not a shop's catalogue; only a policy trained on replayed sessions can be \

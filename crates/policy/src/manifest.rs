@@ -1,4 +1,5 @@
 use crate::BundleError;
+use crate::bandit::BanditPlan;
 use haggle_core::{Catalog, Digest, Guardrails, Mask, MemoryRates};
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +72,7 @@ pub struct Terms {
 }
 
 /// What kind of policy a bundle holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Model {
     /// A multi-layer perceptron; its weights are in the tensor file.
@@ -86,6 +87,8 @@ pub enum Model {
         /// The rungs.
         rungs: Vec<u8>,
     },
+    /// A bandit per item, which has learnt nothing yet.
+    Bandit(BanditPlan),
 }
 
 /// What stands between two layers.
@@ -138,6 +141,6 @@ pub struct Probe {
     pub features: Vec<f32>,
     /// The allowed rungs.
     pub mask: Mask,
-    /// One score per rung.
+    /// One score per rung; of a bandit the probabilities that it begins with.
     pub logits: Vec<f32>,
 }

@@ -72,13 +72,14 @@ struct Queued {
 }
 
 impl Committer {
-    /// Starts the thread; `refused` is called with each record that the disk refused.
+    /// Starts the thread; `written` is called with each record that is on disk now, `refused` with each that the disk refused.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
         journal: Journal,
         metrics: Arc<Metrics>,
+        written: impl Fn(&Record) + Send + 'static,
         refused: impl Fn(&Record) + Send + 'static,
     ) -> Result<Self, std::io::Error> {
         let shared = Arc::new(Shared {
@@ -94,6 +95,7 @@ impl Committer {
             shared: Arc::clone(&shared),
             journal,
             metrics,
+            written: Box::new(written),
             refused: Box::new(refused),
         };
         let thread = std::thread::Builder::new()
@@ -186,6 +188,7 @@ struct Writer {
     shared: Arc<Shared>,
     journal: Journal,
     metrics: Arc<Metrics>,
+    written: Box<dyn Fn(&Record) + Send>,
     refused: Box<dyn Fn(&Record) + Send>,
 }
 
@@ -200,7 +203,10 @@ impl Writer {
                     waited
                         .into_iter()
                         .for_each(|waited| self.metrics.committed(waited));
-                    records.iter().for_each(|record| self.metrics.written(record));
+                    for record in &records {
+                        self.metrics.written(record);
+                        (self.written)(record);
+                    }
                 }
                 Err(error @ StoreError::Full { .. }) => {
                     tracing::error!("{error}");

@@ -1,6 +1,7 @@
 use crate::committer::{Committer, Health, Ticket};
 use crate::decide::Mode;
 use crate::journal::JournalReader;
+use crate::learner::{Desk, Learner};
 use crate::ledger::Ledger;
 use crate::market::Market;
 use crate::metrics::Metrics;
@@ -23,6 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Engine {
     pub(crate) core: Arc<Mutex<Core>>,
     pub(crate) committer: Committer,
+    /// After the committer: it ends when nothing more is written.
+    pub(crate) learner: Learner,
     pub(crate) reader: JournalReader,
     pub(crate) bundles: PathBuf,
     pub(crate) draws: Seeds,
@@ -45,6 +48,8 @@ pub(crate) struct Core {
     /// Records handed to the journal so far: the number of the next one.
     pub records: u64,
     pub since_start: SinceStart,
+    /// What bandits learn.
+    pub desk: Arc<Desk>,
     /// Each bundle that was served, and since when: seconds since 1970.
     pub served: Vec<(Digest, i64)>,
 }
@@ -112,6 +117,7 @@ impl Engine {
             lapsed: counts.lapsed,
             cancelled: counts.cancelled,
             fallbacks: since.fallbacks,
+            bandits: core.desk.lock().progress(),
         }
     }
 

@@ -1,3 +1,4 @@
+use crate::asked::{Asked, taught_again};
 use crate::decide::{Mode, Question, Source, decide};
 use crate::engine::Engine;
 use crate::record::{DecisionRecord, Record};
@@ -7,6 +8,7 @@ use crate::shapley::{Contribution, contributions};
 use crate::swap::{chain, settled};
 use haggle_core::{Digest, Item, Mask, Observation, Policy, PriceMinor, Rule, Step};
 use haggle_policy::Bundle;
+use haggle_policy::bandit::ItemBandit;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -110,7 +112,13 @@ impl Engine {
         let catalog = &bundle.terms().catalog;
         let number = catalog.find(&offer.item);
         let number = number.ok_or_else(|| forgotten(format!("its policy has no item `{}`", offer.item)))?;
-        let item = &catalog.items()[number];
+        let bandit = self.bandit_then(&bundle, number, record)?;
+        let asked = Asked {
+            bundle: &bundle,
+            number,
+            bandit: bandit.as_ref(),
+        };
+        let item = asked.item();
         let provenance = &bundle.terms().provenance;
         let uniform = self.draws.uniform_of(draw.decision.0.as_bytes());
         let mean_minor = draw.pmf.mean(|rung| item.ladder.price(rung).as_f64());
@@ -128,14 +136,35 @@ impl Engine {
             explored: record.explored,
             propensity: record.propensity(),
             mean_minor,
-            contributions: contributions(&bundle, number, record, draw),
+            contributions: contributions(asked, record, draw),
             policy: draw.policy,
             run: provenance.run.clone(),
             policy_age_s: record.decided_s - self.served_since(draw.policy, record.decided_s),
             data: provenance.data.iter().map(|source| source.name.clone()).collect(),
             age_s: now_s - record.decided_s,
-            replayed: replays(&bundle, number, record, uniform),
+            replayed: replays(asked, record, uniform),
         })
+    }
+
+    /// The bandit of a decision's item, as it was then; none where no bandit was asked, or it cannot be had any more.
+    fn bandit_then(
+        &self,
+        bundle: &Bundle,
+        number: usize,
+        record: &DecisionRecord,
+    ) -> Result<Option<ItemBandit>, Refusal> {
+        let Some(state) = record.state else {
+            return Ok(None);
+        };
+        let desk = Arc::clone(&self.lock().desk);
+        let now = desk
+            .lock()
+            .bandit(bundle.digest(), number, record.segment.as_deref());
+        if now.as_ref().is_some_and(|bandit| bandit.state() == state) {
+            return Ok(now);
+        }
+        taught_again(&self.reader, bundle, number, record, state)
+            .map_err(|error| Refusal::new(Code::StoreFailed, chain(&error)))
     }
 
     /// Since when a policy had been served at a time.
@@ -159,15 +188,15 @@ impl Engine {
 }
 
 /// Whether the decision comes out the same when it is made again.
-fn replays(bundle: &Bundle, number: usize, record: &DecisionRecord, uniform: f64) -> bool {
+fn replays(asked: Asked<'_>, record: &DecisionRecord, uniform: f64) -> bool {
     let Some(draw) = &record.offer.logged else {
         return false;
     };
     let question = Question {
-        item: &bundle.terms().catalog.items()[number],
-        width: bundle.manifest().rungs,
+        item: asked.item(),
+        width: asked.bundle.manifest().rungs,
         observation: Observation {
-            item: number,
+            item: asked.number,
             features: &draw.features,
         },
         mode: match record.source {
@@ -179,7 +208,7 @@ fn replays(bundle: &Bundle, number: usize, record: &DecisionRecord, uniform: f64
         own: Some(record.offer.price_minor),
         uniform,
     };
-    let again = decide(bundle, draw.mask, false, &question);
+    let again = decide(asked.policy(), draw.mask, false, &question);
     let bits = |pmf: &[f64]| -> Vec<u64> { pmf.iter().map(|p| p.to_bits()).collect() };
     (again.price, again.rung, again.explored) == (record.offer.price_minor, draw.rung, record.explored)
         && bits(again.pmf.probabilities()) == bits(draw.pmf.probabilities())

@@ -115,6 +115,14 @@ impl Known {
         }
     }
 
+    /// The units that it sold by the time its window had closed; nothing for a decision that was never shown.
+    #[must_use]
+    pub fn units_in_time(&self) -> Option<u32> {
+        let in_time = self.counting().filter(|part| !part.late);
+        let (_, units) = self.terms.join(in_time.map(|part| (part.value_minor, part.units)));
+        matches!(self.stage, Stage::Open | Stage::Closed).then_some(units)
+    }
+
     /// The answer that the decision was given, and is given again.
     #[must_use]
     pub fn reply(&self, id: &str, policy: Digest) -> PriceReply {

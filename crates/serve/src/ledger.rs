@@ -294,6 +294,12 @@ impl Ledger {
         let rewarded = known.counting().any(|part| !part.late);
         self.counts.defaulted -= u64::from(stage == Stage::Open && !rewarded);
         self.place(decision, stage, due_s);
+        // What came in between is in time after all, as a restart will find.
+        let known = self.decisions.get_mut(decision);
+        for part in known.into_iter().flat_map(|known| &mut known.parts) {
+            self.counts.late -= u64::from(part.late && !part.refused);
+            part.late = false;
+        }
     }
 
     fn count(&mut self, reward: &Reward, late: bool) {

@@ -6,6 +6,7 @@
 
 mod admin;
 mod answer;
+mod asked;
 mod async_client;
 mod client;
 mod committer;
@@ -24,7 +25,9 @@ mod inbox;
 mod index;
 mod journal;
 mod known;
+mod learner;
 mod ledger;
+mod lessons;
 mod lines;
 mod made;
 mod market;
@@ -68,6 +71,7 @@ pub use export::{Exported, export};
 pub use forget::{Forgotten, forget};
 pub use index::Index;
 pub use journal::{Checked, Journal, JournalReader, backup, check};
+pub use lessons::Progress;
 pub use market::Market;
 pub use price_request::{LogMode, PriceRequest, ShelfNews, WireContext};
 pub use prime::Primed;

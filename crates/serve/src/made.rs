@@ -6,10 +6,11 @@ use crate::record::{DecisionRecord, ShadowRecord};
 use crate::refusal::{Code, Refusal};
 use crate::view::{Ask, View};
 use haggle_core::{
-    DecisionId, FEATURE_WIDTH, GuardrailError, Item, Logged, Observation, Offer, Policy, Rule, Ruling,
+    DecisionId, Digest, FEATURE_WIDTH, GuardrailError, Item, Logged, Observation, Offer, Policy, Rule, Ruling,
     ShelfEntry,
 };
-use haggle_policy::PolicyKind;
+use haggle_policy::bandit::ItemBandit;
+use haggle_policy::{Bundle, PolicyKind};
 use std::time::Duration;
 
 /// One decision with all that it was made from.
@@ -21,6 +22,7 @@ pub(crate) struct Made {
     pub decision: Decision,
     binding: Option<Rule>,
     shadow: Option<ShadowRecord>,
+    state: Option<Digest>,
 }
 
 impl Core {
@@ -82,13 +84,18 @@ impl Core {
             own: request.own_minor,
             uniform,
         };
-        let decision = decide(self.bundle.as_ref(), ruling.mask, ruling.frozen, &question);
+        let bandit = self.bandit(&self.bundle, &ask);
+        let policy: &dyn Policy = bandit.as_ref().map_or(self.bundle.as_ref(), |bandit| bandit);
+        let decision = decide(policy, ruling.mask, ruling.frozen, &question);
         let governed = self.settings.governed && decision.source != Source::Caller;
         Ok(Made {
             binding: governed
                 .then(|| ruling.binding(item, usize::from(decision.rung)))
                 .flatten(),
-            shadow: self.beside(&question, &ruling),
+            shadow: self.beside(&question, &ruling, &ask),
+            state: bandit
+                .filter(|_| matches!(decision.source, Source::Policy | Source::Caller))
+                .map(|bandit| bandit.state()),
             ask,
             view,
             features,
@@ -97,10 +104,23 @@ impl Core {
         })
     }
 
+    /// The bandit that a question is for, as it stands, where the bundle has bandits.
+    fn bandit(&self, bundle: &Bundle, ask: &Ask) -> Option<ItemBandit> {
+        match bundle.policy() {
+            PolicyKind::Bandit(_) => {
+                let lessons = self.desk.lock();
+                lessons.bandit(bundle.digest(), ask.item, ask.segment.as_deref())
+            }
+            PolicyKind::Mlp(_) | PolicyKind::Fixed(_) => None,
+        }
+    }
+
     /// What the other policy would have done, in the mode `shadow`; nothing where it has no answer.
-    fn beside(&self, question: &Question<'_>, ruling: &Ruling) -> Option<ShadowRecord> {
+    fn beside(&self, question: &Question<'_>, ruling: &Ruling, ask: &Ask) -> Option<ShadowRecord> {
         let shadow = self.shadow.as_ref().filter(|_| self.mode == Mode::Shadow)?;
-        let pmf = shadow.pmf(question.observation, ruling.mask).ok()?;
+        let bandit = self.bandit(shadow, ask);
+        let policy: &dyn Policy = bandit.as_ref().map_or(shadow.as_ref(), |bandit| bandit);
+        let pmf = policy.pmf(question.observation, ruling.mask).ok()?;
         Some(ShadowRecord {
             policy: shadow.digest(),
             rung: pmf.draw(question.uniform).rung as u8, // ladders have at most 64 rungs
@@ -163,15 +183,24 @@ impl Core {
             deferred: request.defer,
             terms: self.settings.terms(policy),
             shadow: made.shadow.clone(),
+            state: made.state,
         }
     }
 
     /// Whether personal data could move the price: the policy looks at its observation, and there is some in it; or a
-    /// corridor looks at the session's segment.
+    /// corridor or a bandit looks at the session's segment.
     fn personal(&self, ask: &Ask, view: &View) -> bool {
-        let looks = !matches!(self.bundle.policy(), PolicyKind::Fixed(_));
-        let corridor = ask.segment.is_some() && self.settings.rules[ask.item].corridor.is_some();
-        corridor || looks && view.personal()
+        let segment = ask.segment.as_deref();
+        let corridor = segment.is_some() && self.settings.rules[ask.item].corridor.is_some();
+        let (looks, told_apart) = match self.bundle.policy() {
+            PolicyKind::Mlp(_) => (true, false),
+            PolicyKind::Fixed(_) => (false, false),
+            PolicyKind::Bandit(bandits) => (
+                bandits.are_personal(),
+                segment.is_some_and(|segment| bandits.knows(segment)),
+            ),
+        };
+        corridor || told_apart || looks && view.personal()
     }
 }
 

@@ -57,6 +57,7 @@ impl Engine {
                 shadow: shadow.as_ref().map(|bundle| bundle.digest()),
                 time_s: now_s(),
             };
+            shadow.iter().for_each(|bundle| core.desk.lock().add(bundle));
             core.enter(mode, shadow);
             (before, self.write_with_ticket(&mut core, Record::Mode(record)))
         };

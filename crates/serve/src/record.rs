@@ -122,6 +122,8 @@ pub struct DecisionRecord {
     pub terms: RewardTerms,
     /// What another policy would have done, in the mode `shadow`.
     pub shadow: Option<ShadowRecord>,
+    /// Where a bandit was asked, the name of exactly what it had learnt.
+    pub state: Option<Digest>,
 }
 
 impl DecisionRecord {

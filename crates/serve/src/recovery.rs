@@ -4,6 +4,7 @@ use crate::engine::SinceStart;
 use crate::engine::{Core, Engine};
 use crate::error::ServeError;
 use crate::journal::Journal;
+use crate::learner::{Desk, Learner};
 use crate::ledger::Ledger;
 use crate::market::Market;
 use crate::metrics::Metrics;
@@ -63,8 +64,7 @@ impl Engine {
                     reason: SwapReason::Start,
                     time_s: now_s(),
                 };
-                let mut begun = begin(bundle, config)?;
-                begun.served.push((start.to, start.time_s));
+                let begun = begun(bundle, start.clone(), config)?;
                 journal.append(&[Record::Swap(start)])?;
                 records += 1;
                 begun
@@ -84,23 +84,34 @@ impl Engine {
             rewards = core.ledger.counts.rewards,
             "store is open"
         );
+        let desk = Arc::clone(&core.desk);
         let draws = Seeds::new(journal.secret()).named("draws");
         let reader = journal.reader();
         let core = Arc::new(Mutex::new(core));
+        let (earned, taught) = (Arc::clone(&core), Arc::clone(&desk));
+        let written = move |record: &Record| {
+            taught.take(record, |decision| {
+                let core = earned.lock().unwrap_or_else(PoisonError::into_inner);
+                core.ledger.find(decision)?.units_in_time()
+            });
+        };
         let ledger = Arc::clone(&core);
         let refused = move |record: &Record| {
             let mut core = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             core.refused(record);
         };
         let metrics = Arc::new(Metrics::new());
+        let no_thread = |source| ServeError::Io {
+            path: config.store.clone(),
+            source,
+        };
+        let learner = Learner::start(desk).map_err(no_thread)?;
         let committer =
-            Committer::start(journal, Arc::clone(&metrics), refused).map_err(|source| ServeError::Io {
-                path: config.store.clone(),
-                source,
-            })?;
+            Committer::start(journal, Arc::clone(&metrics), written, refused).map_err(no_thread)?;
         Ok(Self {
             core,
             committer,
+            learner,
             reader,
             bundles,
             draws,
@@ -114,7 +125,9 @@ impl Engine {
     /// # Errors
     /// When something could not be written.
     pub fn close(&self) -> Result<(), ServeError> {
-        Ok(self.committer.close()?)
+        let closed = self.committer.close();
+        self.learner.close();
+        Ok(closed?)
     }
 }
 
@@ -127,26 +140,24 @@ fn replay(
 ) -> Result<(), ServeError> {
     let Some(core) = core else {
         if let Record::Swap(start) = record {
-            let mut begun = begin(kept(bundles, start.to)?, config)?;
-            begun.served.push((start.to, start.time_s));
-            *core = Some(begun);
+            *core = Some(begun(kept(bundles, start.to)?, start, config)?);
         }
         return Ok(());
     };
-    match record {
+    match &record {
         Record::Decision(record) => {
             // A bundle with other items is refused at a swap, so every item is known.
             if let Some(item) = core.market.catalog().find(&record.offer.item) {
-                let ask = ask_again(core, &record, item);
+                let ask = ask_again(core, record, item);
                 let view = core.market.look(&ask, record.context.time_s);
                 core.market.keep(&ask.session, view);
-                core.decided(&record, &ask, number);
+                core.decided(record, &ask, number);
             }
         }
-        Record::Reward(reward) | Record::Late(reward) => core.rewarded_again(&reward),
+        Record::Reward(reward) | Record::Late(reward) => core.rewarded_again(reward),
         Record::Refused(reward) => {
-            core.rewarded_again(&reward);
-            core.ledger.refuse(&reward);
+            core.rewarded_again(reward);
+            core.ledger.refuse(reward);
         }
         Record::Early(early) => {
             core.ledger.wait(&early.reward, early.until_s);
@@ -155,16 +166,21 @@ fn replay(
         Record::Activated(_) | Record::Cancelled(_) | Record::Carted(_) => core.happened(&record),
         Record::Swap(swap) => {
             let bundle = Arc::new(kept(bundles, swap.to)?);
+            core.desk.lock().add(&bundle);
             core.market.adopt(bundle.terms());
             core.previous = Some(std::mem::replace(&mut core.bundle, bundle));
             core.served.push((swap.to, swap.time_s));
         }
         Record::Mode(ModeRecord { mode, shadow, .. }) => {
             let shadow = shadow.map(|digest| kept(bundles, digest)).transpose()?;
-            core.enter(mode, shadow.map(Arc::new));
+            shadow.iter().for_each(|bundle| core.desk.lock().add(bundle));
+            core.enter(*mode, shadow.map(Arc::new));
         }
         Record::Void => {}
     }
+    core.desk
+        .take(&record, |decision| core.ledger.find(decision)?.units_in_time());
+    while core.desk.learn() {}
     Ok(())
 }
 
@@ -182,12 +198,16 @@ fn ask_again(core: &Core, record: &DecisionRecord, item: usize) -> Ask {
     }
 }
 
-/// A market as it is before the first decision.
-fn begin(bundle: Bundle, config: &EngineConfig) -> Result<Core, ServeError> {
+/// A daemon as it is before the first decision.
+fn begun(bundle: Bundle, start: SwapRecord, config: &EngineConfig) -> Result<Core, ServeError> {
     let mut market = Market::new(bundle.terms());
     if let Some(folder) = &config.history {
         prime(&mut market, folder)?;
     }
+    let desk = Desk::default();
+    desk.lock().add(&bundle);
+    let served = vec![(start.to, start.time_s)];
+    desk.lock().take(&Record::Swap(start));
     Ok(Core {
         bundle: Arc::new(bundle),
         previous: None,
@@ -199,7 +219,8 @@ fn begin(bundle: Bundle, config: &EngineConfig) -> Result<Core, ServeError> {
         thawed: Mode::Live,
         records: 0,
         since_start: SinceStart::default(),
-        served: Vec::new(),
+        desk: Arc::new(desk),
+        served,
     })
 }
 

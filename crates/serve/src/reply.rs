@@ -1,5 +1,6 @@
 use crate::decide::{Mode, Source};
 use crate::explain::Card;
+use crate::lessons::Progress;
 use crate::refusal::Refusal;
 use haggle_core::{Digest, PriceMinor, Rule, Step};
 use serde::{Deserialize, Serialize};
@@ -217,6 +218,9 @@ pub struct Status {
     pub cancelled: u64,
     /// Prices that were the fallback, since the start.
     pub fallbacks: u64,
+    /// How far bandits have come; left out where none learns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bandits: Vec<Progress>,
 }
 
 fn yes() -> bool {

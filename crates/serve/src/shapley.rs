@@ -1,9 +1,9 @@
 //! What moved a price away from the item's base price: exact Shapley values by groups of features.
 
+use crate::asked::Asked;
 use crate::decide::Source;
 use crate::record::DecisionRecord;
-use haggle_core::{FEATURE_NAMES, FEATURE_WIDTH, Logged, Mask, Observation, Policy};
-use haggle_policy::{Bundle, PolicyKind};
+use haggle_core::{FEATURE_NAMES, Logged, Mask, Observation};
 use serde::{Deserialize, Serialize};
 
 /// Groups of features, by the first part of their names. The rules are one more player of the game.
@@ -15,7 +15,8 @@ const RULES: usize = GROUPS.len();
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contribution {
     /// `habit`: what the policy does on an average observation without rules. A group of features, or `rules`: its Shapley
-    /// value for the mean price. `draw`: the drawn price less the mean price. Else who set the price instead of the policy.
+    /// value for the mean price. `draw`: the drawn price less the mean price. Else who set the price instead of the policy; or
+    /// `policy`, where a bandit cannot be asked any more as it was then.
     pub of: String,
     /// In minor units.
     pub minor: f64,
@@ -24,16 +25,11 @@ pub struct Contribution {
 /// What moved the price of a decision away from the base price; the parts add up to the difference.
 ///
 /// The value of a coalition is the mean price of the policy's distribution, where features of absent groups are replaced by
-/// the mean observation of the policy's training, and absent rules by those of the log's support. The Shapley value of a
+/// the mean observation of the policy's training (what is usual for a bandit), and absent rules by those of the log's support. The Shapley value of a
 /// player is its marginal value, averaged over all orders of arrival (Shapley 1953).
 #[must_use]
-pub fn contributions(
-    bundle: &Bundle,
-    number: usize,
-    record: &DecisionRecord,
-    draw: &Logged,
-) -> Vec<Contribution> {
-    let item = &bundle.terms().catalog.items()[number];
+pub fn contributions(asked: Asked<'_>, record: &DecisionRecord, draw: &Logged) -> Vec<Contribution> {
+    let item = asked.item();
     let (price, base) = (record.offer.price_minor.as_f64(), item.base_minor.as_f64());
     let instead = match record.source {
         Source::Policy => None,
@@ -45,10 +41,11 @@ pub fn contributions(
         of: of.to_owned(),
         minor,
     };
-    let mean = |coalition| mean_price(bundle, number, draw, coalition);
+    let average = asked.average();
+    let mean = |coalition| mean_price(asked, &average, draw, coalition);
     let values: Option<Vec<f64>> = (0..1 << PLAYERS).map(mean).collect();
     let (Some(values), None) = (values, instead) else {
-        return vec![part(instead.unwrap_or("fallback"), price - base)];
+        return vec![part(instead.unwrap_or("policy"), price - base)];
     };
     let mut parts = vec![part("habit", values[0] - base)];
     for (player, name) in GROUPS.iter().copied().chain(["rules"]).enumerate() {
@@ -60,12 +57,8 @@ pub fn contributions(
 }
 
 /// The mean price when only a coalition (one bit per player) is there; nothing where the policy has no answer.
-fn mean_price(bundle: &Bundle, number: usize, draw: &Logged, coalition: usize) -> Option<f64> {
-    let item = &bundle.terms().catalog.items()[number];
-    let average = match bundle.policy() {
-        PolicyKind::Mlp(policy) => policy.network().normaliser().0,
-        _ => &[0.0; FEATURE_WIDTH],
-    };
+fn mean_price(asked: Asked<'_>, average: &[f32], draw: &Logged, coalition: usize) -> Option<f64> {
+    let item = asked.item();
     let there = |feature: usize| {
         let group = FEATURE_NAMES[feature].split('.').next();
         let player = GROUPS.iter().position(|name| Some(*name) == group);
@@ -85,10 +78,10 @@ fn mean_price(bundle: &Bundle, number: usize, draw: &Logged, coalition: usize) -
         item.supported()
     };
     let observation = Observation {
-        item: number,
+        item: asked.number,
         features: &features,
     };
-    let pmf = bundle.pmf(observation, mask).ok()?;
+    let pmf = asked.policy().pmf(observation, mask).ok()?;
     Some(pmf.mean(|rung| item.ladder.price(rung).as_f64()))
 }
 

@@ -33,7 +33,7 @@ pub enum StoreError {
         store: PathBuf,
     },
     /// Made by another version.
-    #[error("store {}: its version is `{got}`, this program reads `haggle store 2`; export it with the haggled that made it, and begin a new store with --history on what was exported", store.display())]
+    #[error("store {}: its version is `{got}`, this program reads `haggle store 3`; export it with the haggled that made it, and begin a new store with --history on what was exported", store.display())]
     Version {
         /// The store.
         store: PathBuf,

@@ -82,6 +82,7 @@ impl Engine {
                 time_s: now_s(),
             };
             core.served.push((to, record.time_s));
+            core.desk.lock().add(&bundle);
             let before = core.change(Some(bundle));
             (before, self.write_with_ticket(&mut core, Record::Swap(record)))
         };

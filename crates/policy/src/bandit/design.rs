@@ -115,6 +115,10 @@ impl Design {
         lengths && finite && *self == same
     }
 
+    pub(super) fn usual(&self) -> &[f64] {
+        &self.shift
+    }
+
     pub(super) fn contexts(&self) -> usize {
         self.shift.len()
     }

@@ -2,6 +2,7 @@
 //! [`Bandit::pmf`] answers with the whole distribution over rungs. Configuration and outcomes in their order make the state
 //! to the bit; its digest is chained over both. `docs/bandits.md` has formulas, sources and defaults.
 
+mod bandits;
 mod belief;
 mod config;
 mod corridor;
@@ -9,12 +10,15 @@ mod design;
 mod error;
 mod memory;
 mod model;
+mod plan;
 mod prior;
 mod stock;
 
+pub use bandits::{Bandits, ItemBandit};
 pub use config::{BanditConfig, COEFFICIENTS_MAX, DemandModel, Forgetting, Pooling, Rule};
 pub use corridor::Corridor;
 pub use error::BanditError;
+pub use plan::BanditPlan;
 pub use stock::Stock;
 
 use haggle_core::{Digest, Mask, Pmf, PmfError, Seeds};
@@ -103,6 +107,19 @@ impl Bandit {
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// How many outcomes it has taken in.
+    #[must_use]
+    pub fn outcomes(&self) -> u64 {
+        self.models.iter().map(Model::outcomes).sum()
+    }
+
+    /// What is usual of each number of a segment's contexts, as far as it is known yet; else 0.
+    #[must_use]
+    pub fn usual(&self, segment: usize) -> &[f64] {
+        let (model, _) = self.route(segment);
+        self.models[model].usual()
     }
 
     /// The distribution over rungs for a context; at least `floor / allowed` where allowed, exactly 0 elsewhere. The same

@@ -79,6 +79,10 @@ impl Model {
         self.outcomes
     }
 
+    pub(super) fn usual(&self) -> &[f64] {
+        self.design.usual()
+    }
+
     pub(super) fn sold(&self) -> f64 {
         self.sold
     }

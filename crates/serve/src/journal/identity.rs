@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// The first line of the file `identity`; the second is the secret in hexadecimal digits, the third its CRC-32C.
-const VERSION: &str = "haggle store 2";
+const VERSION: &str = "haggle store 3";
 /// What the stores were called whose records lay in sled.
 const VERSION_SLED: &str = "haggle store 1";
 const FILE: &str = "identity";

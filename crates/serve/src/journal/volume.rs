@@ -269,7 +269,7 @@ pub fn chain_after(chain: Digest, frame: &Frame<'_>) -> Digest {
 /// The chain digest before the first record of a store.
 #[must_use]
 pub fn origin() -> Digest {
-    Digest::of(b"haggle store 2")
+    Digest::of(b"haggle store 3")
 }
 
 /// Where the volume that begins with a number lies.

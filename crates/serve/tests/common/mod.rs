@@ -9,6 +9,7 @@ use haggle_core::{
     Catalog, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, MemoryRates, Policy, PriceMinor,
     SavedCategory, Seeds,
 };
+use haggle_policy::bandit::{BanditConfig, BanditPlan, Pooling};
 use haggle_policy::{Bundle, Layer, Network, Provenance, Terms};
 use haggle_serve::{
     Client, Engine, EngineConfig, PriceRequest, RewardRequest, SettingsFiles, WireContext, admin_path,
@@ -88,6 +89,36 @@ pub fn mlp_bundle() -> Bundle {
 /// Shows one rung everywhere.
 pub fn fixed_bundle(rung: u8, floor: f64) -> Bundle {
     Bundle::fixed(terms(floor), vec![rung; 6]).unwrap()
+}
+
+/// Logit-demand Thompson sampling for each item of the small market, with two of a visit's features.
+pub fn bandit_bundle() -> Bundle {
+    let features = ["session.visits_log", "shelf.posted_log"].map(str::to_owned).to_vec();
+    let like = BanditConfig::logit_thompson(Vec::new(), 2, 0);
+    Bundle::bandit(terms(0.03), BanditPlan::of(&like, features, Vec::new()).unwrap()).unwrap()
+}
+
+/// One item with the prices 40, 45, ..., 110, and bandits that tell the segments `loyal` and `new` from everyone else.
+pub fn segment_bundle() -> Bundle {
+    let rungs = (40..=110).step_by(5).map(PriceMinor).collect();
+    let mut cup = item("cup".to_owned(), 75);
+    (cup.low_minor, cup.high_minor) = (PriceMinor(40), PriceMinor(110));
+    cup.ladder = Ladder::new(rungs).unwrap();
+    let shop = SavedCategory {
+        name: "cups".to_owned(),
+        items: vec![cup],
+    };
+    let terms = Terms {
+        catalog: Catalog::new(vec![shop]).unwrap(),
+        ..terms(0.002)
+    };
+    let like = BanditConfig {
+        pooling: Pooling::Partial(3),
+        knots: 0,
+        ..BanditConfig::logit_thompson(Vec::new(), 0, 0)
+    };
+    let segments = ["loyal", "new"].map(str::to_owned).to_vec();
+    Bundle::bandit(terms, BanditPlan::of(&like, Vec::new(), segments).unwrap()).unwrap()
 }
 
 pub fn ask(session: &str, item: &str) -> PriceRequest {
