@@ -119,7 +119,9 @@ impl Known {
     #[must_use]
     pub fn units_in_time(&self) -> Option<u32> {
         let in_time = self.counting().filter(|part| !part.late);
-        let (_, units) = self.terms.join(in_time.map(|part| (part.value_minor, part.units)));
+        let (_, units) = self
+            .terms
+            .join(in_time.map(|part| (part.value_minor, part.units)));
         matches!(self.stage, Stage::Open | Stage::Closed).then_some(units)
     }
 

@@ -91,9 +91,8 @@ impl Desk {
     fn learn_until_closed(&self) {
         while !self.closed.load(Ordering::Acquire) {
             if !self.learn() {
-                let idle = |lessons: &mut Lessons| {
-                    !self.closed.load(Ordering::Acquire) && lessons.next().is_none()
-                };
+                let idle =
+                    |lessons: &mut Lessons| !self.closed.load(Ordering::Acquire) && lessons.next().is_none();
                 let woken = self.wake.wait_while(self.lock(), idle);
                 drop(woken);
             }

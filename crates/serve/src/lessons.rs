@@ -89,7 +89,11 @@ impl Lessons {
         lesson.units = units;
         let lesson = Arc::new(lesson);
         let learners = self.learners();
-        for learner in lesson.learners.iter().filter(|learner| learners.contains(learner)) {
+        for learner in lesson
+            .learners
+            .iter()
+            .filter(|learner| learners.contains(learner))
+        {
             self.waiting.push_back((*learner, Arc::clone(&lesson)));
         }
     }

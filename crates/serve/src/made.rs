@@ -6,8 +6,8 @@ use crate::record::{DecisionRecord, ShadowRecord};
 use crate::refusal::{Code, Refusal};
 use crate::view::{Ask, View};
 use haggle_core::{
-    DecisionId, Digest, FEATURE_WIDTH, GuardrailError, Item, Logged, Observation, Offer, Policy, Rule, Ruling,
-    ShelfEntry,
+    DecisionId, Digest, FEATURE_WIDTH, GuardrailError, Item, Logged, Observation, Offer, Policy, Rule,
+    Ruling, ShelfEntry,
 };
 use haggle_policy::bandit::ItemBandit;
 use haggle_policy::{Bundle, PolicyKind};

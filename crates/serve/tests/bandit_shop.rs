@@ -88,7 +88,11 @@ fn a_served_bandit_finds_each_segments_price_and_a_kill_costs_it_nothing() {
     std::fs::write(&rules, book).unwrap();
     let start = || {
         let mut command = house.command();
-        command.arg("--config").arg(&config).arg("--guardrails").arg(&rules);
+        command
+            .arg("--config")
+            .arg(&config)
+            .arg("--guardrails")
+            .arg(&rules);
         common::Daemon::start(&mut command, &house.socket())
     };
 

@@ -117,7 +117,10 @@ fn an_old_decision_is_made_again_by_the_bandit_of_then() {
         let parts: f64 = card.contributions.iter().map(|part| part.minor).sum();
         let moved = card.price_minor.as_f64() - card.base_minor.as_f64();
         assert!((parts - moved).abs() < 1e-9, "{card:?}");
-        assert!(card.contributions.iter().any(|part| part.of == "draw"), "{card:?}");
+        assert!(
+            card.contributions.iter().any(|part| part.of == "draw"),
+            "{card:?}"
+        );
     }
 }
 
@@ -130,7 +133,10 @@ fn bandits_learn_while_they_are_served_one_rollback_away_or_in_the_shadow() {
     let engine = open(dir.path(), &network);
     shop(&engine, 0, 30);
     assert!(engine.status().bandits.is_empty(), "no bandit, no lessons");
-    assert_eq!(engine.swap(&bandit_at, false).unwrap_err().code, Code::GateRefused);
+    assert_eq!(
+        engine.swap(&bandit_at, false).unwrap_err().code,
+        Code::GateRefused
+    );
     engine.set_mode(Mode::Shadow, Some(&bandit_at)).unwrap();
     shop(&engine, 30, 30);
     learnt(&engine, bandit.digest(), 30); // from the network's prices
@@ -153,12 +159,19 @@ fn bandits_learn_while_they_are_served_one_rollback_away_or_in_the_shadow() {
     let engine = open(dir.path(), &network);
     assert_eq!(learnt(&engine, bandit.digest(), 120), before);
     engine.swap(&network_at, true).unwrap();
-    let other = fixed_bundle(6, 0.0).write(&dir.path().join("candidates")).unwrap().1;
+    let other = fixed_bundle(6, 0.0)
+        .write(&dir.path().join("candidates"))
+        .unwrap()
+        .1;
     engine.swap(&other, true).unwrap();
     shop(&engine, 180, 30);
     assert!(engine.status().bandits.is_empty(), "two swaps away");
     engine.swap(&bandit_at, true).unwrap();
-    assert_eq!(learnt(&engine, bandit.digest(), 120), before, "it goes on where it was");
+    assert_eq!(
+        learnt(&engine, bandit.digest(), 120),
+        before,
+        "it goes on where it was"
+    );
 }
 
 #[test]
@@ -243,8 +256,18 @@ fn served_draws_come_as_often_as_their_propensities_say() {
             bin.2 += p * (1.0 - p);
         }
     }
-    let used: Vec<_> = bins.into_iter().filter(|(_, _, variance)| *variance > 25.0).collect();
-    let chi_square: f64 = used.iter().map(|(got, expected, variance)| (got - expected).powi(2) / variance).sum();
+    let used: Vec<_> = bins
+        .into_iter()
+        .filter(|(_, _, variance)| *variance > 25.0)
+        .collect();
+    let chi_square: f64 = used
+        .iter()
+        .map(|(got, expected, variance)| (got - expected).powi(2) / variance)
+        .sum();
     // 99.9 % quantile of chi-square with 20 degrees of freedom; fewer have a smaller one.
-    assert!(used.len() >= 3 && chi_square < 45.3, "{chi_square} in {} bins", used.len());
+    assert!(
+        used.len() >= 3 && chi_square < 45.3,
+        "{chi_square} in {} bins",
+        used.len()
+    );
 }

@@ -205,7 +205,7 @@ fn a_store_that_cannot_be_used_is_named() {
     }
     let identity = house.store().join("identity");
     let kept = fs::read_to_string(&identity).unwrap();
-    fs::write(&identity, kept.replace("store 2", "store 9")).unwrap();
+    fs::write(&identity, kept.replace("store 3", "store 9")).unwrap();
     let (code, message) = house.refusal();
     assert_eq!(code, 3);
     assert!(message.contains("its version is `haggle store 9`"), "{message}");

@@ -114,7 +114,10 @@ impl Bandits {
     #[must_use]
     pub fn digest(&self) -> Digest {
         let digests: Vec<Digest> = self.items.iter().map(|bandit| bandit.digest()).collect();
-        let parts: Vec<&[u8]> = digests.iter().map(|digest| digest.as_bytes().as_slice()).collect();
+        let parts: Vec<&[u8]> = digests
+            .iter()
+            .map(|digest| digest.as_bytes().as_slice())
+            .collect();
         Digest::of_parts(&parts)
     }
 
@@ -176,10 +179,12 @@ impl Policy for ItemBandit {
     }
 
     fn pmf(&self, observation: Observation<'_>, allowed: Mask) -> Result<Pmf, PolicyError> {
-        let x = self.context(observation.features).map_err(|got| PolicyError::Width {
-            expected: FEATURE_WIDTH,
-            got,
-        })?;
+        let x = self
+            .context(observation.features)
+            .map_err(|got| PolicyError::Width {
+                expected: FEATURE_WIDTH,
+                got,
+            })?;
         let context = Context {
             segment: self.segment,
             x: &x,

@@ -30,7 +30,11 @@ impl BanditPlan {
     ///
     /// # Errors
     /// When a name is no feature or stands there twice, or segments and pooling do not fit each other.
-    pub fn of(like: &BanditConfig, features: Vec<String>, segments: Vec<String>) -> Result<Self, BanditError> {
+    pub fn of(
+        like: &BanditConfig,
+        features: Vec<String>,
+        segments: Vec<String>,
+    ) -> Result<Self, BanditError> {
         let plan = Self {
             demand: like.demand,
             rule: like.rule,
@@ -107,7 +111,5 @@ fn seed_of(seed: u64, item: &str) -> u64 {
 
 fn once(name: &'static str, names: &[String]) -> Result<(), BanditError> {
     let again = (1..names.len()).find(|at| names[..*at].contains(&names[*at]));
-    again.map_or(Ok(()), |at| {
-        setting(name, &names[at], false, "each name once")
-    })
+    again.map_or(Ok(()), |at| setting(name, &names[at], false, "each name once"))
 }

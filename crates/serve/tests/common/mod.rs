@@ -93,7 +93,9 @@ pub fn fixed_bundle(rung: u8, floor: f64) -> Bundle {
 
 /// Logit-demand Thompson sampling for each item of the small market, with two of a visit's features.
 pub fn bandit_bundle() -> Bundle {
-    let features = ["session.visits_log", "shelf.posted_log"].map(str::to_owned).to_vec();
+    let features = ["session.visits_log", "shelf.posted_log"]
+        .map(str::to_owned)
+        .to_vec();
     let like = BanditConfig::logit_thompson(Vec::new(), 2, 0);
     Bundle::bandit(terms(0.03), BanditPlan::of(&like, features, Vec::new()).unwrap()).unwrap()
 }
