@@ -64,6 +64,13 @@ pub fn choose_device(choice: DeviceChoice) -> Result<Device, LearnError> {
 
 /// Gives libtorch so many threads on this machine; 0: one per processor.
 pub(crate) fn set_threads(asked: usize) {
-    let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    tch::set_num_threads(i32::try_from(if asked == 0 { all() } else { asked }).unwrap_or(1));
+    tch::set_num_threads(i32::try_from(processors(asked)).unwrap_or(1));
+}
+
+/// So many threads; 0: one per processor.
+pub(crate) fn processors(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        some => some,
+    }
 }

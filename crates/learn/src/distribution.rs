@@ -55,24 +55,21 @@ pub(crate) fn draw(logits: &[f32], allowed: Mask, floor: f32, uniform: f32, scra
     }
     let (scale, share) = ((1.0 - floor) / total, floor / allowed.count() as f32);
     let mut left = uniform;
-    let mut drawn = Drawn {
-        rung: 0,
-        log_prob: f32::NAN,
-    };
+    let mut drawn = (0, f32::NAN);
     for rung in rungs(allowed) {
         let p = scratch[rung] * scale + share;
         if p > 0.0 {
-            drawn = Drawn {
-                rung: rung as u8,
-                log_prob: p.ln(),
-            };
+            drawn = (rung, p);
         }
         if left < p {
             break;
         }
         left -= p;
     }
-    drawn
+    Drawn {
+        rung: drawn.0 as u8, // ladders have at most 64 rungs
+        log_prob: drawn.1.ln(),
+    }
 }
 
 /// The allowed rungs by bit tricks: this runs for every agent of every step.

@@ -36,7 +36,7 @@ impl Columns {
     }
 }
 
-/// The flat gradient of one minibatch, and means over its rows.
+/// What some rows of a minibatch add to its flat gradient and to the means over its rows.
 pub(crate) struct Step {
     pub(crate) gradient: Tensor,
     pub(crate) surrogate: Tensor,
@@ -47,18 +47,37 @@ pub(crate) struct Step {
     pub(crate) clipped: Tensor,
 }
 
-/// Gradient of `policy loss - entropy_weight x entropy + VALUE_WEIGHT x value loss`. Call it without recording gradients.
+/// Numbers behind the gradient in [`Step::packed`].
+pub(crate) const MEANS: i64 = 5;
+
+impl Step {
+    /// The gradient, and behind it the means in the order of [`crate::engine::UPDATE_METRICS`].
+    pub(crate) fn packed(self) -> Tensor {
+        let entropy = -self.entropy;
+        let means = [
+            &self.surrogate,
+            &self.value_loss,
+            &entropy,
+            &self.divergence,
+            &self.clipped,
+        ];
+        Tensor::cat(&[&self.gradient, &Tensor::stack(&means, 0)], 0)
+    }
+}
+
+/// Gradient of `policy loss - entropy_weight x entropy + VALUE_WEIGHT x value loss`, all means over a minibatch of `count`
+/// rows, of which `rows` are some or all. Call it without recording gradients.
 pub(crate) fn step(
     net: &ActorCritic,
     rows: &Columns,
-    obs_width: i64,
+    (obs_width, count): (i64, f64),
     config: &TrainConfig,
     entropy_weight: f64,
 ) -> Step {
     let policy = net.policy_pass(&rows.seen.narrow(1, 0, obs_width));
     let critic = net.critic_pass(&rows.seen);
-    let actor = actor(&policy.out, rows, config, entropy_weight);
-    let (value_loss, value_slope) = value(&critic.out.squeeze_dim(-1), rows, config);
+    let actor = actor(&policy.out, rows, config, (entropy_weight, count));
+    let (value_loss, value_slope) = value(&critic.out.squeeze_dim(-1), rows, config, count);
     let mut parts = net.policy_backward(&policy, &actor.slope);
     parts.extend(net.critic_backward(&critic, &value_slope.unsqueeze(-1)));
     Step {
@@ -80,9 +99,13 @@ struct Actor {
     clipped: Tensor,
 }
 
-fn actor(logits: &Tensor, rows: &Columns, config: &TrainConfig, entropy_weight: f64) -> Actor {
+fn actor(
+    logits: &Tensor,
+    rows: &Columns,
+    config: &TrainConfig,
+    (entropy_weight, count): (f64, f64),
+) -> Actor {
     let (floor, clip) = (config.exploration, config.clip_ratio);
-    let count = logits.size()[0] as f64;
     let soft = (logits + rows.uniform.log()).softmax(-1, Kind::Float);
     let p = &soft * (1.0 - floor) + &rows.uniform * floor;
     let logs = logs(&p);
@@ -99,21 +122,18 @@ fn actor(logits: &Tensor, rows: &Columns, config: &TrainConfig, entropy_weight: 
     // Through the softmax: s (g - sum s g).
     let weighted = &soft * slope;
     let total = weighted.sum_dim_intlist(-1i64, true, Kind::Float);
+    let mean = |rows: &Tensor| rows.sum(Kind::Float) / count;
     Actor {
         slope: weighted - &soft * total,
-        surrogate: -free.minimum(&held).mean(Kind::Float),
-        entropy: entropy(&p, &logs).mean(Kind::Float),
-        clipped: (&ratio - 1.0)
-            .abs()
-            .gt(clip)
-            .to_kind(Kind::Float)
-            .mean(Kind::Float),
-        divergence: (ratio - 1.0 - log_ratio).mean(Kind::Float),
+        surrogate: mean(&-free.minimum(&held)),
+        entropy: mean(&entropy(&p, &logs)),
+        clipped: mean(&(&ratio - 1.0).abs().gt(clip)),
+        divergence: mean(&(ratio - 1.0 - log_ratio)),
     }
 }
 
 /// Value loss and its slope in the values. Where the held value is the worse one, it does not move: no slope.
-fn value(values: &Tensor, rows: &Columns, config: &TrainConfig) -> (Tensor, Tensor) {
+fn value(values: &Tensor, rows: &Columns, config: &TrainConfig, count: f64) -> (Tensor, Tensor) {
     let error = values - &rows.target;
     let size = error.abs();
     let held = if config.value_clip > 0.0 {
@@ -124,8 +144,7 @@ fn value(values: &Tensor, rows: &Columns, config: &TrainConfig) -> (Tensor, Tens
     };
     let worse = size.maximum(&held);
     let bent = worse.clamp_max(config.huber);
-    let loss = (bent.square() * 0.5 + (&worse - &bent) * config.huber).mean(Kind::Float);
-    let count = values.size()[0] as f64;
+    let loss = (bent.square() * 0.5 + (&worse - &bent) * config.huber).sum(Kind::Float) / count;
     let slope = error.clamp(-config.huber, config.huber) * size.ge_tensor(&held) * (VALUE_WEIGHT / count);
     (loss, slope)
 }
@@ -207,7 +226,7 @@ mod tests {
                 ..TrainConfig::default()
             };
             let (net, rows) = (net(), rows());
-            let here = to_host(&no_grad(|| step(&net, &rows, 3, &config, 0.05)).gradient);
+            let here = to_host(&no_grad(|| step(&net, &rows, (3, ROWS as f64), &config, 0.05)).gradient);
             for (n, (a, b)) in here
                 .iter()
                 .zip(by_autograd(&net, &rows, &config, 0.05))
@@ -234,7 +253,7 @@ mod tests {
             old_log_prob: old,
             ..rows
         };
-        let step = no_grad(|| step(&net, &rows, 3, &config, 0.0));
+        let step = no_grad(|| step(&net, &rows, (3, ROWS as f64), &config, 0.0));
         let value = |tensor: &Tensor| tensor.double_value(&[]);
         assert!((value(&step.surrogate) + value(&rows.advantage.mean(Kind::Float))).abs() < 1e-6);
         assert!(value(&step.divergence).abs() < 1e-6 && value(&step.clipped) == 0.0);

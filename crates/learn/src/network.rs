@@ -119,6 +119,16 @@ impl ActorCritic {
         Self { flat, shape, leaves }
     }
 
+    /// Another handle of the same networks, for another thread. Whoever changes the parameters makes sure that nobody reads
+    /// them meanwhile.
+    pub(crate) fn share(&self) -> Self {
+        Self {
+            flat: self.flat.shallow_clone(),
+            shape: self.shape.clone(),
+            leaves: self.leaves.iter().map(Tensor::shallow_clone).collect(),
+        }
+    }
+
     pub(crate) fn shape(&self) -> &Shape {
         &self.shape
     }
@@ -213,11 +223,22 @@ fn pass(leaves: &[Tensor], x: &Tensor) -> Pass {
     let mut inputs = Vec::with_capacity(leaves.len() / 2);
     let mut out = x.shallow_clone();
     for (n, layer) in leaves.chunks_exact(2).enumerate() {
-        let input = if n == 0 { out } else { out.tanh_() };
+        let input = if n == 0 { out } else { bend(out) };
         out = input.linear(&layer[0], Some(&layer[1]));
         inputs.push(input);
     }
     Pass { inputs, out }
+}
+
+/// `tanh`, in place and without a gradient: on a processor `1 - 2 / (e^2x + 1)`, which libtorch makes in half the time that its own
+/// takes (the error is 1e-7).
+fn bend(mut x: Tensor) -> Tensor {
+    if x.device() != Device::Cpu {
+        return x.tanh_();
+    }
+    let _ = x.g_mul_scalar_(2.0).exp_().g_add_scalar_(1.0);
+    let _ = x.reciprocal_().g_mul_scalar_(-2.0).g_add_scalar_(1.0);
+    x
 }
 
 /// Gradients of weight and bias of every layer, flattened, first layer first.

@@ -17,10 +17,12 @@ mod worker;
 
 use crate::TrainConfig;
 use crate::adam::AdamState;
+use crate::device::processors;
 use crate::distribution::Draws;
 use crate::engine::Updated;
 use crate::network::Shape;
 use crate::table::Table;
+pub(crate) use barrier::SpinBarrier;
 use loss::Terms;
 use net::{Activations, BLOCK, Layout, Weights};
 use optimiser::Optimiser;
@@ -56,10 +58,7 @@ impl Fused {
         Self {
             optimiser: Optimiser::new(&layout, parameters),
             scratch: [layout.nets[0].activations(), layout.nets[1].activations()],
-            threads: match threads {
-                0 => thread::available_parallelism().map_or(1, usize::from),
-                some => some,
-            },
+            threads: processors(threads),
             arch: Arch::new(),
             shape,
             layout,
