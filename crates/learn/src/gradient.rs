@@ -238,6 +238,29 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_minibatch_add_up_to_it() {
+        let (net, rows) = (net(), rows());
+        let config = TrainConfig::default();
+        let part = |from: i64, to: i64| {
+            let of = |tensor: &Tensor| tensor.narrow(0, from, to - from);
+            let rows = Columns {
+                seen: of(&rows.seen),
+                uniform: of(&rows.uniform),
+                rung: of(&rows.rung),
+                old_log_prob: of(&rows.old_log_prob),
+                advantage: of(&rows.advantage),
+                target: of(&rows.target),
+                old_value: of(&rows.old_value),
+            };
+            no_grad(|| step(&net, &rows, (3, ROWS as f64), &config, 0.05)).packed()
+        };
+        let (whole, parts) = (to_host(&part(0, ROWS)), to_host(&(part(0, 70) + part(70, ROWS))));
+        for (n, (a, b)) in whole.iter().zip(&parts).enumerate() {
+            assert!((a - b).abs() < 1e-6, "number {n}: {a} and {b}");
+        }
+    }
+
+    #[test]
     fn at_the_old_policy_the_ratio_is_one() {
         let (net, rows) = (net(), rows());
         let config = TrainConfig::default();

@@ -2,18 +2,19 @@
 //! minibatch, in chunks whose activations stay in its cache, with libtorch itself on one thread: its own teams of threads meet
 //! after every operation, and stall where another program wants a processor.
 
+mod worker;
+
 use crate::TrainConfig;
 use crate::adam::{Adam, AdamState, clip_norm, to_host};
 use crate::device::{processors, set_threads};
 use crate::engine::{UPDATE_METRICS, Updated};
-use crate::fused::{KL_SLACK, SpinBarrier};
-use crate::gradient::{self, Columns, MEANS};
+use crate::fused::KL_SLACK;
+use crate::gradient::MEANS;
 use crate::network::{ActorCritic, Shape};
 use crate::table::Table;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use tch::{Device, Kind, Tensor, no_grad, no_grad_guard};
+use worker::{Exchange, Job, Worker};
 
 /// Rows of one pass through the networks on a processor.
 const CHUNK: usize = 1024;
@@ -28,35 +29,6 @@ pub(crate) struct Torch {
     device: Device,
     /// On a processor; a GPU is driven by one.
     threads: usize,
-}
-
-/// What all threads of an update look at.
-struct Job<'a> {
-    config: &'a TrainConfig,
-    entropy_weight: f64,
-    width: usize,
-    rungs: usize,
-    /// Rows of the table.
-    rows: usize,
-    epochs: usize,
-    batches: usize,
-    /// Rows of one pass.
-    chunk: usize,
-    /// Where gradients meet, one place per thread.
-    places: Vec<Mutex<Option<Tensor>>>,
-    barrier: SpinBarrier,
-    /// The policy has moved far enough: no more epochs.
-    ended: AtomicBool,
-}
-
-/// One thread of an update, with its own handles of the same tensors.
-struct Worker {
-    number: usize,
-    net: ActorCritic,
-    /// The table: rows x columns.
-    numbers: Tensor,
-    /// Rows in the order of each epoch.
-    orders: Vec<Tensor>,
 }
 
 impl Torch {
@@ -109,20 +81,16 @@ impl Torch {
 
     pub(crate) fn values(&self, seen: &[f32], out: &mut [f32]) {
         let width = self.shape().critic;
-        if self.device != Device::Cpu {
-            return values(&self.net, self.device, width, seen, out);
-        }
         let share = out.len().div_ceil(self.threads).max(1);
         thread::scope(|scope| {
-            for (seen, out) in seen.chunks(share * width).zip(out.chunks_mut(share)) {
+            let mut shares = seen.chunks(share * width).zip(out.chunks_mut(share));
+            let own = shares.next();
+            for (seen, out) in shares {
                 let net = self.net.share();
-                let work = move || {
-                    set_threads(1);
-                    for (seen, out) in seen.chunks(CHUNK * width).zip(out.chunks_mut(CHUNK)) {
-                        values(&net, Device::Cpu, width, seen, out);
-                    }
-                };
-                scope.spawn(work);
+                scope.spawn(move || values(&net, (Device::Cpu, width), seen, out));
+            }
+            if let Some((seen, out)) = own {
+                values(&self.net, (self.device, width), seen, out);
             }
         });
     }
@@ -151,9 +119,7 @@ impl Torch {
             epochs: orders.len(),
             batches,
             chunk: if self.device == Device::Cpu { CHUNK } else { rows },
-            places: (0..self.threads).map(|_| Mutex::new(None)).collect(),
-            barrier: SpinBarrier::new(self.threads),
-            ended: AtomicBool::new(false),
+            exchange: Exchange::new(self.threads),
         };
         let mut workers = self.workers(table, orders);
         let first = workers.remove(0);
@@ -165,12 +131,12 @@ impl Torch {
                 scope.spawn(move || worker.run(job, || {}));
             }
             first.run(&job, || {
-                let _ = sums.g_add_(&self.step(&job.sum(), config.grad_norm_max, learning_rate));
+                let _ = sums.g_add_(&self.step(&job.exchange.sum(), config.grad_norm_max, learning_rate));
                 batch += 1;
                 if config.target_kl > 0.0 && batch % batches == 0 && batch < batches * job.epochs {
                     let total = f64::from(to_host(&sums)[3]);
                     let far = (total - before) / batches as f64 > KL_SLACK * config.target_kl;
-                    job.ended.store(far, Ordering::Release);
+                    job.exchange.end_if(far);
                     before = total;
                 }
             });
@@ -220,74 +186,17 @@ impl Torch {
     }
 }
 
-impl Job<'_> {
-    /// What all threads found, the first one's first.
-    fn sum(&self) -> Tensor {
-        let parts = self
-            .places
-            .iter()
-            .filter_map(|place| place.lock().unwrap_or_else(PoisonError::into_inner).take());
-        total(parts)
-    }
-}
-
-impl Worker {
-    /// Takes part in every minibatch; `step` is called between two meetings, when all gradients are there.
-    fn run(&self, job: &Job<'_>, mut step: impl FnMut()) {
-        let _guard = no_grad_guard();
-        set_threads(1);
-        for order in &self.orders {
-            for batch in 0..job.batches {
-                let gradient = self.gradient(job, order, batch);
-                *job.places[self.number]
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = gradient;
-                job.barrier.wait();
-                step();
-                job.barrier.wait();
-            }
-            if job.ended.load(Ordering::Acquire) {
-                return;
-            }
-        }
-    }
-
-    /// The gradient over this thread's rows of a minibatch with its means behind it; none without rows.
-    fn gradient(&self, job: &Job<'_>, order: &Tensor, batch: usize) -> Option<Tensor> {
-        let (from, to) = (
-            batch * job.rows / job.batches,
-            (batch + 1) * job.rows / job.batches,
-        );
-        let (count, threads) = (to - from, job.places.len());
-        let own = from + self.number * count / threads..from + (self.number + 1) * count / threads;
-        let chunk = |at: usize| {
-            let length = job.chunk.min(own.end - at);
-            let order = order.narrow(0, at as i64, length as i64);
-            let columns = Columns::of(
-                &self.numbers.index_select(0, &order),
-                job.width as i64,
-                job.rungs as i64,
-            );
-            let sizes = (self.net.shape().obs as i64, count as f64);
-            gradient::step(&self.net, &columns, sizes, job.config, job.entropy_weight).packed()
-        };
-        let mut chunks = own.clone().step_by(job.chunk).map(chunk).peekable();
-        chunks.peek().is_some().then(|| total(chunks))
-    }
-}
-
-/// The sum of tensors alike, in order.
-fn total(parts: impl Iterator<Item = Tensor>) -> Tensor {
-    let mut parts = parts;
-    let first = parts
-        .next()
-        .unwrap_or_else(|| Tensor::zeros([MEANS], (Kind::Float, Device::Cpu)));
-    parts.fold(first, |mut sum, part| sum.g_add_(&part))
-}
-
 /// One value per row, in the critic's units.
-fn values(net: &ActorCritic, device: Device, width: usize, seen: &[f32], out: &mut [f32]) {
+fn values(net: &ActorCritic, (device, width): (Device, usize), seen: &[f32], out: &mut [f32]) {
     let _guard = no_grad_guard();
-    let rows = Tensor::from_slice(seen).view([-1, width as i64]);
-    out.copy_from_slice(&to_host(&net.critic_pass(&rows.to_device(device)).out));
+    set_threads(1);
+    let pass = |seen: &[f32]| {
+        let rows = Tensor::from_slice(seen).view([-1, width as i64]);
+        net.critic_pass(&rows.to_device(device)).out
+    };
+    let parts: Vec<Tensor> = match device {
+        Device::Cpu => seen.chunks(CHUNK * width).map(pass).collect(),
+        _ => vec![pass(seen)],
+    };
+    out.copy_from_slice(&to_host(&Tensor::cat(&parts, 0)));
 }
