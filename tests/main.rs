@@ -4,6 +4,7 @@
     reason = "a story that cannot go on fails where it stands"
 )]
 
+mod bandit_bundle;
 mod configs;
 mod demo;
 mod evaluation;

@@ -1,4 +1,5 @@
 use crate::args::{BanditCommand, BanditPolicy, BanditRun};
+use crate::bandit_bundle;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::stream::Stream;
@@ -19,7 +20,10 @@ pub struct Earned {
 
 /// `haggle bandit`.
 pub fn run(command: &BanditCommand, output: Output) -> Result<(), Failure> {
-    let BanditCommand::Run(args) = command;
+    let args = match command {
+        BanditCommand::Run(args) => args,
+        BanditCommand::Bundle(args) => return bandit_bundle::run(args, output),
+    };
     let earned = earn(args, output)?;
     let people = format!(
         "mean_expected_reward  {:.6}\nrounds_per_second     {:.0}",

@@ -2,6 +2,7 @@
 
 mod args;
 mod bandit;
+mod bandit_bundle;
 mod bench_bandits;
 mod bench_quality;
 mod bench_train;
@@ -27,6 +28,7 @@ mod oracle;
 mod output;
 mod peers;
 mod plan;
+mod price_list;
 mod price_plot;
 mod q_learning;
 mod replay_run;

@@ -82,8 +82,8 @@ pub enum BundleError {
     /// Networks that are no actors.
     #[error("bundle: {0}")]
     Actors(#[from] ActorsError),
-    /// A plan that is none.
-    #[error("bundle: {0}")]
+    /// A plan that is none, or terms that it does not fit.
+    #[error("bundle: its bandits cannot be made")]
     Bandit(#[from] BanditError),
     /// It prices a market, not a shop.
     #[error(
