@@ -152,7 +152,7 @@ pub fn tune(
     config.validate()?;
     let PolicyKind::Mlp(policy) = incumbent.policy() else {
         return Err(LearnError::Log(
-            "the incumbent has fixed prices; only a network can be tuned".to_owned(),
+            "the incumbent is no network (it has fixed prices, or bandits that learn in the daemon); only a network can be tuned".to_owned(),
         ));
     };
     let network = policy.network();

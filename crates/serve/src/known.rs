@@ -115,14 +115,23 @@ impl Known {
         }
     }
 
-    /// The units that it sold by the time its window had closed; nothing for a decision that was never shown.
+    /// The units that it sold by the time its window had closed: where rewards name none but are worth something, one.
+    /// Nothing for a decision that was never shown.
     #[must_use]
     pub fn units_in_time(&self) -> Option<u32> {
+        let shown = matches!(self.stage, Stage::Open | Stage::Closed);
         let in_time = self.counting().filter(|part| !part.late);
-        let (_, units) = self
-            .terms
-            .join(in_time.map(|part| (part.value_minor, part.units)));
-        matches!(self.stage, Stage::Open | Stage::Closed).then_some(units)
+        let parts: Vec<_> = in_time.map(|part| (part.value_minor, part.units)).collect();
+        // A default reward is no sale.
+        let units = if parts.is_empty() {
+            0
+        } else {
+            match self.terms.join(parts) {
+                (1.., 0) => 1,
+                (_, units) => units,
+            }
+        };
+        shown.then_some(units)
     }
 
     /// The answer that the decision was given, and is given again.

@@ -223,6 +223,28 @@ fn what_teaches_and_what_does_not() {
 }
 
 #[test]
+fn a_sale_is_a_reward_with_units_or_with_value() {
+    let bundle = bandit_bundle();
+    let config = CONFIG.replace("window_s = 10", "window_s = 10, default_minor = 50");
+    let state = |rewards: &[(i64, u32)]| {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = engine_with(dir.path(), &bundle, &config, None);
+        engine.price(named("d", "s", "milk-0"), NOW).unwrap();
+        for (n, (value_minor, units)) in rewards.iter().enumerate() {
+            let mut reward = earn("d", &n.to_string(), *value_minor);
+            reward.units = *units;
+            settle(engine.reward(reward, NOW));
+        }
+        engine.expire(NOW + WINDOW);
+        learnt(&engine, bundle.digest(), 1).state
+    };
+    let (sold, not) = (state(&[(100, 1)]), state(&[]));
+    assert_ne!(sold, not, "a default reward is no sale");
+    assert_eq!(state(&[(100, 0)]), sold, "worth something: one unit");
+    assert_eq!(state(&[(100, 0), (-100, 0)]), not, "taken back");
+}
+
+#[test]
 fn served_draws_come_as_often_as_their_propensities_say() {
     const DRAWS: usize = 100_000;
     let dir = tempfile::tempdir().unwrap();
