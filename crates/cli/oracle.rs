@@ -36,12 +36,20 @@ fn table(oracle: &Oracle) -> String {
         nash_profit,
         monopoly_price,
         monopoly_profit,
+        nash_points,
     }) = &oracle.equilibrium
     {
         line("nash_price", each(nash_price));
         line("nash_profit", each(nash_profit));
         line("monopoly_price", each(monopoly_price));
         line("monopoly_profit", each(monopoly_profit));
+        for (number, point) in nash_points.iter().enumerate().filter(|_| nash_points.len() > 1) {
+            let name = format!("nash_points[{number}]");
+            line(
+                &name,
+                format!("{} earns {}", each(&point.price), each(&point.profit)),
+            );
+        }
     }
     text
 }

@@ -24,7 +24,7 @@ pub struct CapacityDuopoly {
     pub mu: f64,
     /// Quality of buying nothing.
     pub outside_quality: f64,
-    /// The ladder, rising (stepping only; the oracle's prices are any).
+    /// The ladder, rising; absent: any price, and the market cannot be stepped.
     pub prices: Option<Vec<f64>>,
     /// Worth of the next period beside this one's, in [0, 1) (stepping only).
     #[serde(default = "ladder_discount")]
@@ -77,12 +77,16 @@ impl CapacityDuopoly {
     }
 
     /// Nobody prices below what clears his capacity: equilibrium and cartel are the larger of the unconstrained price and
-    /// `p_clear = quality - outside_quality + mu ln((1 - 2 q) / q)`, `q = capacity / shoppers`.
+    /// `p_clear = quality - outside_quality + mu ln((1 - 2 q) / q)`, `q = capacity / shoppers`. With `prices` they are the
+    /// ladder's own, among all joint choices.
     ///
     /// # Errors
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let free = self.free()?;
+        if self.prices.is_some() {
+            return self.rivalry()?.one_shot();
+        }
         let q = self.capacity / self.shoppers;
         let clear = if q < 0.5 {
             self.quality - self.outside_quality + self.mu * ((1.0 - 2.0 * q) / q).ln()
@@ -106,6 +110,7 @@ impl CapacityDuopoly {
                 nash_price: PerSeller::All(nash),
                 monopoly_profit: PerSeller::All(profit(monopoly)),
                 monopoly_price: PerSeller::All(monopoly),
+                nash_points: Vec::new(),
             }),
         })
     }

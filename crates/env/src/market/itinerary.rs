@@ -20,7 +20,12 @@ pub(crate) struct Itineraries {
     common_share: f64,
     /// What a unit of each resource adds to the number of a state.
     places: Vec<usize>,
+    /// The state after a sale, at `state x products + product`; [`CLOSED`] where a unit is missing.
+    sold: Vec<u32>,
 }
+
+/// No state.
+const CLOSED: u32 = u32::MAX;
 
 impl Itineraries {
     pub(crate) fn new(network: &Network, rungs: usize) -> Self {
@@ -30,7 +35,7 @@ impl Itineraries {
             places.push(place);
             place *= units + 1;
         }
-        Self {
+        let mut game = Self {
             periods: network.periods,
             stock: network.stock.clone(),
             uses: network.uses.clone(),
@@ -40,7 +45,27 @@ impl Itineraries {
             rungs,
             common_share: network.common_share,
             places,
-        }
+            sold: Vec::new(),
+        };
+        game.sold = (0..game.states()).flat_map(|state| game.sales(state)).collect();
+        game
+    }
+
+    /// The states after a sale of each product.
+    fn sales(&self, state: usize) -> Vec<u32> {
+        let after = |uses: &Vec<usize>| {
+            let mut needs = uses.iter().enumerate();
+            if !needs.all(|(resource, units)| self.units(state, resource) >= *units) {
+                return CLOSED;
+            }
+            let taken: usize = uses
+                .iter()
+                .zip(&self.places)
+                .map(|(units, place)| units * place)
+                .sum();
+            (state - taken) as u32
+        };
+        self.uses.iter().map(after).collect()
     }
 
     pub(crate) fn agents(&self) -> usize {
@@ -55,16 +80,10 @@ impl Itineraries {
         state / self.places[resource] % (self.stock[resource] + 1)
     }
 
-    /// Whether the resources of a product are there.
-    fn open(&self, state: usize, product: usize) -> bool {
-        let mut needs = self.uses[product].iter().enumerate();
-        needs.all(|(resource, units)| self.units(state, resource) >= *units)
-    }
-
-    /// The state after a sale.
-    fn sold(&self, state: usize, product: usize) -> usize {
-        let taken = self.uses[product].iter().zip(&self.places);
-        state - taken.map(|(units, place)| units * place).sum::<usize>()
+    /// The state after a sale, if the resources of the product are there.
+    fn sold(&self, state: usize, product: usize) -> Option<usize> {
+        let next = self.sold[state * self.agents() + product];
+        (next != CLOSED).then_some(next as usize)
     }
 
     /// Value at the start, where a shopper for a product brings `gain(product, worth of the units she takes)`.
@@ -78,10 +97,9 @@ impl Itineraries {
 
     fn before(&self, next: &[f64], gain: impl Fn(usize, usize, f64) -> f64) -> Vec<f64> {
         let value = |state: usize| {
-            let open = (0..self.agents()).filter(|product| self.open(state, *product));
-            let gains = open.map(|product| {
-                let worth = next[state] - next[self.sold(state, product)];
-                self.arrival_rate[product] * gain(state, product, worth)
+            let gains = (0..self.agents()).filter_map(|product| {
+                let worth = next[state] - next[self.sold(state, product)?];
+                Some(self.arrival_rate[product] * gain(state, product, worth))
             });
             next[state] + gains.sum::<f64>()
         };
@@ -125,7 +143,7 @@ impl Itineraries {
             obs[1 + resource] = self.units(state, resource) as f32 / *stock as f32;
         }
         obs[1 + self.stock.len() + agent] = 1.0;
-        let menu = if self.open(state, agent) {
+        let menu = if self.sold(state, agent).is_some() {
             (1 << self.prices[agent].len()) - 1
         } else {
             0
@@ -144,8 +162,9 @@ impl Itineraries {
         for (product, rate) in self.arrival_rate.iter().enumerate() {
             let rung = usize::from(rungs[product]);
             let chance = self.chances[product].get(rung).copied().unwrap_or(0.0);
-            if above < rate * chance && self.open(place.state as usize, product) {
-                next.state = self.sold(place.state as usize, product) as u32;
+            let sold = self.sold(place.state as usize, product);
+            if let Some(sold) = sold.filter(|_| above < rate * chance) {
+                next.state = sold as u32;
                 let price = self.prices[product][rung];
                 reward.fill((self.common_share * price / self.agents() as f64) as f32);
                 reward[product] += ((1.0 - self.common_share) * price) as f32;
@@ -156,8 +175,8 @@ impl Itineraries {
                 break;
             }
         }
-        let over =
-            next.left == 0 || !(0..self.agents()).any(|product| self.open(next.state as usize, product));
+        let over = next.left == 0
+            || (0..self.agents()).all(|product| self.sold(next.state as usize, product).is_none());
         (next, if over { StepEnd::Terminated } else { StepEnd::Go })
     }
 

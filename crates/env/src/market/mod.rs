@@ -18,6 +18,7 @@ mod markdown;
 mod market_env;
 mod network;
 mod oligopoly;
+mod one_shot;
 mod oracle;
 mod packing;
 mod perishable;
@@ -48,7 +49,7 @@ pub use markdown::Markdown;
 pub use market_env::MarketEnv;
 pub use network::Network;
 pub use oligopoly::{LogitOligopoly, Pricing};
-pub use oracle::{Equilibrium, Oracle, OracleError, PerSeller};
+pub use oracle::{Equilibrium, NashPoint, Oracle, OracleError, PerSeller};
 pub use perishable::{ContinuousSale, SingleArrivals};
 pub use policy::Probabilities;
 pub use reference::ReferencePrice;
@@ -103,9 +104,9 @@ impl Market {
     /// What is known exactly of it.
     ///
     /// # Errors
-    /// When a parameter makes no market, or the market is finite but too large to solve.
+    /// When a parameter makes no market, its numbers are too large to count, or it is finite but too large to solve.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        match self {
+        let oracle = match self {
             Self::ContinuousSale(market) => market.oracle(),
             Self::SingleArrivals(market) => market.oracle(),
             Self::SellDown(market) => market.oracle(),
@@ -122,6 +123,8 @@ impl Market {
             Self::HiddenType(market) => market.oracle(),
             Self::ChangingDemand(market) => market.oracle(),
             Self::UnknownLinear(market) => market.oracle(),
-        }
+        }?;
+        oracle.countable()?;
+        Ok(oracle)
     }
 }

@@ -1,7 +1,7 @@
 //! Market B3: products that share resources, one shopper at a time (Gallego and van Ryzin 1997).
 
 use super::itinerary::Itineraries;
-use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
+use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, storable};
 use super::packing::Packing;
 use super::search::best_index;
 use haggle_core::LADDER_RUNGS_MAX;
@@ -90,6 +90,7 @@ impl Network {
             "a share in [0, 1]",
         )?;
         let states: f64 = self.stock.iter().map(|units| *units as f64 + 1.0).product();
+        storable(states)?;
         affordable(
             states * self.periods as f64,
             self.prices.iter().map(Vec::len).sum(),
@@ -214,8 +215,8 @@ impl Network {
         Ok((packing.value, packing.worths[..self.stock.len()].to_vec()))
     }
 
-    /// The rungs of each product that are best when a unit of each resource is worth so much; the length of the menu
-    /// stands for "closed".
+    /// The rungs of each product that are best when a unit of each resource is worth so much; the length of the menu stands for
+    /// "closed", which no price that covers the worth of its units is.
     fn bids(&self, worths: &[f64]) -> Vec<Vec<usize>> {
         let taken = |product: usize| -> f64 {
             self.uses[product]
@@ -229,12 +230,13 @@ impl Network {
                 .iter()
                 .zip(&self.probabilities[product])
                 .map(|(price, chance)| chance * (price - taken(product)))
-                .chain([0.0])
                 .collect();
-            let most = gains.iter().fold(0.0, |most: f64, gain| most.max(*gain));
-            (0..gains.len())
-                .filter(|n| gains[*n] >= most - TIE * (1.0 + most))
-                .collect()
+            let most = gains.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            if most < -TIE * taken(product) {
+                return vec![gains.len()];
+            }
+            let tied = (0..gains.len()).filter(|n| gains[*n] >= most - TIE * (1.0 + most));
+            tied.collect()
         };
         (0..self.prices.len()).map(bid).collect()
     }

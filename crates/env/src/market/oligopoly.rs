@@ -188,7 +188,9 @@ impl LogitOligopoly {
                 return Ok(prices);
             }
         }
-        Err(OracleError::Unsolved("the best replies do not settle".to_owned()))
+        Err(OracleError::Unsolved(
+            "the equilibrium: the best replies do not settle".to_owned(),
+        ))
     }
 
     /// All sellers as one: every margin is `mu / (share of nothing)`.
@@ -206,13 +208,27 @@ impl LogitOligopoly {
         at(crossing(0.0, reach, slack))
     }
 
-    /// One-shot equilibrium and cartel of all sellers. `v_star` is the joint profit per period of those that learn; a
-    /// single price for all is the best that a common fixed price earns.
+    /// One-shot equilibrium and cartel of all sellers, on the ladder where `prices` give one. `v_star` is the joint profit per
+    /// period of those that learn; a single price for all is the best that a common fixed price earns.
     ///
     /// # Errors
-    /// When a parameter makes no market.
+    /// When a parameter makes no market, or joint choices are too many to look at.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
+        let everybody = match self.prices {
+            Some(_) => {
+                let free = Self {
+                    rivals: Vec::new(),
+                    ..self.clone()
+                };
+                free.rivalry()?.one_shot()?
+            }
+            None => self.any_price()?,
+        };
+        self.beside_rivals(everybody)
+    }
+
+    fn any_price(&self) -> Result<Oracle, OracleError> {
         let (nash, monopoly) = (self.nash()?, self.monopoly());
         let joint = |prices: &[f64]| self.profits(prices).iter().sum::<f64>();
         let same = |price: f64| joint(&vec![price; self.sellers]);
@@ -223,25 +239,23 @@ impl LogitOligopoly {
         let reply = self.best_reply(0, &monopoly);
         let mut cheated = monopoly.clone();
         cheated[0] = reply;
-        let (v_star, v_fixed, fixed_price) =
-            self.learners(joint(&monopoly), same(fixed_price), fixed_price)?;
         Ok(Oracle {
-            v_star,
-            v_fixed,
+            v_star: joint(&monopoly),
+            v_fixed: same(fixed_price),
             fixed_price,
-            first_action: None,
             references: BTreeMap::from([
                 ("joint_nash", joint(&nash)),
                 ("best_reply_to_monopoly_price", reply),
                 ("best_reply_to_monopoly_profit", self.profits(&cheated)[0]),
             ]),
-            fixed_prices: None,
             equilibrium: Some(Equilibrium {
                 nash_profit: PerSeller::of(self.profits(&nash)),
                 nash_price: PerSeller::of(nash),
                 monopoly_profit: PerSeller::of(self.profits(&monopoly)),
                 monopoly_price: PerSeller::of(monopoly),
+                nash_points: Vec::new(),
             }),
+            ..Oracle::default()
         })
     }
 }

@@ -24,6 +24,33 @@ pub struct Oracle {
     pub equilibrium: Option<Equilibrium>,
 }
 
+impl Oracle {
+    /// Refuses numbers that are none, or that 32-bit rewards cannot hold.
+    pub(super) fn countable(&self) -> Result<(), OracleError> {
+        let of_sellers = self.equilibrium.iter().flat_map(|equilibrium| {
+            [
+                ("nash_price", &equilibrium.nash_price),
+                ("nash_profit", &equilibrium.nash_profit),
+                ("monopoly_price", &equilibrium.monopoly_price),
+                ("monopoly_profit", &equilibrium.monopoly_profit),
+            ]
+        });
+        let mut numbers = [
+            ("v_star", self.v_star),
+            ("v_fixed", self.v_fixed),
+            ("fixed_price", self.fixed_price),
+        ]
+        .into_iter()
+        .chain(self.first_action.map(|action| ("first_action", action)))
+        .chain(self.references.iter().map(|(name, value)| (*name, *value)))
+        .chain(of_sellers.flat_map(|(name, each)| each.numbers().iter().map(move |value| (name, *value))));
+        match numbers.find(|(_, value)| !value.is_finite() || value.abs() > f64::from(f32::MAX)) {
+            Some((name, value)) => Err(OracleError::Overflow { name, value }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Prices and profits of an oligopoly, one per seller, or one for all where they are equal.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Equilibrium {
@@ -35,6 +62,18 @@ pub struct Equilibrium {
     pub monopoly_price: PerSeller,
     /// Each seller's profit there.
     pub monopoly_profit: PerSeller,
+    /// Where a ladder is given: every Nash point on it in pure strategies. Empty (and not written) where any price may be asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nash_points: Vec<NashPoint>,
+}
+
+/// Prices of which each is a best reply to the others.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NashPoint {
+    /// What each seller asks.
+    pub price: PerSeller,
+    /// What each seller earns.
+    pub profit: PerSeller,
 }
 
 /// One number where all sellers agree, else one each.
@@ -65,6 +104,13 @@ impl PerSeller {
         match self {
             Self::All(number) => vec![*number; sellers],
             Self::Each(numbers) => numbers.clone(),
+        }
+    }
+
+    fn numbers(&self) -> &[f64] {
+        match self {
+            Self::All(number) => std::slice::from_ref(number),
+            Self::Each(numbers) => numbers,
         }
     }
 
@@ -104,9 +150,19 @@ pub enum OracleError {
         /// Rungs that were allowed.
         mask: u64,
     },
-    /// A linear programme without an answer.
-    #[error("the linear programme was not solved: {0}")]
+    /// A programme or a game without an answer.
+    #[error("not solved: {0}")]
     Unsolved(String),
+    /// Numbers that steps, which pay in 32-bit numbers, could not count.
+    #[error(
+        "{name} comes out as {value:e}, and numbers up to 3.4e38 can be counted: smaller parameters are needed"
+    )]
+    Overflow {
+        /// Of what.
+        name: &'static str,
+        /// What it came to.
+        value: f64,
+    },
     /// Finite, but out of reach.
     #[error(
         "the market has {states:.2e} states x {actions} actions; up to {} are solved exactly: fewer periods, less stock or \
@@ -119,6 +175,14 @@ pub enum OracleError {
         /// Actions per state (times outcomes).
         actions: usize,
     },
+    /// Finite, but its tables are out of reach.
+    #[error(
+        "the market has {states:.2e} states; up to {STATES_MAX:.0e} are kept in memory: less stock, fewer sellers or fewer prices are needed"
+    )]
+    TooManyStates {
+        /// States that a table needs an entry for.
+        states: f64,
+    },
 }
 
 impl OracleError {
@@ -127,13 +191,21 @@ impl OracleError {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Field { field, .. } => field,
-            Self::NotStepped(_) | Self::Unsolved(_) | Self::Policy { .. } | Self::TooLarge { .. } => "",
+            Self::NotStepped(_)
+            | Self::Unsolved(_)
+            | Self::Policy { .. }
+            | Self::Overflow { .. }
+            | Self::TooManyStates { .. }
+            | Self::TooLarge { .. } => "",
         }
     }
 }
 
 /// Updates that a solver makes at most: some ten seconds.
 pub(crate) const WORK_MAX: u64 = 20_000_000_000;
+
+/// States of a table at most.
+const STATES_MAX: f64 = 2e6;
 
 /// Refuses a field.
 pub(crate) fn field(
@@ -200,4 +272,12 @@ pub(crate) fn affordable(states: f64, actions: usize) -> Result<(), OracleError>
         return Ok(());
     }
     Err(OracleError::TooLarge { states, actions })
+}
+
+/// Refuses tables that would not fit in memory.
+pub(crate) fn storable(states: f64) -> Result<(), OracleError> {
+    if states <= STATES_MAX {
+        return Ok(());
+    }
+    Err(OracleError::TooManyStates { states })
 }

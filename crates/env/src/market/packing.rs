@@ -45,19 +45,20 @@ impl Packing {
         if (value - bound).abs() <= GAP * (1.0 + bound.abs()) {
             return Ok(Self { value, worths });
         }
-        Err(OracleError::Unsolved(format!(
-            "{value} and its dual {bound} differ"
-        )))
+        Err(unsolved(format!("{value} and its dual {bound} differ")))
     }
 }
 
+fn unsolved(reason: impl std::fmt::Display) -> OracleError {
+    OracleError::Unsolved(format!("the linear programme: {reason}"))
+}
+
 fn optimum(problem: &Problem, variables: &[Variable]) -> Result<(f64, Vec<f64>), OracleError> {
-    let unsolved = |error: microlp::Error| OracleError::Unsolved(error.to_string());
     let solution = problem
         .solve()
         .map_err(unsolved)?
         .into_solution()
-        .map_err(|_| OracleError::Unsolved("no solution".to_owned()))?;
+        .map_err(|_| unsolved("no solution"))?;
     let values = variables
         .iter()
         .map(|variable| solution.var_value(*variable))

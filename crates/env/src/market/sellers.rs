@@ -1,12 +1,9 @@
 //! Sellers of market C on a ladder: who learns, who does not, and what each earns at every joint choice.
 
 use super::oligopoly::{LogitOligopoly, Pricing};
-use super::oracle::OracleError;
+use super::oracle::{Oracle, OracleError, storable};
 use super::rivalry::{Reaction, Rivalry};
 use super::search::best_index;
-
-/// Joint choices of a game on a ladder at most: its table must fit in memory.
-const STATES_MAX: f64 = 2e6;
 
 impl LogitOligopoly {
     /// The prices that a seller chooses among.
@@ -61,13 +58,7 @@ impl LogitOligopoly {
             .iter()
             .filter(|rival| matches!(rival, Pricing::Reacting(_)));
         let movers = agents + reacting.count();
-        let states = (prices.len() as f64).powi(movers as i32);
-        if states > STATES_MAX {
-            return Err(OracleError::TooLarge {
-                states,
-                actions: prices.len(),
-            });
-        }
+        storable((prices.len() as f64).powi(movers as i32))?;
         let mut game = Rivalry {
             agents,
             movers,
@@ -135,14 +126,19 @@ impl LogitOligopoly {
         answer as u32
     }
 
-    /// What the learning sellers can earn together, with a single price for all of them, and that price. Beside rivals that
-    /// do not learn it is solved on the ladder, over even starts.
-    pub(super) fn learners(&self, joint: f64, same: f64, price: f64) -> Result<(f64, f64, f64), OracleError> {
+    /// What is known where all learn, corrected for rivals that do not: what the learners can earn together, and with a single
+    /// price for all of them, is then solved on the ladder, over even starts.
+    pub(super) fn beside_rivals(&self, everybody: Oracle) -> Result<Oracle, OracleError> {
         if self.rivals.is_empty() {
-            return Ok((joint, same, price));
+            return Ok(everybody);
         }
         let game = self.rivalry()?;
         let (rung, fixed) = game.fixed();
-        Ok((game.cartel()?, fixed, game.prices[rung]))
+        Ok(Oracle {
+            v_star: game.cartel()?,
+            v_fixed: fixed,
+            fixed_price: game.prices[rung],
+            ..everybody
+        })
     }
 }

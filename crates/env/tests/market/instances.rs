@@ -117,6 +117,60 @@ fn no_seller_gains_by_leaving_the_equilibrium_nor_all_by_leaving_the_cartel() {
 }
 
 #[test]
+fn on_a_ladder_no_seller_gains_by_another_rung_nor_all_by_other_rungs() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for _ in 0..INSTANCES {
+        let mut prices: Vec<f64> = (0..5).map(|_| between(&mut rng, 1.0, 2.5)).collect();
+        prices.sort_by(f64::total_cmp);
+        let costs = [between(&mut rng, 0.2, 1.0), between(&mut rng, 0.2, 1.0)];
+        let c = market(
+            "c",
+            &[
+                ("prices", &format!("{prices:?}")),
+                ("costs", &format!("{costs:?}")),
+            ],
+        );
+        let oracle = c.oracle().expect("an answer");
+        let equilibrium = oracle.equilibrium.expect("an equilibrium");
+        // Profits from scratch.
+        let profit = |own: usize, other: usize, cost: f64| {
+            let pull = |rung: usize| ((2.0 - prices[rung]) / 0.25).exp();
+            (prices[own] - cost) * pull(own) / (pull(own) + pull(other) + 1.0)
+        };
+        let stays = |own: usize, other: usize, cost: f64| {
+            (0..5).all(|rung| profit(rung, other, cost) <= profit(own, other, cost))
+        };
+        let joint = |a: usize, b: usize| profit(a, b, costs[0]) + profit(b, a, costs[1]);
+        let pairs = || (0..5).flat_map(|b| (0..5).map(move |a| (a, b)));
+        let nash: Vec<(usize, usize)> = pairs()
+            .filter(|&(a, b)| stays(a, b, costs[0]) && stays(b, a, costs[1]))
+            .collect();
+        let told: Vec<[f64; 2]> = equilibrium
+            .nash_points
+            .iter()
+            .map(|point| [point.price.seller(0), point.price.seller(1)])
+            .collect();
+        let found: Vec<[f64; 2]> = nash.iter().map(|&(a, b)| [prices[a], prices[b]]).collect();
+        assert_eq!(told, found, "{prices:?} {costs:?}");
+        let least = nash
+            .iter()
+            .map(|&(a, b)| joint(a, b))
+            .fold(f64::INFINITY, f64::min);
+        near(oracle.references["joint_nash"], least, 1e-12);
+        near(
+            oracle.v_star,
+            pairs().map(|(a, b)| joint(a, b)).fold(0.0, f64::max),
+            1e-12,
+        );
+        near(
+            oracle.v_fixed,
+            (0..5).map(|a| joint(a, a)).fold(0.0, f64::max),
+            1e-12,
+        );
+    }
+}
+
+#[test]
 fn no_seller_with_a_capacity_gains_by_another_price() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for _ in 0..INSTANCES {

@@ -149,6 +149,14 @@ fn a_network_of_two_legs() {
     close(b3.references["bid_price"], 5629.877551, 6);
     close(b3.references["myopic"], 3289.422781, 6);
     close(b3.references["uniform_random"], 4473.642168, 6);
+    // A seat on each leg: each is worth 130, which AB and BC are asked for, and ABC's 220 is too little for both.
+    let scarce = oracle("b3", &[("stock", "[1, 1]")]);
+    let sold = |chance: f64| 1.0 - (1.0 - chance).powi(200);
+    close(
+        scarce.references["bid_price"],
+        130.0 * (sold(0.2 * 0.3) + sold(0.2 * 0.25)),
+        9,
+    );
 }
 
 #[test]
@@ -230,6 +238,47 @@ fn a_ladder_of_fifteen_rungs() {
         .expect("a value")
         .expect("finite states");
     close(profit_gain(exact.value), 0.497357, 6);
+}
+
+#[test]
+fn sellers_who_are_given_a_ladder_have_its_equilibria() {
+    let prices = market("c", &[]).prices().expect("a ladder");
+    let ladder = format!("{prices:?}");
+    let c = oracle("c", &[("prices", &ladder)]);
+    let any = oracle("c", &[]);
+    let equilibrium = c.equilibrium.expect("an equilibrium");
+    let points: Vec<f64> = equilibrium
+        .nash_points
+        .iter()
+        .map(|point| point.price.seller(0))
+        .collect();
+    assert_eq!(points.len(), 2);
+    close(points[0], 1.466469, 6);
+    close(points[1], 1.505216, 6);
+    // The first has the least joint profit and stands for both; 15 rungs come close to the best of all prices.
+    close(equilibrium.nash_price.seller(0), 1.466469, 6);
+    close(profit_gain(c.references["joint_nash"]), -0.023765, 6);
+    assert_eq!(equilibrium.monopoly_price.seller(0), prices[13]); // 1.931439, beside 1.924981
+    assert!(c.v_star < any.v_star && c.v_star > 0.9999 * any.v_star);
+    assert_eq!(c.v_fixed, c.v_star);
+    // On two rungs with one in the cartel's place the rival undercuts: the reply to 1.9 is 1.6, and only 1.6 stays.
+    let two = oracle("c", &[("prices", "[1.6, 1.9]")]);
+    let equilibrium = two.equilibrium.expect("an equilibrium");
+    assert_eq!(equilibrium.nash_points.len(), 1);
+    assert_eq!(equilibrium.nash_price.seller(1), 1.6);
+    assert_eq!(equilibrium.monopoly_price.seller(1), 1.9);
+    assert_eq!(two.references["best_reply_to_monopoly_price"], 1.6);
+    // Capacities, in steps of 0.01: four equilibria around 1.794200, and a cartel beside 1.924981.
+    let prices: Vec<f64> = (140..210).map(|cents| f64::from(cents) / 100.0).collect();
+    let c2 = oracle("c2", &[("prices", &format!("{prices:?}"))]);
+    let equilibrium = c2.equilibrium.expect("an equilibrium");
+    let points = equilibrium.nash_points.iter().map(|point| point.price.seller(0));
+    assert_eq!(points.collect::<Vec<_>>(), [1.78, 1.79, 1.8, 1.81]);
+    assert_eq!(equilibrium.nash_price.seller(1), 1.78);
+    assert_eq!(
+        (equilibrium.monopoly_price.seller(0), c2.fixed_price),
+        (1.92, 1.92)
+    );
 }
 
 #[test]

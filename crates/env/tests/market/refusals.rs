@@ -105,15 +105,40 @@ fn what_is_too_large_says_so_with_its_size() {
         market("a2", &[("periods", "1000000"), ("stock", "100000")]),
         market("a4", &[("periods", "100000"), ("stock", "10000")]),
         market("b1", &[("periods", "1000000"), ("stock", "1000000")]),
-        market("b3", &[("periods", "100000"), ("stock", "[3000, 3000]")]),
+        market("b3", &[("periods", "100000"), ("stock", "[300, 300]")]),
         market("f", &[("periods", "1000"), ("stock", "10000")]),
-        market("c", &[("sellers", "9"), ("rivals", "[1.5]")]),
         market("hidden-type", &[("periods", "1000")]),
     ];
     for market in cases {
         let error = market.oracle().expect_err("a refusal");
         assert!(matches!(error, OracleError::TooLarge { .. }), "{error}");
         assert!(error.to_string().contains("states"), "{error}");
+    }
+    for wide in [
+        market("c", &[("sellers", "9"), ("rivals", "[1.5]")]),
+        market("b3", &[("stock", "[3000, 3000]")]),
+    ] {
+        let error = wide.oracle().expect_err("a refusal");
+        assert!(matches!(error, OracleError::TooManyStates { .. }), "{error}");
+    }
+}
+
+#[test]
+fn numbers_that_cannot_be_counted_are_refused() {
+    let cases = [
+        ("a2", "price_scale", "1e308"),
+        ("b1", "prices", "[1e38, 2e38, 3e38, 4e38]"),
+        ("c", "quality", "1e308"),
+        ("e1", "intercepts", "[1e308, 5, 4.5, 6]"),
+        ("e2", "slope_slope", "1e308"),
+        ("f", "salvage", "1e308"),
+        ("g0", "base_rate", "1e308"),
+        ("i", "intercept", "1e308"),
+    ];
+    for (name, key, value) in cases {
+        let answer = market(name, &[(key, value)]).oracle();
+        let error = answer.expect_err(&format!("{name}: {key} = {value}"));
+        println!("{name}: {key} = {value}: {error}");
     }
 }
 

@@ -273,7 +273,7 @@ fn what_cannot_be_stepped_says_why() {
     let huge = market("c", &[("sellers", "9")]);
     assert!(matches!(
         MarketEnv::new(&huge, 1),
-        Err(OracleError::TooLarge { .. })
+        Err(OracleError::TooManyStates { .. })
     ));
 }
 
