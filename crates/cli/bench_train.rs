@@ -1,7 +1,8 @@
 //! `haggle bench train`: how fast training is, by engine, beside other people's programs on the same machine.
 
 use crate::args::BenchTrain;
-use crate::config::{Loaded, load};
+use crate::config::Loaded;
+use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::peers::Peers;
@@ -60,7 +61,7 @@ struct Measured {
 
 /// Runs every program in turn, round after round, so that all of them meet the machine in the same minutes.
 pub fn run(args: &BenchTrain, output: Output) -> Result<(), Failure> {
-    let market: Loaded<Market> = load(&args.market, &args.sets)?;
+    let market: Loaded<Market> = EnvFile::load_market(&args.market, &args.sets)?;
     let peers = Peers::find(args.peers.as_deref(), &args.python)?;
     if peers.names().is_empty() {
         output.progress("no peers are measured: name their folder with --peers");

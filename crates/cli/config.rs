@@ -25,10 +25,15 @@ pub fn load<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<Loaded<
 
 /// Reads a config file as TOML, whatever it is about.
 pub fn open(path: &Path, sets: &[String]) -> Result<Source, Failure> {
+    open_below(path, sets, "")
+}
+
+/// As [`open`], where the names of overrides have `above` in front.
+pub fn open_below(path: &Path, sets: &[String], above: &'static str) -> Result<Source, Failure> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read config {}", path.display()))
         .or_fail(Kind::Usage)?;
-    Ok(Source::parse(&path.display().to_string(), &text, sets)?)
+    Ok(Source::parse(&path.display().to_string(), &text, sets, above)?)
 }
 
 impl<T: Serialize> Loaded<T> {
@@ -104,7 +109,7 @@ mod tests {
 
     fn parse(text: &str, sets: &[&str]) -> Result<Loaded<Outer>, Fault> {
         let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        let source = Source::parse("a.toml", text, &sets)?;
+        let source = Source::parse("a.toml", text, &sets, "")?;
         let value = source.read()?;
         Ok(Loaded { value, source })
     }

@@ -42,7 +42,12 @@ impl Family {
 impl EnvFile {
     /// Reads and checks one with its overrides. Each family is read as what it is, so that its errors name the line.
     pub fn load(path: &Path, sets: &[String]) -> Result<Loaded<Self>, Failure> {
-        let source = config::open(path, sets)?;
+        Self::load_below(path, sets, "")
+    }
+
+    /// As [`Self::load`], where the names of overrides have `above` in front.
+    pub fn load_below(path: &Path, sets: &[String], above: &'static str) -> Result<Loaded<Self>, Failure> {
+        let source = config::open_below(path, sets, above)?;
         let value = match Family::of(&source.read()?) {
             Family::Replay => Self::Replay(source.read()?),
             Family::Market => Self::Market(source.read()?),
@@ -52,6 +57,22 @@ impl EnvFile {
             return Err(source.fault(field, sentence).into());
         }
         Ok(Loaded { value, source })
+    }
+
+    /// Reads a market, and refuses the other families as what they are. Its oracle is not asked.
+    pub fn load_market(path: &Path, sets: &[String]) -> Result<Loaded<Market>, Failure> {
+        let source = config::open(path, sets)?;
+        let (field, family) = match Family::of(&source.read()?) {
+            Family::Replay => ("kind", "kind = \"replay\": these are logged sessions"),
+            Family::Probe => ("problem", "problem: this is a probe"),
+            Family::Market => {
+                let value = source.read()?;
+                return Ok(Loaded { value, source });
+            }
+        };
+        let sentence =
+            format!("{family}; a market with an exact optimum is expected (envs/README.md lists them)");
+        Err(source.fault(field, sentence).into())
     }
 
     /// The field at fault (none where it is no single one) and the sentence.
@@ -161,5 +182,113 @@ impl ReplayFile {
             Some((_, field, sentence)) => Err((field, sentence)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of `envs/<name>.toml` with overrides.
+    fn sentence(name: &str, sets: &[&str]) -> String {
+        let path = PathBuf::from(format!("envs/{name}.toml"));
+        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+        let read = EnvFile::load_market(&path, &sets).and_then(|_| EnvFile::load(&path, &sets));
+        read.err().map_or_else(String::new, |failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_fault_in_a_nested_key_is_told_of_that_key() {
+        for (name, set, told) in [
+            (
+                "c",
+                "rivals=[\"foo\"]",
+                "rivals: a rival is a price, \"matcher\", \"undercutter\" or \"best-reply\"",
+            ),
+            (
+                "c",
+                "costs=\"x\"",
+                "costs: a number for all sellers, or a list with one number per seller, expected",
+            ),
+            (
+                "b2",
+                "demand={logit={}}",
+                "demand.logit.scale: missing field `scale`",
+            ),
+            (
+                "b2",
+                "demand={logit={scale=\"x\"}}",
+                "demand.logit.scale: invalid type: string \"x\", expected a number",
+            ),
+            (
+                "b2",
+                "demand={logit={scale=-1}}",
+                "demand.logit.scale = -1.0: a finite number above 0 expected",
+            ),
+            (
+                "b2",
+                "demand={logot={scale=1}}",
+                "demand.logot: unknown variant `logot`, expected one of `linear`, `exponential`, `logit`; did you mean `logit`?",
+            ),
+            (
+                "h2",
+                "change.season.period=0",
+                "change.season.period = 0.0: a finite number above 0 expected",
+            ),
+            (
+                "h2",
+                "change.season.x=0",
+                "change.season.x: unknown field `x`, expected one of `level`, `swing`, `period`, `slope`",
+            ),
+            ("i", "slope=0", "slope = 0.0: a finite number above 0 expected"),
+            (
+                "i",
+                "price_max=0.1",
+                "price_max = 0.1: a number not below price_min expected",
+            ),
+            (
+                "a2",
+                "a.b.c=1",
+                "a: unknown field `a`, expected one of `periods`, `stock`, `arrival_rate`, `price_scale`, `prices`, `rungs_per_period_max`",
+            ),
+        ] {
+            assert_eq!(sentence(name, &[set]), format!("--set {set}: {told}"));
+        }
+    }
+
+    #[test]
+    fn a_table_that_may_have_one_name_and_has_two_is_named() {
+        for (name, set, told) in [
+            ("b2", "demand.logit=3", "envs/b2.toml:7:1: demand: "),
+            ("h1", "change.season.level=3", "envs/h1.toml:7:1: change: "),
+        ] {
+            let said = sentence(name, &[set]);
+            assert!(
+                said.starts_with(told) && said.ends_with("exactly one name in it"),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_families_are_refused_as_what_they_are() {
+        assert!(
+            sentence("replay", &[])
+                .starts_with("envs/replay.toml:3:8: kind = \"replay\": these are logged sessions")
+        );
+        assert!(
+            sentence("probe/one-price", &[])
+                .starts_with("envs/probe/one-price.toml:5:2: problem: this is a probe")
+        );
+    }
+
+    #[test]
+    fn an_override_below_a_training_file_is_quoted_as_it_was_written() {
+        let sets = ["env.stock=0".to_owned()];
+        let failure = EnvFile::load_below(Path::new("envs/a4.toml"), &sets, "env.").expect_err("refused");
+        assert_eq!(
+            failure.to_string(),
+            "--set env.stock=0: env.stock = 0: a whole number, at least 1 expected"
+        );
     }
 }

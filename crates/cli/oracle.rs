@@ -1,5 +1,6 @@
 use crate::args::Oracle as Arguments;
-use crate::config::{Loaded, load};
+use crate::config::Loaded;
+use crate::env_file::EnvFile;
 use crate::failure::Failure;
 use crate::output::Output;
 use haggle_env::market::{Equilibrium, Market, Oracle, OracleError, PerSeller};
@@ -7,7 +8,7 @@ use std::fmt::Write;
 
 /// `haggle oracle`: what is known exactly of a market.
 pub fn run(args: &Arguments, output: Output) -> Result<(), Failure> {
-    let market: Loaded<Market> = load(&args.market, &args.sets)?;
+    let market: Loaded<Market> = EnvFile::load_market(&args.market, &args.sets)?;
     let fault = |error: OracleError| market.source.fault(error.field(), error.to_string());
     let oracle = market.value.oracle().map_err(fault)?;
     output.result(table(&oracle), &oracle);

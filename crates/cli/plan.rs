@@ -43,6 +43,9 @@ pub struct Plan<E = EnvFile> {
     pub env_name: String,
 }
 
+/// What stands in front of the environment file's names where a training file is read.
+const IN_ENV: &str = "env.";
+
 /// A value with its name and where it came from.
 pub type Origin = (String, String, &'static str);
 
@@ -52,13 +55,9 @@ impl Plan {
         let (env_sets, own_sets): (Vec<String>, Vec<String>) = sets
             .iter()
             .cloned()
-            .partition(|set| set.trim_start().starts_with("env."));
-        let env_sets: Vec<String> = env_sets
-            .iter()
-            .map(|set| set.trim_start()["env.".len()..].to_owned())
-            .collect();
+            .partition(|set| set.trim_start().starts_with(IN_ENV));
         let own: Loaded<TrainFile> = config::load(path, &own_sets)?;
-        let env = EnvFile::load(&own.value.env, &env_sets)?;
+        let env = EnvFile::load_below(&own.value.env, &env_sets, IN_ENV)?;
         let mut origins = own.origins().or_fail(Kind::Usage)?;
         let inner = env.origins().or_fail(Kind::Usage)?;
         origins.extend(

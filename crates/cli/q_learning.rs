@@ -1,7 +1,7 @@
 //! `haggle q-learning`: the tabular reference for market C.
 
 use crate::args::QLearning;
-use crate::config;
+use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
 use haggle_env::market::Market;
@@ -9,7 +9,7 @@ use haggle_learn::{TabularConfig, TabularError, tabular_q};
 
 /// Plays many runs of tabular Q-learning sellers and prints how far they collude.
 pub fn run(args: &QLearning, output: Output) -> Result<(), Failure> {
-    let market = config::load::<Market>(&args.market, &args.sets)?.value;
+    let market = EnvFile::load_market(&args.market, &args.sets)?.value;
     let Market::LogitOligopoly(market) = market else {
         let sentence = format!(
             "{}: sellers in tables need kind = \"logit-oligopoly\" (envs/c.toml)",

@@ -267,7 +267,7 @@ mod tests {
         let text = format!(
             "train = \"configs/train/a4.toml\"\nseeds = \"1-2\"\nmetric = \"m\"\nsearch = {search}\n[space]\n{space}"
         );
-        let source = Source::parse("s.toml", &text, &[])?;
+        let source = Source::parse("s.toml", &text, &[], "")?;
         let file: SweepFile = source.read()?;
         file.check(&source)?;
         Ok(file)

@@ -117,10 +117,8 @@ impl ContinuousTypes {
             v_star: clairvoyant,
             v_fixed: single(fixed_price),
             fixed_price,
-            first_action: None,
             references: BTreeMap::from([("x1_only", x1_only)]),
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 }

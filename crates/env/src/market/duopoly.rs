@@ -150,8 +150,7 @@ impl AlternatingDuopoly {
                 ("against_half", against(Rival::Half)),
                 ("against_myopic", against(Rival::Myopic)),
             ]),
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 }

@@ -1,10 +1,9 @@
 //! Markets H and I: linear demand that changes, or that is not known.
 
 use super::lines::Lines;
-use super::oracle::{Oracle, OracleError, affordable, count, field, not_negative, positive};
+use super::oracle::{Oracle, OracleError, affordable, count, field, not_negative, positive, price_range};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::f64::consts::TAU;
 
 /// H: demand `a_t - b_t p` plus Gaussian noise, any price in `[price_min, price_max]`.
@@ -71,9 +70,7 @@ impl ChangingDemand {
         count("periods", self.periods)?;
         field("rungs", self.rungs, (2..=1000).contains(&self.rungs), "2 to 1000")?;
         not_negative("noise", self.noise)?;
-        not_negative("price_min", self.price_min)?;
-        let above = self.price_max.is_finite() && self.price_max >= self.price_min;
-        field("price_max", self.price_max, above, "a number not below price_min")?;
+        price_range(self.price_min, self.price_max)?;
         match &self.change {
             Change::Regimes(regimes) => {
                 let sound = regimes
@@ -124,24 +121,20 @@ impl ChangingDemand {
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
-        let held = |a: f64, b: f64| (a / (2.0 * b)).clamp(self.price_min, self.price_max);
-        let revenue = |price: f64, (a, b): (f64, f64)| price * (a - b * price);
+        let held = |line| best_price(line, self.price_min, self.price_max);
         let (mut clairvoyant, mut a_sum, mut b_sum) = (0.0, 0.0, 0.0);
         for (a, b) in (0..self.periods).map(|t| self.demand(t)) {
-            clairvoyant += revenue(held(a, b), (a, b));
+            clairvoyant += revenue(held((a, b)), (a, b));
             a_sum += a;
             b_sum += b;
         }
-        let fixed_price = held(a_sum, b_sum);
-        let (a, b) = self.demand(0);
+        let fixed_price = held((a_sum, b_sum));
         Ok(Oracle {
             v_star: clairvoyant,
             v_fixed: revenue(fixed_price, (a_sum, b_sum)),
             fixed_price,
-            first_action: Some(held(a, b)),
-            references: BTreeMap::new(),
-            equilibrium: None,
-            fixed_prices: None,
+            first_action: Some(held(self.demand(0))),
+            ..Oracle::default()
         })
     }
 }
@@ -168,14 +161,34 @@ impl UnknownLinear {
     /// # Errors
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        ChangingDemand {
-            periods: 1,
-            change: Change::Regimes(vec![[self.intercept, self.slope]]),
-            noise: self.noise,
-            price_min: self.price_min,
-            price_max: self.price_max,
-            rungs: ladder_rungs(),
-        }
-        .oracle()
+        field(
+            "intercept",
+            self.intercept,
+            self.intercept.is_finite(),
+            "a finite number",
+        )?;
+        positive("slope", self.slope)?;
+        not_negative("noise", self.noise)?;
+        price_range(self.price_min, self.price_max)?;
+        let line = (self.intercept, self.slope);
+        let price = best_price(line, self.price_min, self.price_max);
+        let value = revenue(price, line);
+        Ok(Oracle {
+            v_star: value,
+            v_fixed: value,
+            fixed_price: price,
+            first_action: Some(price),
+            ..Oracle::default()
+        })
     }
+}
+
+/// What `price` earns where demand is `a - b p`.
+fn revenue(price: f64, (a, b): (f64, f64)) -> f64 {
+    price * (a - b * price)
+}
+
+/// Where [`revenue`] is largest.
+fn best_price((a, b): (f64, f64), price_min: f64, price_max: f64) -> f64 {
+    (a / (2.0 * b)).clamp(price_min, price_max)
 }

@@ -131,8 +131,7 @@ impl Markdown {
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
             references,
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 

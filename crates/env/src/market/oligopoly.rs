@@ -66,7 +66,10 @@ pub(super) fn ladder_discount() -> f64 {
 
 /// How a seller prices that does not learn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a rival is a price, \"matcher\", \"undercutter\" or \"best-reply\""
+)]
 pub enum Pricing {
     /// Always the same price, on the ladder or beside it.
     Fixed(f64),

@@ -78,7 +78,10 @@ pub struct NashPoint {
 
 /// One number where all sellers agree, else one each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a number for all sellers, or a list with one number per seller, expected"
+)]
 pub enum PerSeller {
     /// The same for all.
     All(f64),
@@ -242,6 +245,13 @@ pub(crate) fn not_negative(name: &'static str, value: f64) -> Result<(), OracleE
         value >= 0.0 && value.is_finite(),
         "a finite number, not negative",
     )
+}
+
+/// The prices that may be asked: from `price_min` to `price_max`, none negative.
+pub(crate) fn price_range(price_min: f64, price_max: f64) -> Result<(), OracleError> {
+    not_negative("price_min", price_min)?;
+    let above = price_max.is_finite() && price_max >= price_min;
+    field("price_max", price_max, above, "a number not below price_min")
 }
 
 /// Worth of the next period beside this one's.

@@ -89,8 +89,7 @@ impl ContinuousSale {
             fixed_price,
             first_action: Some(self.price_scale + value(self.stock) - value(self.stock - 1)),
             references: BTreeMap::from([("fluid_bound", fluid * sold)]),
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 }
@@ -163,8 +162,7 @@ impl SingleArrivals {
                 ("myopic", fixed[myopic]),
                 ("uniform_random", season.random()),
             ]),
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 

@@ -112,8 +112,7 @@ impl ReferencePrice {
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first.get()]),
             references: BTreeMap::from([("myopic", myopic)]),
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 }

@@ -218,10 +218,8 @@ impl Segments {
             v_star,
             v_fixed: single(fixed_price),
             fixed_price,
-            first_action: None,
             references,
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 }

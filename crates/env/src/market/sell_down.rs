@@ -97,8 +97,7 @@ impl SellDown {
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
             references,
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 }

@@ -49,8 +49,7 @@ impl StockedPrices {
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
             references: BTreeMap::from([("lp_per_period", lp), ("lp", lp * self.periods as f64)]),
-            equilibrium: None,
-            fixed_prices: None,
+            ..Oracle::default()
         })
     }
 
