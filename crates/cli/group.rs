@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::value;
 use haggle_env::market::Market;
 use haggle_eval::{Comparison, Evaluation, RunScore};
-use haggle_learn::{RunFacts, read_facts};
+use haggle_learn::{RunFacts, damaged_runs, list_runs, read_facts};
 use haggle_policy::MarketBundle;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,14 @@ impl ScoredRun {
         let plan = Plan::of_run(folder)?;
         let worth = match &plan.env {
             EnvFile::Replay(_) => RunWorth::Shop(Box::new(value::kept(folder)?)),
-            EnvFile::Market(_) | EnvFile::Probe(_) => {
+            EnvFile::Probe(_) => {
+                let sentence = format!(
+                    "{}: this run learnt in a probe, which answers one question and has no score to compare",
+                    folder.display()
+                );
+                return Err(Failure::say(Kind::Usage, sentence));
+            }
+            EnvFile::Market(_) => {
                 let path = last_bundle(folder)?;
                 let bundle = MarketBundle::load(&path).or_fail(Kind::Data)?;
                 RunWorth::Market {
@@ -155,7 +162,11 @@ fn run_folders(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         return Ok(vec![path.to_owned()]);
     }
     must_exist(path)?;
-    let runs = haggle_learn::list_runs(path).or_fail(Kind::Data)?;
+    if let Some((folder, why)) = damaged_runs(path).or_fail(Kind::Data)?.into_iter().next() {
+        let sentence = format!("{}: a damaged run: {why}", folder.display());
+        return Err(Failure::say(Kind::Data, sentence));
+    }
+    let runs = list_runs(path).or_fail(Kind::Data)?;
     if runs.is_empty() {
         let sentence = format!("{}: neither a run nor a folder of runs", path.display());
         return Err(Failure::say(Kind::Data, sentence));

@@ -69,11 +69,6 @@ impl Output {
         }
     }
 
-    /// A result that is one text for people and programs.
-    pub fn text(self, text: &str) {
-        let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
-    }
-
     /// The result: `people` as it stands, or `program` as one line of JSON.
     pub fn result(self, people: impl fmt::Display, program: &impl Serialize) {
         let text = if self.json {

@@ -1,7 +1,9 @@
 use crate::args::Runs;
 use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::output::Output;
-use haggle_learn::{ListedRun, list_runs};
+use haggle_learn::{ListedRun, damaged_runs, list_runs};
+use serde::Serialize;
+use std::path::PathBuf;
 
 /// What a run is worth: the first of these that it has recorded.
 const WORTH: [&str; 3] = [
@@ -28,8 +30,34 @@ pub fn run(args: &Runs, output: Output) -> Result<(), Failure> {
         .map(str::to_owned),
     ];
     rows.extend(runs.iter().map(row));
-    output.result(aligned(&rows), &runs);
+    let mut told: Vec<Told> = runs.into_iter().map(|run| Told::Run(Box::new(run))).collect();
+    let mut reasons = String::new();
+    for (folder, why) in damaged_runs(&args.folder).or_fail(Kind::Data)? {
+        let error = why.to_string();
+        reasons += &format!("damaged: {error}\n");
+        let mut row = ["damaged", "-", "-", "-", "-", "-", "-", ""].map(str::to_owned);
+        row[7] = folder.display().to_string();
+        rows.push(row);
+        told.push(Told::Damaged {
+            status: "damaged",
+            folder,
+            error,
+        });
+    }
+    output.result(aligned(&rows) + &reasons, &told);
     Ok(())
+}
+
+/// A line of the list for programs.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told {
+    Run(Box<ListedRun>),
+    Damaged {
+        status: &'static str,
+        folder: PathBuf,
+        error: String,
+    },
 }
 
 fn row(run: &ListedRun) -> [String; 8] {

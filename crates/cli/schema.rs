@@ -10,22 +10,27 @@ use clap::ValueEnum;
 use haggle_eval::GateConfig;
 use haggle_learn::TuneConfig;
 use schemars::{Schema, generate::SchemaSettings};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// `haggle config schema`.
 pub fn run(args: &Arguments, output: Output) -> Result<(), Failure> {
-    let text = match args.kind {
-        Some(kind) => serde_json::to_string_pretty(&of(kind)),
+    match args.kind {
+        Some(kind) => print(output, &of(kind)),
         None => {
             let all: BTreeMap<ConfigKind, Schema> = ConfigKind::value_variants()
                 .iter()
                 .map(|kind| (*kind, of(*kind)))
                 .collect();
-            serde_json::to_string_pretty(&all)
+            print(output, &all)
         }
     }
-    .or_fail(Kind::Usage)?;
-    output.text(&text);
+}
+
+/// For people on many lines, for programs on one.
+fn print(output: Output, schema: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(schema).or_fail(Kind::Usage)?;
+    output.result(text, schema);
     Ok(())
 }
 

@@ -56,7 +56,7 @@ pub use metrics_file::last_metrics;
 pub use progress::{Iteration, Metrics, Phases, Progress, Silent};
 pub use run::{Run, latest_checkpoint, point_latest, unique_name};
 pub use run_facts::{RunFacts, RunStatus, RunSubject, read_facts};
-pub use run_list::{ListedRun, list_runs};
+pub use run_list::{ListedRun, damaged_runs, list_runs};
 pub use tabular::{TabularConfig, TabularError, TabularReport, tabular_q};
 pub use train::{Ended, Finish, train};
 pub use tune::{TuneConfig, TuneReport, tune};

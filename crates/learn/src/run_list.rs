@@ -4,7 +4,7 @@ use crate::LearnError;
 use crate::error::io;
 use crate::metrics_file::{last_metrics, last_step};
 use crate::progress::Metrics;
-use crate::run_facts::{RunFacts, read_facts};
+use crate::run_facts::{FACTS, RunFacts, read_facts};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,22 +24,48 @@ pub struct ListedRun {
 }
 
 /// All runs of a folder and of the groups in it (several seeds, a sweep), oldest first. Folders that are no runs are
-/// passed over.
+/// passed over, and so are [`damaged_runs`].
 ///
 /// # Errors
 /// When the folder cannot be read.
 pub fn list_runs(parent: &Path) -> Result<Vec<ListedRun>, LearnError> {
-    let mut runs = Vec::new();
-    for folder in folders(parent)? {
-        if let Some(run) = listed(&folder) {
-            runs.push(run);
-        } else {
-            let group = folders(&folder).unwrap_or_default();
-            runs.extend(group.iter().filter_map(|folder| listed(folder)));
-        }
-    }
+    let mut runs: Vec<ListedRun> = candidates(parent)?
+        .iter()
+        .filter_map(|folder| listed(folder))
+        .collect();
     runs.sort_by(|a, b| (&a.facts.started, &a.folder).cmp(&(&b.facts.started, &b.folder)));
     Ok(runs)
+}
+
+/// The runs of a folder whose `run.json` cannot be read, and why not; by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn damaged_runs(parent: &Path) -> Result<Vec<(PathBuf, LearnError)>, LearnError> {
+    let mut damaged: Vec<(PathBuf, LearnError)> = candidates(parent)?
+        .into_iter()
+        .filter_map(|folder| read_facts(&folder).err().map(|why| (folder, why)))
+        .collect();
+    damaged.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(damaged)
+}
+
+/// The folders that hold a `run.json`, here or one below.
+fn candidates(parent: &Path) -> Result<Vec<PathBuf>, LearnError> {
+    let mut found = Vec::new();
+    for folder in folders(parent)? {
+        if is_run(&folder) {
+            found.push(folder);
+        } else {
+            let group = folders(&folder).unwrap_or_default();
+            found.extend(group.into_iter().filter(|folder| is_run(folder)));
+        }
+    }
+    Ok(found)
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.join(FACTS).exists()
 }
 
 /// The folders in a folder; links (`latest`) are none.

@@ -69,7 +69,7 @@ impl Rivalry {
             let place = rungs.pow(agent as u32);
             let profit = |choice: usize| self.profits_of(choice)[agent];
             // The choices that differ only in this agent's rung stand `place` apart.
-            let firsts = (0..self.states()).filter(|choice| choice / place % rungs == 0);
+            let firsts = (0..self.states()).filter(|choice| (choice / place).is_multiple_of(rungs));
             for first in firsts {
                 let replies = || (0..rungs).map(|rung| first + rung * place);
                 let most = replies().map(profit).fold(f64::NEG_INFINITY, f64::max);
