@@ -341,6 +341,25 @@ fn bad_input_is_one_sentence_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn damaged_runs_are_listed_as_such_and_runs_in_a_probe_are_not_compared() {
+    let desk = Desk::new();
+    let run = PathBuf::from(desk.told("train @train.toml")["run"].as_str().unwrap());
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let said = desk.refused(2, "report @runs");
+    assert!(
+        said.contains(name) && said.contains("learnt in a probe"),
+        "{said}"
+    );
+    fs::write(run.join("run.json"), "{").unwrap();
+    let listed = desk.told("runs @runs");
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["status"], "damaged");
+    assert!(listed[0]["folder"].as_str().unwrap().ends_with(name));
+    let said = desk.refused(3, "report @runs");
+    assert!(said.contains(name) && said.contains("a damaged run"), "{said}");
+}
+
+#[test]
 fn completions_know_the_subcommands() {
     let desk = Desk::new();
     for shell in ["bash", "zsh", "fish"] {

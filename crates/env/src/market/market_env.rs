@@ -99,21 +99,13 @@ impl Game {
     }
 }
 
-/// Shows every copy to every agent.
+/// Shows every copy to its only agent.
 #[inline]
-fn show_all(
-    copies: &Copies,
-    agents: usize,
-    out: &mut ObserveOut<'_>,
-    observe: impl Fn(Place, usize, &mut [f32], &mut u64),
-) {
+fn show_all(copies: &Copies, out: &mut ObserveOut<'_>, observe: impl Fn(Place, &mut [f32], &mut u64)) {
     let width = out.obs.len() / out.mask.len();
-    let mut rows = out.obs.chunks_exact_mut(width).zip(out.mask.iter_mut());
-    for copy in 0..copies.left.len() {
-        let place = copies.place(copy);
-        for (agent, (obs, mask)) in rows.by_ref().take(agents).enumerate() {
-            observe(place, agent, obs, mask);
-        }
+    let rows = out.obs.chunks_exact_mut(width).zip(out.mask.iter_mut());
+    for (copy, (obs, mask)) in rows.enumerate() {
+        observe(copies.place(copy), obs, mask);
     }
 }
 
@@ -179,12 +171,10 @@ impl Env for MarketEnv {
 
     fn observe(&self, out: &mut ObserveOut<'_>) {
         match &self.game {
-            Game::Season(game) => show_all(&self.copies, 1, out, |place, _, obs, mask| {
+            Game::Season(game) => show_all(&self.copies, out, |place, obs, mask| {
                 game.observe(place, obs, mask);
             }),
-            Game::Rivalry(game) => show_all(&self.copies, game.agents, out, |place, agent, obs, mask| {
-                game.observe(place, agent, obs, mask);
-            }),
+            Game::Rivalry(game) => game.observe_all(&self.copies.state, out),
             game => {
                 let width = game.memory_width();
                 for copy in 0..self.spec.copies {

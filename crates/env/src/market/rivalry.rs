@@ -5,7 +5,7 @@ use super::last_price::rounds;
 use super::oracle::{OracleError, affordable};
 use super::policy::{Answer, Ask};
 use super::search::best_index;
-use crate::StepEnd;
+use crate::{ObserveOut, StepEnd};
 use haggle_core::Mask;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,17 +78,37 @@ impl Rivalry {
 
     #[inline]
     pub(crate) fn observe(&self, place: Place, agent: usize, obs: &mut [f32], mask: &mut u64) {
-        let rungs = self.prices.len();
         obs.fill(0.0);
-        let last = &self.digits[place.state as usize * self.movers..][..self.movers];
-        let seats = last[agent..].iter().chain(&last[..agent]);
-        for (seat, rung) in obs.chunks_exact_mut(rungs).zip(seats) {
-            seat[usize::from(*rung)] = 1.0;
+        self.mark(place.state, agent, obs);
+        *mask = Mask::all(self.prices.len()).0;
+    }
+
+    /// As [`Self::observe`] for all agents in front of all states. Rows are short: cleared one by one they cost more than all
+    /// that is written into them.
+    pub(crate) fn observe_all(&self, states: &[u32], out: &mut ObserveOut<'_>) {
+        out.obs.fill(0.0);
+        out.mask.fill(Mask::all(self.prices.len()).0);
+        let width = self.obs_width();
+        let places = out.obs.chunks_exact_mut(width * self.agents);
+        for (state, rows) in states.iter().zip(places) {
+            for (agent, obs) in rows.chunks_exact_mut(width).enumerate() {
+                self.mark(*state, agent, obs);
+            }
+        }
+    }
+
+    /// Sets the ones of a row.
+    #[inline]
+    fn mark(&self, state: u32, agent: usize, obs: &mut [f32]) {
+        let last = &self.digits[state as usize * self.movers..][..self.movers];
+        let mut seat = 0;
+        for rung in last[agent..].iter().chain(&last[..agent]) {
+            obs[seat + usize::from(*rung)] = 1.0;
+            seat += self.prices.len();
         }
         if self.agents > 1 {
-            obs[self.movers * rungs + agent] = 1.0;
+            obs[seat + agent] = 1.0;
         }
-        *mask = Mask::all(rungs).0;
     }
 
     #[inline]
@@ -98,7 +118,12 @@ impl Rivalry {
             joint = joint * self.prices.len() + usize::from(*rung);
         }
         joint += self.reaction[place.state as usize] as usize;
-        reward.copy_from_slice(&self.reward[joint * self.agents..][..self.agents]);
+        let paid = &self.reward[joint * self.agents..][..self.agents];
+        match (reward, paid) {
+            // Two are the usual case, and no reason to call a copy of memory.
+            ([first, second], [one, other]) => (*first, *second) = (*one, *other),
+            (reward, paid) => reward.copy_from_slice(paid),
+        }
         place.endless(joint as u32)
     }
 
