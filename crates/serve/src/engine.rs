@@ -1,3 +1,4 @@
+use crate::checkpointer::Checkpointer;
 use crate::committer::{Committer, Health, Ticket};
 use crate::decide::Mode;
 use crate::journal::JournalReader;
@@ -26,6 +27,7 @@ pub struct Engine {
     pub(crate) committer: Committer,
     /// After the committer: it ends when nothing more is written.
     pub(crate) learner: Learner,
+    pub(crate) checkpointer: Checkpointer,
     pub(crate) reader: JournalReader,
     pub(crate) bundles: PathBuf,
     pub(crate) draws: Seeds,
@@ -45,8 +47,6 @@ pub(crate) struct Core {
     pub mode: Mode,
     /// The mode that `unfreeze` goes back to.
     pub thawed: Mode,
-    /// Records handed to the journal so far: the number of the next one.
-    pub records: u64,
     pub since_start: SinceStart,
     /// What bandits learn.
     pub desk: Arc<Desk>,
@@ -100,7 +100,7 @@ impl Engine {
             }
             .to_owned(),
             queued,
-            decisions: core.ledger.decisions(),
+            decisions: counts.decisions() as usize,
             unlogged: since.unlogged,
             rewards: counts.rewards,
             duplicates: since.duplicates,
@@ -150,15 +150,25 @@ impl Engine {
         })
     }
 
+    /// Brings a decision that is archived back into memory.
+    pub(crate) fn recall(&self, core: &mut Core, decision: &str) -> Result<(), Refusal> {
+        core.ledger.recall(decision).map_err(|error| {
+            tracing::error!("the archive of decision {decision} cannot be read: {error}");
+            let message =
+                "what is known of that decision cannot be read; restart to read it from the journal";
+            Refusal::new(Code::StoreFailed, message)
+        })
+    }
+
     /// Hands a record to the journal.
     pub(crate) fn write(&self, core: &mut Core, record: Record) {
-        core.records += 1;
+        core.ledger.next += 1;
         self.committer.push(record);
     }
 
     /// Hands a record to the journal, with a ticket that tells when it is on disk.
     pub(crate) fn write_with_ticket(&self, core: &mut Core, record: Record) -> Ticket {
-        core.records += 1;
+        core.ledger.next += 1;
         self.committer.push_with_ticket(Some(record))
     }
 }

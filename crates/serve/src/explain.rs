@@ -80,7 +80,8 @@ impl Engine {
     /// When no decision has that id, or its record or its policy cannot be read.
     pub fn explain(&self, decision: &str, now_s: i64) -> Result<Card, Refusal> {
         let number = {
-            let core = self.lock();
+            let mut core = self.lock();
+            self.recall(&mut core, decision)?;
             let known = core.ledger.find(decision);
             known.ok_or_else(|| Refusal::unknown_decision(decision))?.record
         };

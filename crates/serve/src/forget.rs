@@ -1,9 +1,11 @@
+use crate::checkpoint::drop_checkpoint;
 use crate::error::ServeError;
 use crate::index::drop_index;
 use crate::journal::{Journal, JournalReader};
 use crate::record::Record;
+use crate::recovery::segments;
 use crate::store_error::StoreError;
-use haggle_core::{Offer, SEGMENT_EXTENSION, read_segment, write_segment};
+use haggle_core::{Offer, read_segment, write_segment};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
@@ -45,6 +47,7 @@ pub fn forget(store: &Path, user: &str, folders: &[PathBuf]) -> Result<Forgotten
     }
     let (numbers, decisions) = records_of(&reader, &sessions)?;
     drop_index(store)?;
+    drop_checkpoint(store)?;
     journal.erase(&numbers)?;
     let mut forgotten = Forgotten {
         sessions: sessions.len(),
@@ -109,15 +112,7 @@ fn records_of(
 fn segment_files(folders: &[PathBuf]) -> Result<Vec<PathBuf>, ServeError> {
     let mut paths = Vec::new();
     for folder in folders {
-        for entry in fs::read_dir(folder).map_err(io_at(folder))? {
-            let path = entry.map_err(io_at(folder))?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == SEGMENT_EXTENSION)
-            {
-                paths.push(path);
-            }
-        }
+        paths.extend(segments(folder)?);
     }
     paths.sort();
     Ok(paths)

@@ -2,9 +2,10 @@ use crate::decide::Source;
 use crate::record::DecisionRecord;
 use crate::reply::{DISCLOSURE, PriceReply, Stage};
 use haggle_core::{Digest, PriceMinor, RewardTerms, Rule, Step};
+use serde::{Deserialize, Serialize};
 
 /// What is known of one decision without asking the disk.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Known {
     /// The session that was shown the price.
     pub session: Box<str>,
@@ -28,6 +29,9 @@ pub struct Known {
     pub record: u64,
     /// Place of the policy's digest in the ledger.
     pub policy: u32,
+    /// Number of the record that changed it last, while it is in memory; 0 for one that was only looked up.
+    #[serde(skip)]
+    pub touched: u64,
     /// For a deferred decision: the segment and the channel that it will be shown to.
     pub deferred: Option<Box<(Option<String>, Option<String>)>>,
     propensity: f64,
@@ -42,7 +46,7 @@ pub struct Known {
 }
 
 /// One reward of a decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// The client's name for it.
     pub reward_id: Box<str>,
@@ -80,6 +84,7 @@ impl Known {
             request: record.request,
             record: number,
             policy,
+            touched: number,
             deferred: record
                 .deferred
                 .then(|| Box::new((record.segment.clone(), record.channel.clone()))),
@@ -93,6 +98,12 @@ impl Known {
             lowest_minor: record.lowest_minor,
             trail: record.trail.as_slice().into(),
         })
+    }
+
+    /// Whether nothing more is waited for; only a late reward can still change it.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        !matches!(self.stage, Stage::Pending | Stage::Open)
     }
 
     /// The rewards that count.

@@ -57,6 +57,14 @@ impl Drop for Learner {
 }
 
 impl Desk {
+    /// One with some lessons on it.
+    pub fn new(lessons: Lessons) -> Self {
+        Self {
+            lessons: Mutex::new(lessons),
+            ..Self::default()
+        }
+    }
+
     /// The lessons, for a moment.
     pub fn lock(&self) -> MutexGuard<'_, Lessons> {
         self.lessons.lock().unwrap_or_else(PoisonError::into_inner)

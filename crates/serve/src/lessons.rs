@@ -58,6 +58,23 @@ impl Lessons {
         }
     }
 
+    /// Those of a store without bandits, that serves a bundle, served another before and scores a third one.
+    #[must_use]
+    pub fn without_bandits(served: Digest, previous: Option<Digest>, shadow: Option<Digest>) -> Self {
+        Self {
+            served: Some(served),
+            previous,
+            shadow,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there are none that could learn.
+    #[must_use]
+    pub fn are_empty(&self) -> bool {
+        self.bandits.is_empty()
+    }
+
     /// The bandit of an item before a visit of a segment; none where the bundle has none, or was never added.
     #[must_use]
     pub fn bandit(&self, policy: Digest, item: usize, segment: Option<&str>) -> Option<ItemBandit> {

@@ -6,11 +6,15 @@
 
 mod admin;
 mod answer;
+mod archive;
 mod asked;
 mod async_client;
+mod checkpoint;
+mod checkpointer;
 mod client;
 mod committer;
 mod connection;
+mod counts;
 mod decide;
 mod dispatch;
 mod engine;
@@ -86,7 +90,9 @@ pub use refusal::{Code, Refusal};
 pub use reply::*;
 pub use request::{DecisionName, HelloRequest, Nothing, Op, Request, RewardRequest, RewardsRequest};
 pub use server::run;
-pub use settings::{DaemonConfig, LawConfig, PriceConfig, RewardConfig, Settings, SettingsFiles};
+pub use settings::{
+    DaemonConfig, LawConfig, PriceConfig, RewardConfig, Settings, SettingsFiles, StoreConfig,
+};
 pub use shapley::Contribution;
 pub use socket::{Sockets, admin_path, http_path};
 pub use store_error::StoreError;

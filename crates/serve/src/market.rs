@@ -7,6 +7,7 @@ use haggle_core::{
     Visit, encode,
 };
 use haggle_policy::Terms;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -18,6 +19,12 @@ use std::sync::Arc;
 pub struct Market {
     pub(crate) catalog: Catalog,
     pub(crate) rates: MemoryRates,
+    pub(crate) memory: Memory,
+}
+
+/// What a market remembers, apart from what its bundle says: a checkpoint holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Memory {
     pub(crate) states: Vec<CategoryState>,
     /// One entry per item, by global number.
     pub(crate) shelf: Vec<ShelfEntry>,
@@ -37,8 +44,7 @@ impl Market {
             mailer: 0.0,
             display: 0.0,
         };
-        Self {
-            rates: terms.memory,
+        let memory = Memory {
             states: (0..catalog.categories().len())
                 .map(|category| CategoryState::initial(&catalog, category))
                 .collect(),
@@ -46,7 +52,21 @@ impl Market {
             shown: vec![Shown::default(); catalog.items().len()],
             loyalties: HashMap::default(),
             sessions: Sessions::default(),
+        };
+        Self {
+            rates: terms.memory,
             catalog,
+            memory,
+        }
+    }
+
+    /// The market as it was, under the terms of a bundle with the same items.
+    #[must_use]
+    pub(crate) fn resume(terms: &Terms, memory: Memory) -> Self {
+        Self {
+            catalog: terms.catalog.clone(),
+            rates: terms.memory,
+            memory,
         }
     }
 
@@ -65,7 +85,7 @@ impl Market {
     /// Open sessions that are remembered.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.sessions.count()
+        self.memory.sessions.count()
     }
 
     /// What a question is shown. Changes nothing: the view is kept together with a decision on it, or dropped. `now_s`
@@ -76,7 +96,7 @@ impl Market {
     #[must_use]
     pub fn look(&self, ask: &Ask, now_s: i64) -> View {
         let (category, agent) = self.catalog.place(ask.item);
-        let known = self.sessions.find(&ask.session, category);
+        let known = self.memory.sessions.find(&ask.session, category);
         let known = known.map(|snapshot| &snapshot.sight);
         let news = self.news(ask, category, known.map(|sight| &**sight));
         let mut sight = known
@@ -115,9 +135,9 @@ impl Market {
     /// Remembers a view that a decision was made on: its news, who the session is, and what it saw.
     pub fn keep(&mut self, session: &str, view: View) {
         for (item, entry) in view.news {
-            self.shelf[item] = entry;
+            self.memory.shelf[item] = entry;
         }
-        self.sessions.keep(session, view.context, view.sight);
+        self.memory.sessions.keep(session, view.context, view.sight);
     }
 
     /// Looks, writes the observation and keeps the view, all at once.
@@ -135,9 +155,10 @@ impl Market {
     #[must_use]
     pub fn past(&self, ask: &Ask, rules: &ItemRules, sticky_s: u32, now_s: i64) -> Past {
         let (category, agent) = self.catalog.place(ask.item);
-        let shown = &self.shown[ask.item];
+        let shown = &self.memory.shown[ask.item];
         let base = self.catalog.items()[ask.item].base_minor;
         let session = self
+            .memory
             .sessions
             .find(&ask.session, category)
             .map(|snapshot| snapshot.items[agent]);
@@ -160,21 +181,21 @@ impl Market {
     /// The lowest price of an item on a channel in the 30 days up to `now_s`.
     #[must_use]
     pub fn lowest(&self, item: usize, channel: &str, now_s: i64) -> Option<PriceMinor> {
-        self.shown[item].lowest(channel, now_s)
+        self.memory.shown[item].lowest(channel, now_s)
     }
 
     /// A price was shown, to nobody in particular.
     pub fn on_decision(&mut self, item: usize, price: PriceMinor) {
         let (category, agent) = self.catalog.place(item);
-        self.states[category].on_shown(agent, price, &self.rates);
+        self.memory.states[category].on_shown(agent, price, &self.rates);
     }
 
     /// A price was shown to a session at `now_s`. A price that only repeats an earlier one is as old as that.
     pub fn on_shown(&mut self, ask: &Ask, price: PriceMinor, repeats: bool, now_s: i64) {
         self.on_decision(ask.item, price);
-        self.shown[ask.item].on_shown(price, now_s, ask.segment.as_deref(), ask.channel.as_deref());
+        self.memory.shown[ask.item].on_shown(price, now_s, ask.segment.as_deref(), ask.channel.as_deref());
         let (category, agent) = self.catalog.place(ask.item);
-        if let Some(snapshot) = self.sessions.find_mut(&ask.session, category) {
+        if let Some(snapshot) = self.memory.sessions.find_mut(&ask.session, category) {
             let told = &mut snapshot.items[agent].told;
             if !repeats || told.is_none_or(|(before, _)| before != price) {
                 *told = Some((price, now_s));
@@ -185,7 +206,7 @@ impl Market {
     /// A session put an item into its cart: it never gets dearer for it.
     pub fn on_cart(&mut self, session: &str, item: usize, price: PriceMinor) {
         let (category, agent) = self.catalog.place(item);
-        if let Some(snapshot) = self.sessions.find_mut(session, category) {
+        if let Some(snapshot) = self.memory.sessions.find_mut(session, category) {
             let carted = &mut snapshot.items[agent].carted;
             *carted = Some(carted.map_or(price, |before| before.min(price)));
         }
@@ -197,8 +218,8 @@ impl Market {
             return;
         }
         let (category, agent) = self.catalog.place(item);
-        self.states[category].on_bought(agent, units, &self.rates);
-        let snapshot = self.sessions.find_mut(session, category);
+        self.memory.states[category].on_bought(agent, units, &self.rates);
+        let snapshot = self.memory.sessions.find_mut(session, category);
         let again =
             snapshot.is_some_and(|snapshot| std::mem::replace(&mut snapshot.items[agent].chosen, true));
         if let Some(user) = user.filter(|_| !again) {
@@ -213,7 +234,8 @@ impl Market {
         for (item, entry) in &ask.shelf {
             let (place, agent) = self.catalog.place(*item);
             let seen = known.filter(|_| place == category);
-            let changes = self.shelf[*item] != *entry || seen.is_some_and(|seen| seen.shelf[agent] != *entry);
+            let changes =
+                self.memory.shelf[*item] != *entry || seen.is_some_and(|seen| seen.shelf[agent] != *entry);
             if changes || news.iter().any(|(other, _)| other == item) {
                 news.push((*item, *entry));
             }
@@ -228,27 +250,30 @@ impl Market {
             ..SessionContext::default()
         };
         ask.context
-            .or_else(|| self.sessions.context(&ask.session))
+            .or_else(|| self.memory.sessions.context(&ask.session))
             .unwrap_or(unknown)
     }
 
     fn freeze(&self, ask: &Ask, category: usize) -> Sight {
         let items = self.catalog.categories()[category].items.clone();
-        let known = ask.user.as_deref().and_then(|user| self.loyalties.get(user));
+        let known = ask
+            .user
+            .as_deref()
+            .and_then(|user| self.memory.loyalties.get(user));
         let loyalty = known.and_then(|all| all.iter().find(|(of, _)| *of == category));
         Sight {
             category,
-            shelf: self.shelf[items].to_vec(),
-            state: self.states[category].clone(),
+            shelf: self.memory.shelf[items].to_vec(),
+            state: self.memory.states[category].clone(),
             loyalty: loyalty.map_or_else(Loyalty::default, |(_, loyalty)| loyalty.clone()),
         }
     }
 
     pub(crate) fn choose(&mut self, user: &str, category: usize, agent: usize) {
-        if !self.loyalties.contains_key(user) {
-            self.loyalties.insert(user.into(), Vec::new());
+        if !self.memory.loyalties.contains_key(user) {
+            self.memory.loyalties.insert(user.into(), Vec::new());
         }
-        let Some(all) = self.loyalties.get_mut(user) else {
+        let Some(all) = self.memory.loyalties.get_mut(user) else {
             return;
         };
         let at = all.iter().position(|(of, _)| *of == category).unwrap_or_else(|| {

@@ -38,16 +38,16 @@ impl Market {
     /// One session of the past goes by.
     fn pass(&mut self, offers: &[(usize, &Offer)]) {
         for (item, offer) in offers {
-            self.shelf[*item].posted_minor = offer.posted_minor;
+            self.memory.shelf[*item].posted_minor = offer.posted_minor;
         }
         if !offers.is_empty() {
-            for item in 0..self.shelf.len() {
-                self.on_decision(item, self.shelf[item].posted_minor);
+            for item in 0..self.memory.shelf.len() {
+                self.on_decision(item, self.memory.shelf[item].posted_minor);
             }
         }
         for (item, offer) in offers.iter().filter(|(_, offer)| offer.units > 0) {
             let (category, agent) = self.catalog.place(*item);
-            self.states[category].on_bought(agent, offer.units, &self.rates);
+            self.memory.states[category].on_bought(agent, offer.units, &self.rates);
             if let Some(user) = &offer.user {
                 self.choose(user, category, agent);
             }

@@ -95,6 +95,7 @@ impl Engine {
         let mut fingerprint = 0;
         if request.decision.is_some() {
             fingerprint = request.fingerprint();
+            self.recall(core, &id)?;
             if let Some(known) = core.ledger.find(&id) {
                 let reply = core.again(known, &id, fingerprint)?;
                 let ticket = (request.log == LogMode::Sync).then(|| self.committer.push_with_ticket(None));
@@ -120,7 +121,7 @@ impl Engine {
         let mut ticket = None;
         if logged {
             core.market.keep(&made.ask.session, made.view);
-            let number = core.records;
+            let number = core.ledger.next;
             core.decided(&record, &made.ask, number);
             let record = Record::Decision(Box::new(record));
             if request.log == LogMode::Sync {

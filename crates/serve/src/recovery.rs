@@ -1,21 +1,28 @@
+use crate::checkpoint::{self, begin_archive};
+use crate::checkpointer::Checkpointer;
 use crate::committer::Committer;
 use crate::decide::Mode;
 use crate::engine::SinceStart;
 use crate::engine::{Core, Engine};
 use crate::error::ServeError;
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalReader};
 use crate::learner::{Desk, Learner};
 use crate::ledger::Ledger;
 use crate::market::Market;
 use crate::metrics::Metrics;
 use crate::record::{DecisionRecord, ModeRecord, Record, SwapReason, SwapRecord};
 use crate::settings::{Settings, SettingsFiles};
+use crate::store_error::StoreError;
+use crate::swap::chain;
 use crate::view::Ask;
 use haggle_core::{Digest, Policy, SEGMENT_EXTENSION, Seeds, read_segment};
 use haggle_policy::Bundle;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Records after which a long replay moves settled decisions into the archive.
+const ARCHIVED_EVERY: u64 = 65_536;
 
 /// What a daemon starts from.
 #[derive(Clone, Debug, Default)]
@@ -48,11 +55,12 @@ impl Engine {
     pub fn over(mut journal: Journal, config: &EngineConfig) -> Result<Self, ServeError> {
         let given = config.bundle.as_deref().map(load).transpose()?;
         let bundles = config.store.join("bundles");
-        let mut core = None;
-        let mut records =
-            journal.recover(|number, record| replay(&mut core, (number, record), &bundles, config))?;
-        let mut core = match core {
-            Some(core) => core,
+        let reader = journal.reader();
+        let (mut core, last) = match rebuild(&reader, config)? {
+            Some(mut rebuilt) => {
+                let last = first_checkpoint(&mut rebuilt, &reader, config);
+                (rebuilt.core, last)
+            }
             None => {
                 let bundle = given
                     .clone()
@@ -64,10 +72,10 @@ impl Engine {
                     reason: SwapReason::Start,
                     time_s: now_s(),
                 };
-                let begun = begun(bundle, start.clone(), config)?;
+                let mut begun = begun(bundle, start.clone(), config)?;
+                new_archive(&mut begun.ledger, &config.store);
                 journal.append(&[Record::Swap(start)])?;
-                records += 1;
-                begun
+                (begun, 0)
             }
         };
         if given.is_some_and(|given| given.digest() != core.bundle.digest()) {
@@ -76,22 +84,22 @@ impl Engine {
                 core.bundle.digest()
             );
         }
-        core.records = records;
+        core.ledger.next = reader.next();
         core.settings = config.files.read(core.market.catalog())?;
         tracing::info!(
-            records,
-            decisions = core.ledger.decisions(),
+            records = core.ledger.next,
+            decisions = core.ledger.counts.decisions(),
             rewards = core.ledger.counts.rewards,
             "store is open"
         );
         let desk = Arc::clone(&core.desk);
         let draws = Seeds::new(journal.secret()).named("draws");
-        let reader = journal.reader();
         let core = Arc::new(Mutex::new(core));
         let (earned, taught) = (Arc::clone(&core), Arc::clone(&desk));
         let written = move |record: &Record| {
             taught.take(record, |decision| {
-                let core = earned.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut core = earned.lock().unwrap_or_else(PoisonError::into_inner);
+                core.ledger.recall(decision).ok()?;
                 core.ledger.find(decision)?.units_in_time()
             });
         };
@@ -108,9 +116,13 @@ impl Engine {
         let learner = Learner::start(desk).map_err(no_thread)?;
         let committer =
             Committer::start(journal, Arc::clone(&metrics), written, refused).map_err(no_thread)?;
+        let beside = Arc::clone(&core);
+        let checkpointer = Checkpointer::start(beside, reader.clone(), config.clone(), last);
+        let checkpointer = checkpointer.map_err(no_thread)?;
         Ok(Self {
             core,
             committer,
+            checkpointer,
             learner,
             reader,
             bundles,
@@ -127,7 +139,105 @@ impl Engine {
     pub fn close(&self) -> Result<(), ServeError> {
         let closed = self.committer.close();
         self.learner.close();
-        Ok(closed?)
+        closed?;
+        self.checkpointer.close();
+        Ok(())
+    }
+}
+
+impl EngineConfig {
+    /// Tells one history from another, by names, sizes and times of its files.
+    pub(crate) fn history_digest(&self) -> Result<Option<Digest>, ServeError> {
+        let Some(folder) = &self.history else {
+            return Ok(None);
+        };
+        let mut told = String::new();
+        for path in segments(folder)? {
+            let io = |source| ServeError::Io {
+                path: path.clone(),
+                source,
+            };
+            let meta = fs::metadata(&path).map_err(io)?;
+            let modified = meta.modified().map_err(io)?;
+            told += &format!("{} {} {modified:?}\n", path.display(), meta.len());
+        }
+        Ok(Some(Digest::of(told.as_bytes())))
+    }
+}
+
+/// What a replay came to.
+pub(crate) struct Rebuilt {
+    pub core: Core,
+    /// Number of the first record that had to be read.
+    pub from: u64,
+}
+
+/// Everything that the daemon remembers: from the last checkpoint and the records after it, or from all of them. Nothing for
+/// a store in which nothing has happened yet.
+///
+/// # Errors
+/// When the journal is damaged, or a bundle or the history cannot be used.
+pub(crate) fn rebuild(reader: &JournalReader, config: &EngineConfig) -> Result<Option<Rebuilt>, ServeError> {
+    let bundles = config.store.join("bundles");
+    let resumed = checkpoint::load(reader, &bundles, config.history_digest()?);
+    let resumed = resumed.and_then(|core| match core {
+        Some(core) => replay_all(Some(core), reader, config),
+        None => Ok(None),
+    });
+    match resumed {
+        Ok(Some(rebuilt)) => Ok(Some(rebuilt)),
+        Ok(None) => replay_all(None, reader, config),
+        Err(error) => {
+            tracing::warn!("the whole journal is read again: {}", chain(&error));
+            replay_all(None, reader, config)
+        }
+    }
+}
+
+fn replay_all(
+    mut core: Option<Core>,
+    reader: &JournalReader,
+    config: &EngineConfig,
+) -> Result<Option<Rebuilt>, ServeError> {
+    let bundles = config.store.join("bundles");
+    let from = core.as_ref().map_or(0, |core| core.ledger.next);
+    for (count, record) in (1u64..).zip(reader.scan(from)) {
+        let (number, record) = record?;
+        replay(&mut core, (number, record), &bundles, config)?;
+        if let Some(core) = &mut core {
+            core.ledger.next = number + 1;
+        }
+        if let Some(core) = core.as_mut().filter(|_| count.is_multiple_of(ARCHIVED_EVERY))
+            && let Err(error) = core.ledger.archive_settled()
+        {
+            tracing::warn!("settled decisions stay in memory: {error}");
+        }
+    }
+    Ok(core.map(|core| Rebuilt { core, from }))
+}
+
+/// A replay that was long is not repeated: it is written down at once. Returns the number that the last checkpoint is of.
+fn first_checkpoint(rebuilt: &mut Rebuilt, reader: &JournalReader, config: &EngineConfig) -> u64 {
+    let next = rebuilt.core.ledger.next;
+    if next - rebuilt.from < ARCHIVED_EVERY {
+        return rebuilt.from;
+    }
+    let history = config.history_digest();
+    let saved = history.and_then(|history| Ok(checkpoint::save(&mut rebuilt.core, reader, history)?));
+    match saved {
+        Ok(_) => next,
+        Err(error) => {
+            tracing::warn!("no checkpoint at record {next}: {}", chain(&error));
+            rebuilt.from
+        }
+    }
+}
+
+/// The archive of a store that has no checkpoint; without one, everything stays in memory.
+fn new_archive(ledger: &mut Ledger, store: &Path) {
+    match begin_archive(store) {
+        Ok(archive) => ledger.resume(archive),
+        Err(error) => tracing::warn!("all decisions stay in memory: {}", chain(&error)),
     }
 }
 
@@ -140,10 +250,19 @@ fn replay(
 ) -> Result<(), ServeError> {
     let Some(core) = core else {
         if let Record::Swap(start) = record {
-            *core = Some(begun(kept(bundles, start.to)?, start, config)?);
+            let mut begun = begun(kept(bundles, start.to)?, start, config)?;
+            new_archive(&mut begun.ledger, &config.store);
+            *core = Some(begun);
         }
         return Ok(());
     };
+    core.ledger.next = number;
+    if !matches!(record, Record::Decision(_))
+        && let Some(decision) = record.decision()
+    {
+        let recalled = core.ledger.recall(decision);
+        recalled.map_err(StoreError::io(&config.store))?;
+    }
     match &record {
         Record::Decision(record) => {
             // A bundle with other items is refused at a swap, so every item is known.
@@ -217,7 +336,6 @@ fn begun(bundle: Bundle, start: SwapRecord, config: &EngineConfig) -> Result<Cor
         shadow: None,
         mode: Mode::Live,
         thawed: Mode::Live,
-        records: 0,
         since_start: SinceStart::default(),
         desk: Arc::new(desk),
         served,
@@ -226,22 +344,7 @@ fn begun(bundle: Bundle, start: SwapRecord, config: &EngineConfig) -> Result<Cor
 
 /// Warms a market with every segment of a folder, in the order of their names.
 fn prime(market: &mut Market, folder: &Path) -> Result<(), ServeError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ServeError::Io { path, source }
-    };
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io(folder))? {
-        let path = entry.map_err(io(folder))?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == SEGMENT_EXTENSION)
-        {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    for path in paths {
+    for path in segments(folder)? {
         let bytes = fs::read(&path).map_err(io(&path))?;
         let offers = read_segment(&bytes).map_err(|source| ServeError::History {
             path: path.clone(),
@@ -256,6 +359,30 @@ fn prime(market: &mut Market, folder: &Path) -> Result<(), ServeError> {
         );
     }
     Ok(())
+}
+
+/// The segments of a folder, in the order of their names.
+pub(crate) fn segments(folder: &Path) -> Result<Vec<PathBuf>, ServeError> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let path = entry.map_err(io(folder))?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == SEGMENT_EXTENSION)
+        {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> ServeError + use<> {
+    let path = path.to_owned();
+    move |source| ServeError::Io {
+        path: path.clone(),
+        source,
+    }
 }
 
 /// The bundle in a folder.
@@ -275,7 +402,7 @@ pub(crate) fn keep(bundle: &Bundle, bundles: &Path) -> Result<(), ServeError> {
     })
 }
 
-fn kept(bundles: &Path, digest: Digest) -> Result<Bundle, ServeError> {
+pub(crate) fn kept(bundles: &Path, digest: Digest) -> Result<Bundle, ServeError> {
     load(&bundles.join(digest.short()))
 }
 

@@ -25,6 +25,7 @@ impl Engine {
             units: request.units,
             time_s: now_s,
         };
+        self.recall(&mut core, &reward.decision.0)?;
         let entry = core.ledger.reward(&reward);
         match entry {
             Entry::UnknownDecision => self.wait_for_decision(&mut core, reward),

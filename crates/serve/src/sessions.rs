@@ -1,5 +1,6 @@
 use foldhash::fast::RandomState;
 use haggle_core::{CategoryState, Loyalty, PriceMinor, SessionContext, ShelfEntry};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ const SNAPSHOTS_MAX: usize = 65_536;
 
 /// What one session saw when it first stood in front of one category. All its items are priced on this, so that the
 /// agents of a category move at the same time, as they do in the environment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sight {
     /// The category.
     pub category: usize,
@@ -21,7 +22,7 @@ pub struct Sight {
 }
 
 /// A session in front of one category: what it saw first, and what happened to each item since.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Snapshot {
     /// What it saw first.
     pub sight: Arc<Sight>,
@@ -30,7 +31,7 @@ pub struct Snapshot {
 }
 
 /// What a session did with one item.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemOfSession {
     /// It was bought: that is a choice, and counts once.
     pub chosen: bool,
@@ -41,7 +42,7 @@ pub struct ItemOfSession {
 }
 
 /// What is remembered of one session.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Open {
     /// Who it is, as it said last.
     context: SessionContext,
@@ -49,7 +50,7 @@ struct Open {
 }
 
 /// The snapshots of the sessions that are open, oldest first to go.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Sessions {
     by_id: HashMap<Box<str>, Open, RandomState>,
     order: VecDeque<Box<str>>,

@@ -19,6 +19,8 @@ pub struct DaemonConfig {
     pub policy: BTreeMap<String, RewardTerms>,
     /// What may not move a price.
     pub law: LawConfig,
+    /// How the store is kept.
+    pub store: StoreConfig,
 }
 
 /// `[prices]`
@@ -50,6 +52,14 @@ pub struct LawConfig {
     pub protected: Vec<String>,
 }
 
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Records between two checkpoints; a start reads at most about so many again.
+    pub checkpoint_records: u64,
+}
+
 /// Where the settings are read from.
 #[derive(Clone, Debug, Default)]
 pub struct SettingsFiles {
@@ -77,6 +87,14 @@ impl Default for PriceConfig {
         Self {
             sticky_s: 1_800,
             deadline_ms: None,
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            checkpoint_records: 65_536,
         }
     }
 }
@@ -199,6 +217,9 @@ impl DaemonConfig {
             return Err(format!(
                 "rewards.backward_window_s is {got}; allowed are 0 to {high}"
             ));
+        }
+        if self.store.checkpoint_records == 0 {
+            return Err("store.checkpoint_records is 0; at least 1 is expected".to_owned());
         }
         match self.prices.deadline_ms {
             Some(0) => Err("prices.deadline_ms is 0; leave it out for no deadline".to_owned()),

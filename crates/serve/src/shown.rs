@@ -1,6 +1,7 @@
 //! Prices that were shown, as far as rules and laws look back at them. Rebuilt from the journal; it reads no clock.
 
 use haggle_core::{Period, PriceMinor};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// How far back the lowest price is looked for: 30 days (Directive 98/6/EC, Article 6a).
@@ -9,7 +10,7 @@ const LOOK_BACK_S: i64 = 30 * 86_400;
 const NAMES_MAX: usize = 64;
 
 /// The prices of one item.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Shown {
     last: Option<PriceMinor>,
     /// For each of [`Period::ALL`]: the number of the period that the last price was shown in, and the price before it.
@@ -19,7 +20,7 @@ pub struct Shown {
 }
 
 /// Prices with their times, each lower than all after it: the first one inside a look-back is the lowest of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Falling(VecDeque<(i64, PriceMinor)>);
 
 impl Shown {

@@ -57,7 +57,8 @@ impl Engine {
     /// # Errors
     /// When no decision has that id.
     pub fn get(&self, decision: &str) -> Result<GetReply, Refusal> {
-        let core = self.lock();
+        let mut core = self.lock();
+        self.recall(&mut core, decision)?;
         let known = core.known(decision)?;
         let (value_minor, units) = known.earned();
         Ok(GetReply {
@@ -83,6 +84,7 @@ impl Engine {
         self.check_room()?;
         self.expire(now_s);
         let mut core = self.lock();
+        self.recall(&mut core, decision)?;
         let known = core.known(decision)?;
         let before = known.stage;
         let Some(stage) = next(known)? else {

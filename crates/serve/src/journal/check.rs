@@ -2,6 +2,7 @@ use super::examined::Examined;
 use super::tail::Tail;
 use super::volume::{self, Entry, Frame, Header};
 use super::{identity, sync_folder};
+use crate::checkpoint::drop_checkpoint;
 use crate::record::Record;
 use crate::store_error::StoreError;
 use haggle_core::{Digest, decode_record};
@@ -119,6 +120,7 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
         let sound = examined.damage.is_empty();
         found.take(&format!("{next:020}"), &examined);
         if repair && !sound {
+            drop_checkpoint(store)?;
             let seal = there
                 .peek()
                 .map(|first| follower_chain(&log, **first, examined.chain));

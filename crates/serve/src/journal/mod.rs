@@ -60,7 +60,6 @@ pub struct Journal {
     spare: Spare,
     /// `fdatasync`.
     sync: fn(&File) -> io::Result<()>,
-    _lock: File,
 }
 
 /// Random salts: a digest of a key that is never written, and a counter.
@@ -120,7 +119,7 @@ impl Journal {
         };
         Ok(Self {
             first: firsts.last().copied().unwrap_or_default(),
-            reader: JournalReader::new(store, firsts, end.next),
+            reader: JournalReader::new(store, firsts, end.next, lock),
             file,
             offset: end.offset as u64,
             allocated,
@@ -133,7 +132,6 @@ impl Journal {
             volume_bytes: VOLUME_BYTES,
             spare,
             sync: File::sync_data,
-            _lock: lock,
         })
     }
 

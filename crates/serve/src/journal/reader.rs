@@ -1,8 +1,8 @@
 use super::volume::{self, Entry, Frame, HEADER_BYTES, Header, Piece, Pieces};
 use crate::record::Record;
 use crate::store_error::StoreError;
-use haggle_core::decode_record;
-use std::fs;
+use haggle_core::{Digest, decode_record};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,15 +21,18 @@ struct Shared {
     firsts: RwLock<Vec<u64>>,
     /// Number after the last durable record.
     next: AtomicU64,
+    /// The store is held as long as somebody reads it.
+    _lock: File,
 }
 
 impl JournalReader {
-    pub(super) fn new(store: &Path, firsts: Vec<u64>, next: u64) -> Self {
+    pub(super) fn new(store: &Path, firsts: Vec<u64>, next: u64, lock: File) -> Self {
         Self {
             shared: Arc::new(Shared {
                 store: store.to_owned(),
                 firsts: RwLock::new(firsts),
                 next: AtomicU64::new(next),
+                _lock: lock,
             }),
         }
     }
@@ -60,6 +63,32 @@ impl JournalReader {
         Ok(found
             .filter(|(found, _)| *found == number)
             .map(|(_, record)| record))
+    }
+
+    /// Chain digest of all records before a number, which must be durable.
+    ///
+    /// # Errors
+    /// When the volume that it lies in is damaged before it.
+    pub(crate) fn chain_before(&self, number: u64) -> Result<Digest, StoreError> {
+        let firsts = self.firsts();
+        let at = firsts.partition_point(|first| *first <= number).max(1) - 1;
+        let first = firsts.get(at).copied().unwrap_or(0);
+        let bytes = fs::read(volume::path(&self.log(), first)).map_err(self.io())?;
+        let header = Header::read(&bytes).filter(|header| header.first == first);
+        let lost = |expected| StoreError::lost(self.store(), expected, number);
+        let mut chain = header.ok_or_else(|| lost(first))?.chain;
+        let mut expected = first;
+        let mut pieces = Pieces::new(&bytes, first);
+        while expected < number {
+            match pieces.next() {
+                Some(Piece::Sound(_, frame)) if frame.number == expected => {
+                    chain = volume::chain_after(chain, &frame);
+                    expected = frame.next();
+                }
+                _ => return Err(lost(expected)),
+            }
+        }
+        Ok(chain)
     }
 
     /// Number after the last durable record.

@@ -1,49 +1,45 @@
+mod archiving;
+mod windows;
+
+use crate::archive::Archive;
+use crate::counts::Counts;
 use crate::known::{Known, Part};
 use crate::record::{DecisionRecord, Record};
 use crate::reply::Stage;
 use foldhash::fast::RandomState;
-use haggle_core::{DecisionId, Digest, Reward};
+use haggle_core::{Digest, Reward};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
-/// Every decision by its id, with the rewards that count for it and when its window closes: the index over the journal,
-/// rebuilt at start. It reads no clock.
-#[derive(Debug, Default)]
+/// Every decision by its id, with the rewards that count for it and when its window closes: a function of the journal. In
+/// memory are those that something is waited for and those that changed since the last checkpoint; the others lie in the
+/// archive. It reads no clock.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     /// Boxed: a table that grows moves its entries while prices wait.
     decisions: HashMap<Arc<str>, Box<Known>, RandomState>,
     policies: Vec<Digest>,
-    /// When windows close, the next one first; a decision that was activated or cancelled since is passed over.
-    due: BinaryHeap<Reverse<(i64, Arc<str>)>>,
     early: HashMap<Box<str>, Vec<Early>>,
     /// How many there are of what.
     pub counts: Counts,
-}
-
-/// Exact counts; a restart finds the same ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Rewards that count; not those that the disk refused.
-    pub rewards: u64,
-    /// Those of them that came after the window had closed.
-    pub late: u64,
-    /// Decisions whose rewards are waited for.
-    pub open: u64,
-    /// Deferred decisions that are not activated yet.
-    pub pending: u64,
-    /// Decisions whose windows have closed.
-    pub closed: u64,
-    /// Those of them that closed without a reward.
-    pub defaulted: u64,
-    /// Deferred decisions that were never activated.
-    pub lapsed: u64,
-    /// Decisions that were withdrawn.
-    pub cancelled: u64,
+    /// Number of the record that is taken in now, or of the next one.
+    pub next: u64,
+    /// When windows close, the next one first; a decision that was activated or cancelled since is passed over.
+    #[serde(skip)]
+    due: BinaryHeap<Reverse<(i64, Arc<str>)>>,
+    /// Decisions that nothing is waited for any more, and the number of the record that changed them.
+    #[serde(skip)]
+    settled: VecDeque<(u64, Arc<str>)>,
+    #[serde(skip)]
+    recalled: VecDeque<Arc<str>>,
+    #[serde(skip)]
+    archive: Option<Archive>,
 }
 
 /// A reward that came before its decision, and how long it waits: seconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Early {
     reward: Reward,
     until_s: i64,
@@ -73,16 +69,10 @@ pub enum Entry {
 }
 
 impl Ledger {
-    /// The decision of that id.
+    /// The decision of that id, if it is in memory; see [`Ledger::recall`].
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Known> {
         self.decisions.get(id).map(Box::as_ref)
-    }
-
-    /// How many decisions there are.
-    #[must_use]
-    pub fn decisions(&self) -> usize {
-        self.decisions.len()
     }
 
     /// Rewards whose decision is not known.
@@ -103,12 +93,8 @@ impl Ledger {
         let Some(logged) = &record.offer.logged else {
             return Vec::new();
         };
-        let policy = self.policies.iter().rposition(|digest| *digest == logged.policy);
-        let policy = policy.unwrap_or_else(|| {
-            self.policies.push(logged.policy);
-            self.policies.len() - 1
-        });
-        let Some(known) = Known::of(record, item, policy as u32, number) else {
+        let policy = self.place_of(logged.policy);
+        let Some(known) = Known::of(record, item, policy, number) else {
             return Vec::new();
         };
         let id: Arc<str> = logged.decision.0.as_str().into();
@@ -137,6 +123,7 @@ impl Ledger {
 
     /// Takes in what a record says, for whoever wants to know what decisions earned and nothing of the market.
     pub fn replay(&mut self, record: &Record, number: u64) {
+        self.next = number;
         match record {
             Record::Decision(record) => {
                 self.decide(record, 0, number);
@@ -158,23 +145,16 @@ impl Ledger {
         }
     }
 
-    /// A deferred decision was shown at `now_s`: its window begins.
-    pub fn activate(&mut self, decision: &str, now_s: i64) {
-        if let Some(known) = self.find(decision) {
-            let due_s = now_s.saturating_add(i64::from(known.terms.window_s));
-            self.place(decision, Stage::Open, due_s);
-        }
-    }
-
-    /// A decision was withdrawn.
-    pub fn cancel(&mut self, decision: &str) {
-        if let Some(due_s) = self.find(decision).map(|known| known.due_s) {
-            self.place(decision, Stage::Cancelled, due_s);
-        }
-    }
-
     /// Takes a reward in: `(decision, reward_id)` counts once.
     pub fn reward(&mut self, reward: &Reward) -> Entry {
+        let entry = self.enter(reward);
+        if let Entry::New { late: true } | Entry::Retry { late: true } = entry {
+            self.touch(&reward.decision.0);
+        }
+        entry
+    }
+
+    fn enter(&mut self, reward: &Reward) -> Entry {
         let Some(known) = self.decisions.get_mut(reward.decision.0.as_str()) else {
             return Entry::UnknownDecision;
         };
@@ -230,75 +210,20 @@ impl Ledger {
             self.counts.rewards -= 1;
             self.counts.late -= u64::from(part.late);
         }
+        self.touch(&reward.decision.0);
     }
 
-    /// Moves a decision to another stage; its window then closes at `due_s`.
-    pub fn place(&mut self, decision: &str, stage: Stage, due_s: i64) {
+    /// A decision is changed by the record of now.
+    fn touch(&mut self, decision: &str) {
         let Some((id, _)) = self.decisions.get_key_value(decision) else {
             return;
         };
         let id = Arc::clone(id);
         if let Some(known) = self.decisions.get_mut(decision) {
-            *self.counts.of(known.stage) -= 1;
-            *self.counts.of(stage) += 1;
-            (known.stage, known.due_s) = (stage, due_s);
-        }
-        if matches!(stage, Stage::Open | Stage::Pending) {
-            self.due.push(Reverse((due_s, id)));
-        }
-    }
-
-    /// A decision whose window has closed by `now_s`, the first one first. Whoever takes it closes it.
-    pub fn overdue(&mut self, now_s: i64) -> Option<DecisionId> {
-        while let Some(Reverse((due_s, _))) = self.due.peek()
-            && *due_s <= now_s
-            && let Some(Reverse((due_s, id))) = self.due.pop()
-        {
-            let waits = |known: &&Known| matches!(known.stage, Stage::Open | Stage::Pending);
-            if self
-                .find(&id)
-                .filter(waits)
-                .is_some_and(|known| known.due_s == due_s)
-            {
-                return Some(DecisionId(id.to_string()));
+            known.touched = self.next;
+            if known.settled() {
+                self.settled.push_back((self.next, id));
             }
-        }
-        None
-    }
-
-    /// Closes the window of a decision.
-    pub fn close(&mut self, decision: &str) {
-        let Some(known) = self.find(decision) else {
-            return;
-        };
-        let (stage, due_s) = match known.stage {
-            Stage::Open => (Stage::Closed, known.due_s),
-            Stage::Pending => (Stage::Lapsed, known.due_s),
-            Stage::Closed | Stage::Lapsed | Stage::Cancelled => return,
-        };
-        let rewarded = known.counting().next().is_some();
-        self.counts.defaulted += u64::from(stage == Stage::Closed && !rewarded);
-        self.place(decision, stage, due_s);
-    }
-
-    /// The disk refused to close the window of a decision: it is open again.
-    pub fn reopen(&mut self, decision: &str) {
-        let Some(known) = self.find(decision) else {
-            return;
-        };
-        let (stage, due_s) = match known.stage {
-            Stage::Closed => (Stage::Open, known.due_s),
-            Stage::Lapsed => (Stage::Pending, known.due_s),
-            Stage::Open | Stage::Pending | Stage::Cancelled => return,
-        };
-        let rewarded = known.counting().any(|part| !part.late);
-        self.counts.defaulted -= u64::from(stage == Stage::Open && !rewarded);
-        self.place(decision, stage, due_s);
-        // What came in between is in time after all, as a restart will find.
-        let known = self.decisions.get_mut(decision);
-        for part in known.into_iter().flat_map(|known| &mut known.parts) {
-            self.counts.late -= u64::from(part.late && !part.refused);
-            part.late = false;
         }
     }
 
@@ -313,18 +238,6 @@ impl Ledger {
             });
             self.counts.rewards += 1;
             self.counts.late += u64::from(late);
-        }
-    }
-}
-
-impl Counts {
-    fn of(&mut self, stage: Stage) -> &mut u64 {
-        match stage {
-            Stage::Pending => &mut self.pending,
-            Stage::Open => &mut self.open,
-            Stage::Closed => &mut self.closed,
-            Stage::Lapsed => &mut self.lapsed,
-            Stage::Cancelled => &mut self.cancelled,
         }
     }
 }

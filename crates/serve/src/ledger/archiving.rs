@@ -1,0 +1,109 @@
+//! What leaves the memory for the archive, and comes back.
+
+use super::Ledger;
+use crate::archive::{Archive, Archived};
+use haggle_core::Digest;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+
+/// Archived decisions that were only looked up and stay in memory, at most.
+const RECALLED_MAX: usize = 4_096;
+
+impl Ledger {
+    /// Brings a decision that is archived back into memory.
+    ///
+    /// # Errors
+    /// When the archive is damaged.
+    pub fn recall(&mut self, id: &str) -> io::Result<()> {
+        let Some(archive) = self.archive.as_ref().filter(|_| !self.decisions.contains_key(id)) else {
+            return Ok(());
+        };
+        let Some(mut archived) = archive.find(id)? else {
+            return Ok(());
+        };
+        archived.known.policy = self.place_of(archived.policy);
+        let id: Arc<str> = id.into();
+        self.decisions.insert(Arc::clone(&id), Box::new(archived.known));
+        self.recalled.push_back(id);
+        if self.recalled.len() > RECALLED_MAX
+            && let Some(oldest) = self.recalled.pop_front()
+            && self.find(&oldest).is_some_and(|known| known.touched == 0)
+        {
+            self.decisions.remove(&oldest);
+        }
+        Ok(())
+    }
+
+    /// Goes on from a checkpoint: what is read from it says nothing of when windows close, and of the archive.
+    pub fn resume(&mut self, archive: Archive) {
+        let waited_for = self.decisions.iter().filter(|(_, known)| !known.settled());
+        self.due = waited_for
+            .map(|(id, known)| Reverse((known.due_s, Arc::clone(id))))
+            .collect();
+        self.archive = Some(archive);
+    }
+
+    /// Where settled decisions go; none for a ledger that keeps all of them in memory.
+    pub fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
+    }
+
+    /// Moves every settled decision that is in memory into the archive.
+    ///
+    /// # Errors
+    /// When the archive cannot be written; then they stay.
+    pub fn archive_settled(&mut self) -> io::Result<()> {
+        let Some(archive) = &mut self.archive else {
+            return Ok(());
+        };
+        let ids: BTreeSet<Arc<str>> = self.settled.iter().map(|(_, id)| Arc::clone(id)).collect();
+        let settled = |id: &Arc<str>| self.decisions.get(id).is_some_and(|known| known.settled());
+        let ids: Vec<Arc<str>> = ids.into_iter().filter(settled).collect();
+        archive.append(ids.iter().filter_map(|id| {
+            let known = self.decisions.get(id)?;
+            Some(Archived {
+                id: id.to_string(),
+                policy: self.policies[known.policy as usize],
+                known: (**known).clone(),
+            })
+        }))?;
+        self.settled.clear();
+        for id in &ids {
+            self.decisions.remove(id);
+        }
+        Ok(())
+    }
+
+    /// From now on settled decisions are looked up in another archive, that of a checkpoint.
+    pub fn adopt(&mut self, archive: Archive) {
+        self.archive = Some(archive);
+    }
+
+    /// Lets go of decisions that a checkpoint of the records before a number has archived: looks at `count_max` of them, and
+    /// says whether there may be more.
+    pub fn evict(&mut self, before: u64, count_max: usize) -> bool {
+        for _ in 0..count_max {
+            let Some((_, id)) = self.settled.pop_front_if(|(number, _)| *number < before) else {
+                return false;
+            };
+            // One that changed again since is in the row again.
+            let archived = |known: &crate::known::Known| known.settled() && known.touched < before;
+            if self.find(&id).is_some_and(archived) {
+                self.decisions.remove(&id);
+            }
+        }
+        true
+    }
+
+    /// The place of a policy among those that made decisions.
+    pub(super) fn place_of(&mut self, policy: Digest) -> u32 {
+        let place = self.policies.iter().rposition(|digest| *digest == policy);
+        let place = place.unwrap_or_else(|| {
+            self.policies.push(policy);
+            self.policies.len() - 1
+        });
+        place as u32
+    }
+}

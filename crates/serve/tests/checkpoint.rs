@@ -1,0 +1,177 @@
+//! A start from a checkpoint comes to exactly what a start from the whole journal comes to.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{ask, earn, engine_config, mlp_bundle, named};
+use haggle_core::Seeds;
+use haggle_serve::{Arrival, Engine, EngineConfig, check, export, forget};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+use tempfile::TempDir;
+
+const CONFIG: &str =
+    "[store]\ncheckpoint_records = 50\n[rewards]\nbackward_window_s = 1000\nterms = { window_s = 60 }\n";
+const START_S: i64 = 1_600_000_000;
+
+/// A shop that does everything that can be done with decisions, by the numbers of a seed.
+struct Shop {
+    seeds: Seeds,
+    step: u64,
+}
+
+impl Shop {
+    fn new(seed: u64) -> Self {
+        Self {
+            seeds: Seeds::new(seed),
+            step: 0,
+        }
+    }
+
+    fn pick(&self, name: &str, count: u64) -> u64 {
+        let uniform = self.seeds.named(name).uniform_of(&self.step.to_le_bytes());
+        (uniform * count as f64) as u64
+    }
+
+    /// Does some things, five seconds apart.
+    fn work(&mut self, engine: &Engine, steps: u64) {
+        for _ in 0..steps {
+            self.step += 1;
+            let (n, now_s) = (self.step, START_S + 5 * self.step as i64);
+            let other = format!("d{}", n.saturating_sub(self.pick("back", 120)));
+            let mut request = named(
+                &format!("d{n}"),
+                &format!("s{}", n / 3),
+                ["milk-0", "milk-1", "tea-2"][n as usize % 3],
+            );
+            request.defer = self.pick("defer", 5) == 0;
+            request.channel = Some("web".to_owned());
+            engine.quote(request, arrival(now_s)).unwrap();
+            let value = self.pick("value", 3) as i64;
+            // Some are refused, some come twice, late, early or with another value: that is for the daemon to say.
+            let _ = match self.pick("what", 8) {
+                0 => engine.activate(&other, now_s).err(),
+                1 => engine.cancel(&other, now_s).err(),
+                2 => engine.cart(&other, now_s).err(),
+                3 => engine
+                    .reward(earn(&format!("d{}", n + 7), "early", value), now_s)
+                    .err(),
+                _ => engine
+                    .reward(earn(&other, &format!("r{value}"), value), now_s)
+                    .err(),
+            };
+        }
+    }
+}
+
+fn arrival(now_s: i64) -> Arrival {
+    Arrival {
+        now_s,
+        since: Instant::now(),
+    }
+}
+
+/// Everything that can be asked of an engine.
+fn told(engine: &Engine, steps: u64) -> (String, BTreeMap<String, String>) {
+    let mut status = engine.status();
+    (status.duplicates, status.conflicts, status.unknown) = (0, 0, 0);
+    let mut told = BTreeMap::new();
+    for n in 1..=steps {
+        let id = format!("d{n}");
+        told.insert(id.clone(), format!("{:?}", engine.get(&id)));
+    }
+    (format!("{status:?}"), told)
+}
+
+/// What the next decisions look like: prices, and the observations behind them.
+fn foretold(config: &EngineConfig, steps: u64) -> Vec<String> {
+    let engine = Engine::open(config).unwrap();
+    let now_s = START_S + 5 * steps as i64 + 1;
+    let mut told = Vec::new();
+    for n in 0..40 {
+        let item = ["milk-0", "milk-1", "milk-2", "tea-0", "tea-1", "tea-2"][n % 6];
+        let session = format!("s{}", (steps as usize + n).saturating_sub(20) / 3);
+        let mut request = named(&format!("next-{n}"), &session, item);
+        request.channel = Some("web".to_owned());
+        told.push(format!(
+            "{:?}",
+            engine.quote(request, arrival(now_s)).unwrap().reply
+        ));
+    }
+    for (decision, reward_id) in [("d3", "r0"), ("d3", "r1"), ("d50", "r2"), ("d90", "new")] {
+        let answer = engine.reward(earn(decision, reward_id, 1), now_s);
+        told.push(format!("{:?}", answer.map(|(status, _)| status)));
+    }
+    let repeat = engine.quote(named("d5", "s1", "tea-2"), arrival(now_s));
+    told.push(format!("{:?}", repeat.map(|quote| quote.reply)));
+    engine.close().unwrap();
+    drop(engine);
+    let out = config.store.join("../out");
+    let journal = haggle_serve::Journal::existing(&config.store).unwrap();
+    let exported = export(&journal.reader(), &out).unwrap();
+    for segment in exported.segments {
+        let offers = haggle_core::read_segment(&fs::read(segment).unwrap()).unwrap();
+        told.extend(offers.iter().map(|offer| format!("{offer:?}")));
+    }
+    told
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A store as it is, and the same without its checkpoint: both must come to the same.
+fn compare(config: &EngineConfig, steps: u64) {
+    let beside = TempDir::new().unwrap();
+    let plain = EngineConfig {
+        store: beside.path().join("store"),
+        ..config.clone()
+    };
+    copy(&config.store, &plain.store);
+    let _ = fs::remove_dir_all(plain.store.join("checkpoint"));
+    let with = TempDir::new().unwrap();
+    let with = EngineConfig {
+        store: with.path().join("store"),
+        ..config.clone()
+    };
+    copy(&config.store, &with.store);
+    let (a, b) = (Engine::open(&plain).unwrap(), Engine::open(&with).unwrap());
+    assert_eq!(told(&a, steps), told(&b, steps));
+    drop((a, b));
+    assert_eq!(foretold(&plain, steps), foretold(&with, steps));
+}
+
+#[test]
+fn a_start_from_a_checkpoint_is_a_start_from_the_journal() {
+    let dir = TempDir::new().unwrap();
+    let config = engine_config(dir.path(), &mlp_bundle(), CONFIG, None);
+    let mut shop = Shop::new(3);
+    for round in 0..6u64 {
+        let engine = Engine::open(&config).unwrap();
+        shop.work(&engine, 60 + 7 * round);
+        let running = told(&engine, shop.step);
+        if round % 2 == 0 {
+            engine.close().unwrap();
+        }
+        // Else it ends without a checkpoint of what came last.
+        drop(engine);
+        assert!(config.store.join("checkpoint/state").exists(), "round {round}");
+        assert_eq!(
+            told(&Engine::open(&config).unwrap(), shop.step),
+            running,
+            "round {round}"
+        );
+        compare(&config, shop.step);
+    }
+}
