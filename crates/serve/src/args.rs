@@ -65,7 +65,11 @@ pub enum Command {
         json: bool,
     },
     /// Measure how fast a daemon with a policy of 2x64 answers, against a bare echo over the same kind of socket.
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
+        /// Something else to measure.
+        #[command(subcommand)]
+        what: Option<Bench>,
         /// How long each line of the report is measured, in seconds.
         #[arg(long, default_value_t = 3.0)]
         seconds: f64,
@@ -95,6 +99,19 @@ pub enum Command {
         socket: PathBuf,
         #[command(subcommand)]
         command: Ctl,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Measure how soon a daemon answers that has many records behind it, and whether its memory stays where it is.
+    Start {
+        /// Records of the store, a third of them decisions whose windows have closed.
+        #[arg(long, default_value_t = 1_000_000)]
+        records: u64,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -145,7 +145,7 @@ pub(crate) fn load(
 pub(crate) fn begin_archive(store: &Path) -> Result<Archive, StoreError> {
     let folder = folder(store);
     let make = || {
-        forget_state(&folder)?;
+        drop_state(store)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         Archive::create(&folder.join("archive"))
     };
@@ -167,11 +167,16 @@ pub(crate) fn drop_checkpoint(store: &Path) -> Result<(), StoreError> {
     drop().map_err(StoreError::io(store))
 }
 
-fn forget_state(folder: &Path) -> io::Result<()> {
+/// Makes the next start read the whole journal.
+///
+/// # Errors
+/// When the file cannot be removed.
+pub(crate) fn drop_state(store: &Path) -> io::Result<()> {
+    let folder = folder(store);
     match fs::remove_file(folder.join("state")) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         Err(_) => Ok(()),
-        Ok(()) => sync_folder(folder),
+        Ok(()) => sync_folder(&folder),
     }
 }
 

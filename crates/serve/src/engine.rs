@@ -1,3 +1,4 @@
+use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
 use crate::committer::{Committer, Health, Ticket};
 use crate::decide::Mode;
@@ -154,6 +155,8 @@ impl Engine {
     pub(crate) fn recall(&self, core: &mut Core, decision: &str) -> Result<(), Refusal> {
         core.ledger.recall(decision).map_err(|error| {
             tracing::error!("the archive of decision {decision} cannot be read: {error}");
+            // The next start reads the journal.
+            let _ = checkpoint::drop_state(self.reader.store());
             let message =
                 "what is known of that decision cannot be read; restart to read it from the journal";
             Refusal::new(Code::StoreFailed, message)

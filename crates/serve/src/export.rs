@@ -1,6 +1,6 @@
 use crate::decide::Source;
 use crate::error::ServeError;
-use crate::journal::JournalReader;
+use crate::journal::{JournalReader, expect_outside};
 use crate::ledger::Ledger;
 use crate::record::Record;
 use crate::reply::Stage;
@@ -29,8 +29,9 @@ pub struct Exported {
 /// named by the number of its first record and appears whole; a later export replaces it by one with later rewards.
 ///
 /// # Errors
-/// When a record is damaged, or a file cannot be written.
+/// When a record is damaged, the folder lies in the store, or a file cannot be written.
 pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeError> {
+    expect_outside(journal.store(), out)?;
     let mut ledger = Ledger::default();
     for record in journal.scan(0) {
         let (number, record) = record?;

@@ -5,7 +5,7 @@ mod bench;
 mod top;
 
 use anyhow::Context;
-use args::{Cli, Command, Ctl, CtlMode, Serve};
+use args::{Bench, Cli, Command, Ctl, CtlMode, Serve};
 use clap::Parser;
 use haggle_serve::{
     AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Index, Journal, Mode,
@@ -45,9 +45,15 @@ fn main() -> ExitCode {
             segments,
             json,
         } => forget_user(&store, &user, &segments, json),
-        Command::Bench { seconds, json } => {
-            bench::bench(seconds).and_then(|report| print(&report, json, || report.text()))
-        }
+        Command::Bench {
+            what: Some(Bench::Start { records, json }),
+            ..
+        } => bench::start::bench(records).and_then(|report| print(&report, json, || report.text())),
+        Command::Bench {
+            what: None,
+            seconds,
+            json,
+        } => bench::bench(seconds).and_then(|report| print(&report, json, || report.text())),
         Command::Trace { store, decision } => trace(&store, &decision),
         Command::Top { socket } => top::top(&socket),
         Command::Ctl { socket, command } => ctl(&socket, command),
@@ -174,10 +180,13 @@ fn describe(found: &Checked) -> String {
         text += &format!("\nlost: records {from} to {to}");
     }
     if found.torn_bytes > 0 {
-        text += &format!(
-            "\n{} torn bytes at the end were never acknowledged",
-            found.torn_bytes
-        );
+        let what = match found.tail_unknown {
+            true => "may be a loss: the file `tail`, which would say so, is missing or damaged",
+            false => "were never acknowledged",
+        };
+        text += &format!("\n{} torn bytes at the end {what}", found.torn_bytes);
+    } else if found.tail_unknown {
+        text += "\nthe file `tail` is missing or damaged: records may be lost behind the last one";
     }
     for what in found.damage.iter().chain(&found.breaks) {
         text += &format!("\n{what}");
@@ -196,6 +205,9 @@ fn backup_store(store: &Path, out: &Path, json: bool) -> anyhow::Result<()> {
 fn forget_user(store: &Path, user: &str, segments: &[PathBuf], json: bool) -> anyhow::Result<()> {
     let forgotten = forget(store, user, segments)?;
     print(&forgotten, json, || {
+        if forgotten == Forgotten::default() {
+            return format!("nothing was found of user `{user}`");
+        }
         let Forgotten {
             sessions,
             decisions,

@@ -45,6 +45,13 @@ impl Engine {
     /// # Errors
     /// When store, bundle or history cannot be used.
     pub fn open(config: &EngineConfig) -> Result<Self, ServeError> {
+        if !config.store.exists() {
+            // A first start that fails leaves no half-made store behind.
+            let bundle = config.bundle.as_deref().map(load).transpose()?;
+            let bundle = bundle.ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
+            config.files.read(&bundle.terms().catalog)?;
+            config.history_digest()?;
+        }
         Self::over(Journal::open(&config.store, config.seed)?, config)
     }
 

@@ -26,6 +26,14 @@ pub enum StoreError {
         /// What is not there.
         what: &'static str,
     },
+    /// A folder to be written lies in it.
+    #[error("store {}: {} lies inside of it; name a folder elsewhere", store.display(), out.display())]
+    Inside {
+        /// The store.
+        store: PathBuf,
+        /// The folder.
+        out: PathBuf,
+    },
     /// Another process has it.
     #[error("store {}: another process is using it (a running haggled?)", store.display())]
     InUse {

@@ -81,18 +81,13 @@ fn learnt(client: &mut Client, lessons: u64) -> Progress {
 fn a_served_bandit_finds_each_segments_price_and_a_kill_costs_it_nothing() {
     let bundle = segment_bundle();
     let house = House::new(&bundle);
-    let config = house.dir.path().join("daemon.toml");
-    std::fs::write(&config, "[rewards]\nterms = { window_s = 5 }\n").unwrap();
+    house.configure("[rewards]\nterms = { window_s = 5 }\n");
     let rules = house.dir.path().join("guardrails.toml");
     let book = "segment_by = \"kind\"\n[all]\nfloor_minor = 40\nceiling_minor = 110\n";
     std::fs::write(&rules, book).unwrap();
     let start = || {
         let mut command = house.command();
-        command
-            .arg("--config")
-            .arg(&config)
-            .arg("--guardrails")
-            .arg(&rules);
+        command.arg("--guardrails").arg(&rules);
         common::Daemon::start(&mut command, &house.socket())
     };
 

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{ask, earn, engine_config, mlp_bundle, named};
+use common::{earn, engine_config, mlp_bundle, named};
 use haggle_core::Seeds;
-use haggle_serve::{Arrival, Engine, EngineConfig, check, export, forget};
+use haggle_serve::{Arrival, Code, Engine, EngineConfig, export, forget};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -76,7 +76,7 @@ fn arrival(now_s: i64) -> Arrival {
 /// Everything that can be asked of an engine.
 fn told(engine: &Engine, steps: u64) -> (String, BTreeMap<String, String>) {
     let mut status = engine.status();
-    (status.duplicates, status.conflicts, status.unknown) = (0, 0, 0);
+    (status.queued, status.duplicates, status.conflicts, status.unknown) = (0, 0, 0, 0);
     let mut told = BTreeMap::new();
     for n in 1..=steps {
         let id = format!("d{n}");
@@ -157,7 +157,7 @@ fn a_start_from_a_checkpoint_is_a_start_from_the_journal() {
     let dir = TempDir::new().unwrap();
     let config = engine_config(dir.path(), &mlp_bundle(), CONFIG, None);
     let mut shop = Shop::new(3);
-    for round in 0..6u64 {
+    for round in 0..3u64 {
         let engine = Engine::open(&config).unwrap();
         shop.work(&engine, 60 + 7 * round);
         let running = told(&engine, shop.step);
@@ -174,4 +174,95 @@ fn a_start_from_a_checkpoint_is_a_start_from_the_journal() {
         );
         compare(&config, shop.step);
     }
+}
+
+/// A store with a checkpoint of everything, and what it says.
+fn checkpointed(dir: &Path) -> (EngineConfig, (String, BTreeMap<String, String>)) {
+    let config = engine_config(dir, &mlp_bundle(), CONFIG, None);
+    let engine = Engine::open(&config).unwrap();
+    Shop::new(4).work(&engine, STEPS);
+    let told = told(&engine, STEPS);
+    engine.close().unwrap();
+    (config, told)
+}
+
+const STEPS: u64 = 150;
+
+#[test]
+fn a_checkpoint_that_cannot_be_believed_costs_nothing_but_time() {
+    let dir = TempDir::new().unwrap();
+    let (config, expected) = checkpointed(dir.path());
+    let folder = config.store.join("checkpoint");
+    let (state, archive) = (folder.join("state"), folder.join("archive"));
+    let (sound, sound_archive) = (fs::read(&state).unwrap(), fs::read(&archive).unwrap());
+    let reopened = || {
+        let engine = Engine::open(&config).unwrap();
+        let told = told(&engine, STEPS);
+        drop(engine);
+        told
+    };
+    for at in (0..sound.len()).step_by(sound.len() / 6) {
+        let mut damaged = sound.clone();
+        damaged[at] ^= 4;
+        fs::write(&state, damaged).unwrap();
+        assert_eq!(reopened(), expected, "byte {at}");
+        fs::write(&state, &sound[..at]).unwrap();
+        assert_eq!(reopened(), expected, "cut at {at}");
+    }
+    fs::write(&state, &sound).unwrap();
+    fs::write(&archive, &sound_archive[..sound_archive.len() / 2]).unwrap();
+    assert_eq!(reopened(), expected, "half an archive");
+    // Of another store, with the same shop and other draws.
+    let other = TempDir::new().unwrap();
+    let mut foreign = engine_config(other.path(), &mlp_bundle(), CONFIG, None);
+    foreign.seed = Some(6);
+    let engine = Engine::open(&foreign).unwrap();
+    Shop::new(4).work(&engine, STEPS);
+    engine.close().unwrap();
+    drop(engine);
+    fs::remove_dir_all(&folder).unwrap();
+    copy(&foreign.store.join("checkpoint"), &folder);
+    assert_eq!(reopened(), expected, "a checkpoint of another store");
+}
+
+#[test]
+fn a_damaged_entry_of_the_archive_is_refused_and_read_again_at_the_next_start() {
+    let dir = TempDir::new().unwrap();
+    let (config, expected) = checkpointed(dir.path());
+    let archive = config.store.join("checkpoint/archive");
+    let mut bytes = fs::read(&archive).unwrap();
+    bytes.iter_mut().skip(40).step_by(64).for_each(|byte| *byte ^= 1);
+    fs::write(&archive, bytes).unwrap();
+    let engine = Engine::open(&config).unwrap();
+    let refusal = engine.get("d1").unwrap_err();
+    assert_eq!(refusal.code, Code::StoreFailed, "{refusal:?}");
+    drop(engine);
+    assert_eq!(told(&Engine::open(&config).unwrap(), STEPS), expected);
+}
+
+#[test]
+fn a_forgotten_user_is_in_no_checkpoint() {
+    let dir = TempDir::new().unwrap();
+    let config = engine_config(dir.path(), &mlp_bundle(), CONFIG, None);
+    let engine = Engine::open(&config).unwrap();
+    let mut request = named("his", "his session", "milk-0");
+    request.user = Some("somebody 4711".to_owned());
+    engine.quote(request, arrival(START_S)).unwrap();
+    Shop::new(4).work(&engine, STEPS);
+    engine.close().unwrap();
+    drop(engine);
+    let found = || {
+        let files = ["state", "archive"].map(|file| config.store.join("checkpoint").join(file));
+        let holds = |bytes: Vec<u8>| bytes.windows(13).any(|bytes| bytes == b"somebody 4711");
+        files.into_iter().any(|file| fs::read(file).is_ok_and(holds))
+    };
+    assert!(found(), "he was in the archive");
+    forget(&config.store, "somebody 4711", &[]).unwrap();
+    assert!(!found());
+    let engine = Engine::open(&config).unwrap();
+    assert_eq!(engine.get("his").unwrap_err().code, Code::UnknownDecision);
+    engine.close().unwrap();
+    drop(engine);
+    assert!(!found());
+    compare(&config, STEPS);
 }

@@ -31,6 +31,7 @@ fn shop(mut client: Client, name: &str, acknowledged: &mpsc::Sender<(String, i64
 #[test]
 fn every_acknowledged_reward_survives_kill_9() {
     let house = House::new(&mlp_bundle());
+    house.configure("[store]\ncheckpoint_records = 300\n[rewards]\nterms = { window_s = 5 }\n");
     let mut acknowledged = BTreeMap::new();
     for round in 0..4 {
         let daemon = house.start();
@@ -176,6 +177,10 @@ fn a_store_that_cannot_be_used_is_named() {
         message.contains("name the bundle to serve with --bundle"),
         "{message}"
     );
+    assert!(
+        !house.dir.path().join("other-store").exists(),
+        "nothing is left behind"
+    );
     let nowhere = format!("{elsewhere}-none");
     for (folder, what) in [
         (nowhere.as_str(), "there is no such folder"),
@@ -319,4 +324,32 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
         seen.features[last_choice], 1.0,
         "the market remembers the purchase whose reward was refused"
     );
+}
+
+#[test]
+fn a_daemon_starts_again_while_the_disk_is_full() {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let Some(_disk) = SmallDisk::mount(&house.store()) else {
+        println!("skipped: this system lets nobody mount a small disk");
+        return;
+    };
+    let daemon = house.start();
+    let mut client = daemon.client();
+    let before = client.price(&ask("before", "milk-0")).unwrap();
+    client.reward(&earn(&before.decision, "r", 1)).unwrap();
+    let ballast = house.store().join("ballast");
+    assert!(
+        fs::write(&ballast, vec![1; 32 << 20]).is_err(),
+        "the disk is full now"
+    );
+    daemon.terminate();
+    let daemon = house.start();
+    let mut client = daemon.client();
+    assert_eq!(client.get(&before.decision).unwrap().rewards, ["r"]);
+    client.price(&ask("while full", "milk-0")).unwrap();
+    daemon.kill();
+    fs::remove_file(&ballast).unwrap();
+    let daemon = house.start();
+    let rewarded = daemon.client().reward(&earn(&before.decision, "r2", 2)).unwrap();
+    assert_eq!(rewarded, RewardStatus::Durable);
 }

@@ -14,45 +14,75 @@ const SESSIONS: usize = 1_000;
 const ITEMS: usize = 4;
 const WIDTH: usize = 64;
 const RUNGS: usize = 16;
-const START_WAIT_MAX: Duration = Duration::from_secs(10);
+const START_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// A daemon of this very program, with two bundles to serve and a folder that goes away with it.
+/// A folder that goes away with it, for a daemon of this very program, with two bundles to serve.
 pub struct House {
     pub socket: PathBuf,
     pub bundles: [PathBuf; 2],
     folder: PathBuf,
-    daemon: Child,
+    daemon: Option<Child>,
 }
 
 impl House {
+    /// With a daemon that serves.
     pub fn start() -> anyhow::Result<Self> {
+        let mut house = Self::prepare()?;
+        house.restart()?;
+        Ok(house)
+    }
+
+    /// Without a daemon.
+    pub fn prepare() -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("haggle-bench-{}", std::process::id()));
         let bundle =
             |seed| -> anyhow::Result<PathBuf> { Ok(bundle(seed)?.write(&folder.join("bundles"))?.1) };
-        let bundles = [bundle(1)?, bundle(2)?];
-        let socket = folder.join("s");
-        let daemon = Command::new(std::env::current_exe()?)
-            .args(["serve", "--seed", "1", "--socket"])
-            .arg(&socket)
-            .arg("--store")
-            .arg(folder.join("store"))
-            .arg("--bundle")
-            .arg(&bundles[0])
-            .stderr(Stdio::null())
-            .spawn()
-            .context("the daemon")?;
-        let house = Self {
-            socket,
-            bundles,
+        Ok(Self {
+            bundles: [bundle(1)?, bundle(2)?],
+            socket: folder.join("s"),
             folder,
-            daemon,
-        };
-        let begun = Instant::now();
-        while Client::connect(&house.socket).is_err() {
-            ensure!(begun.elapsed() < START_WAIT_MAX, "the daemon does not start");
-            std::thread::sleep(Duration::from_millis(5));
+            daemon: None,
+        })
+    }
+
+    /// Where the store lies.
+    pub fn store(&self) -> PathBuf {
+        self.folder.join("store")
+    }
+
+    /// Where the daemon's configuration lies, if it has one.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("daemon.toml")
+    }
+
+    /// Starts a daemon; milliseconds until it has answered a price.
+    pub fn restart(&mut self) -> anyhow::Result<f64> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["serve", "--seed", "1", "--socket"])
+            .arg(&self.socket);
+        command.arg("--store").arg(self.store());
+        command.arg("--bundle").arg(&self.bundles[0]);
+        if self.config().exists() {
+            command.arg("--config").arg(self.config());
         }
-        Ok(house)
+        let begun = Instant::now();
+        self.daemon = Some(command.stderr(Stdio::null()).spawn().context("the daemon")?);
+        let answered = |client: &mut Client| client.price(&request(0)).is_ok();
+        while !Client::connect(&self.socket).is_ok_and(|mut client| answered(&mut client)) {
+            ensure!(begun.elapsed() < START_WAIT_MAX, "the daemon does not start");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(begun.elapsed().as_secs_f64() * 1e3)
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            // It may have ended by itself.
+            let _ = daemon.kill();
+            let _ = daemon.wait();
+        }
     }
 
     /// The requests as frames.
@@ -80,14 +110,14 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
+        self.kill();
         // Best effort: nothing of it is needed any more.
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
-fn request(n: usize) -> PriceRequest {
+/// The n-th price request.
+pub fn request(n: usize) -> PriceRequest {
     PriceRequest {
         session: format!("s{}", n / ITEMS),
         user: Some(format!("u{}", n / ITEMS % 100)),

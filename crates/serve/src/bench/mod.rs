@@ -2,6 +2,7 @@
 
 mod drive;
 mod house;
+pub mod start;
 
 use drive::{Echo, Times, in_turn, many, pipelined};
 use haggle_serve::{AdminRequest, Client, Swapped, admin_path};

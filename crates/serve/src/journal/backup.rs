@@ -1,6 +1,6 @@
 use super::check::{Checked, check};
 use super::volume::{self, HEADER_BYTES, Piece, Pieces};
-use super::{JournalReader, sync_folder, tail::Tail};
+use super::{JournalReader, expect_outside, sync_folder, tail::Tail};
 use crate::store_error::StoreError;
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -11,8 +11,9 @@ use std::path::Path;
 /// after it. The copy is a store of its own; it is read through before this returns.
 ///
 /// # Errors
-/// When the folder is there already, something cannot be copied, or the copy is not sound.
+/// When the folder is there already or lies in the store, something cannot be copied, or the copy is not sound.
 pub fn backup(journal: &JournalReader, out: &Path) -> Result<Checked, StoreError> {
+    expect_outside(journal.store(), out)?;
     let next = journal.next();
     copy(journal, out, next).map_err(StoreError::full_or_io(out))?;
     let checked = check(out, false)?;

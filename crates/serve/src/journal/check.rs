@@ -33,6 +33,8 @@ pub struct Checked {
     pub lost_records: u64,
     /// Bytes behind the last record that were never acknowledged; the next start cuts them off.
     pub torn_bytes: usize,
+    /// Whether nobody can say that: the file `tail` is missing or damaged, and what is torn may be a loss.
+    pub tail_unknown: bool,
     /// What is damaged, one sentence each.
     pub damage: Vec<String>,
     /// Whether the damage was repaired.
@@ -103,7 +105,9 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
         claimed => drop(claimed?),
     }
     let log = store.join("log");
-    let durable = Tail::open(store).map_err(&io)?.number();
+    let tail = Tail::open(store).map_err(&io)?;
+    let durable = tail.number();
+    found.tail_unknown = !tail.is_known();
     let firsts = volume::firsts(&log).map_err(&io)?;
     let (mut next, mut chain) = (0, None);
     let mut there = firsts.iter().peekable();
@@ -129,7 +133,8 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
         if last && examined.next >= durable {
             break;
         }
-        (next, chain) = (examined.next, Some(examined.chain));
+        // Where records are lost and no seal says it, nobody knows what the next volume follows.
+        (next, chain) = (examined.next, examined.chain_is_known().then_some(examined.chain));
     }
     found.repaired = repair && !found.damage.is_empty();
     Ok(found)

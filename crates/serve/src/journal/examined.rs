@@ -44,7 +44,9 @@ impl<'a> Examined<'a> {
             next: first,
             chain,
         };
-        if header.is_none() {
+        if bytes.is_empty() {
+            found.damage.push("it is missing".to_owned());
+        } else if header.is_none() {
             found.damage.push("its header is damaged".to_owned());
         }
         if given.is_some_and(|given| given != chain) {
@@ -91,9 +93,16 @@ impl<'a> Examined<'a> {
             let used = bytes.iter().rposition(|byte| *byte != 0).unwrap_or(at);
             self.torn_bytes = used + 1 - at;
         }
-        if !last {
+        if !last && !bytes.is_empty() {
             self.damage.push("its seal is damaged".to_owned());
         }
+    }
+
+    /// Whether the chain digest at its end is what it was when its last record was written.
+    #[must_use]
+    pub fn chain_is_known(&self) -> bool {
+        let sealed = |frame: &Frame<'_>| matches!(frame.entry, Entry::Seal(_));
+        self.lost.is_empty() || self.frames.last().is_some_and(sealed)
     }
 
     fn keep(&mut self, frame: Frame<'a>) {

@@ -1,7 +1,7 @@
 use super::sync_folder;
 use crate::store_error::StoreError;
 use std::fs::{self, File, TryLockError};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -19,13 +19,23 @@ pub fn lock(store: &Path) -> Result<File, StoreError> {
     let io = StoreError::io(store);
     let mut options = File::options();
     options.write(true).create(true).truncate(false);
-    let file = options.open(store.join("lock")).map_err(&io)?;
+    let path = store.join("lock");
+    let file = options.open(&path).or_else(|error| read_only(&path, error));
+    let file = file.map_err(&io)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
             store: store.to_owned(),
         }),
         Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// A file to read, where nobody can write: the file system is read-only.
+pub fn read_only(path: &Path, error: io::Error) -> io::Result<File> {
+    match error.kind() {
+        ErrorKind::ReadOnlyFilesystem => File::open(path),
+        _ => Err(error),
     }
 }
 
@@ -118,7 +128,7 @@ fn is_sled(store: &Path) -> bool {
     store.join("journal/db").exists()
 }
 
-fn system_secret() -> std::io::Result<u64> {
+fn system_secret() -> io::Result<u64> {
     let mut bytes = [0; 8];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes))

@@ -105,7 +105,11 @@ impl Journal {
         let (file, end, allocated) = match end {
             Some((end, bytes)) => {
                 let path = volume::path(&log, firsts.last().copied().unwrap_or_default());
-                let file = File::options().read(true).write(true).open(path).map_err(&io)?;
+                let file = File::options().read(true).write(true).open(&path);
+                // To be copied or exported a store need not be written.
+                let file = file
+                    .or_else(|error| identity::read_only(&path, error))
+                    .map_err(&io)?;
                 end.clean(&file, &bytes).map_err(&io)?;
                 (file, end, bytes.len() as u64)
             }
@@ -277,6 +281,20 @@ fn begin_volume(spare: &mut Spare, log: &Path, first: u64, chain: Digest) -> io:
     file.sync_data()?;
     sync_folder(log)?;
     Ok(file)
+}
+
+/// Refuses a folder inside a store: what is written there would be in the store's way.
+pub(crate) fn expect_outside(store: &Path, out: &Path) -> Result<(), StoreError> {
+    let io = StoreError::io(store);
+    let (store, out) = (
+        store.canonicalize().map_err(&io)?,
+        std::path::absolute(out).map_err(&io)?,
+    );
+    let there = out.ancestors().find_map(|folder| folder.canonicalize().ok());
+    if there.is_some_and(|folder| folder.starts_with(&store)) {
+        return Err(StoreError::Inside { store, out });
+    }
+    Ok(())
 }
 
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {

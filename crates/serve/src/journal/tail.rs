@@ -1,3 +1,4 @@
+use super::identity::read_only;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -8,7 +9,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Tail {
     file: File,
-    number: u64,
+    number: Option<u64>,
 }
 
 impl Tail {
@@ -19,16 +20,21 @@ impl Tail {
     pub fn open(store: &Path) -> io::Result<Self> {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(store.join("tail"))?;
+        let path = store.join("tail");
+        let file = options.open(&path).or_else(|error| read_only(&path, error))?;
         let mut bytes = [0; 12];
         let number = file.read_exact_at(&mut bytes, 0).ok().and_then(|()| read(&bytes));
-        let number = number.unwrap_or(0);
         Ok(Self { file, number })
     }
 
     /// The number that was there when it was opened; 0 where none was.
     pub fn number(&self) -> u64 {
-        self.number
+        self.number.unwrap_or(0)
+    }
+
+    /// Whether it said something when it was opened.
+    pub fn is_known(&self) -> bool {
+        self.number.is_some()
     }
 
     /// Writes another number.

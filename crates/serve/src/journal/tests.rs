@@ -198,6 +198,27 @@ fn erased_records_leave_the_chain_whole_and_no_byte_behind() {
 }
 
 #[test]
+fn a_missing_volume_is_called_missing_and_an_unknown_end_unknown() {
+    let dir = filled(300);
+    let (path, bytes, _) = files(dir.path()).remove(1);
+    fs::remove_file(&path).unwrap();
+    let found = check(dir.path(), false).unwrap();
+    assert!(found.breaks.is_empty(), "{found:?}");
+    assert!(found.damage[0].ends_with(": it is missing"), "{found:?}");
+    fs::write(&path, bytes).unwrap();
+    let (last, bytes, used) = files(dir.path()).pop().unwrap();
+    fs::write(&last, &bytes[..used - 3]).unwrap();
+    let found = check(dir.path(), false).unwrap();
+    assert!(
+        !found.sound() && !found.tail_unknown,
+        "the tail tells of it: {found:?}"
+    );
+    fs::remove_file(dir.path().join("tail")).unwrap();
+    let found = check(dir.path(), false).unwrap();
+    assert!(found.torn_bytes > 0 && found.tail_unknown, "{found:?}");
+}
+
+#[test]
 fn a_changed_record_with_a_new_checksum_breaks_the_chain() {
     let dir = filled(300);
     let (path, bytes, _) = files(dir.path()).remove(1);
@@ -224,7 +245,10 @@ fn a_changed_record_with_a_new_checksum_breaks_the_chain() {
 fn a_copy_holds_what_was_durable_when_it_was_begun() {
     let dir = filled(300);
     let mut journal = Journal::open(dir.path(), None).unwrap();
-    let out = dir.path().join("copy");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let out = elsewhere.path().join("copy");
+    let inside = backup(&journal.reader(), &dir.path().join("log/../copy"));
+    assert!(matches!(inside, Err(StoreError::Inside { .. })), "{inside:?}");
     let copied = backup(&journal.reader(), &out).unwrap();
     assert_eq!((copied.records, copied.lost_records), (300, 0));
     journal.append(&[record(300)]).unwrap();

@@ -2,6 +2,7 @@
 
 use super::Ledger;
 use crate::archive::{Archive, Archived};
+use crate::known::Known;
 use haggle_core::Digest;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -85,11 +86,14 @@ impl Ledger {
     /// says whether there may be more.
     pub fn evict(&mut self, before: u64, count_max: usize) -> bool {
         for _ in 0..count_max {
-            let Some((_, id)) = self.settled.pop_front_if(|(number, _)| *number < before) else {
+            if self.settled.front().is_none_or(|(number, _)| *number >= before) {
+                return false;
+            }
+            let Some((_, id)) = self.settled.pop_front() else {
                 return false;
             };
             // One that changed again since is in the row again.
-            let archived = |known: &crate::known::Known| known.settled() && known.touched < before;
+            let archived = |known: &Known| known.settled() && known.touched < before;
             if self.find(&id).is_some_and(archived) {
                 self.decisions.remove(&id);
             }

@@ -211,6 +211,11 @@ impl House {
             .unwrap_or_else(|| self.dir.path().join("store"))
     }
 
+    /// Has a configuration from now on.
+    pub fn configure(&self, config: &str) {
+        std::fs::write(self.dir.path().join("daemon.toml"), config).unwrap();
+    }
+
     /// The store lies elsewhere from now on.
     pub fn move_store_to(&mut self, store: &Path) {
         self.store = Some(store.to_owned());
@@ -229,6 +234,10 @@ impl House {
             .arg("--bundle")
             .arg(&self.bundle);
         command.args(["--seed", "5"]);
+        let config = self.dir.path().join("daemon.toml");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
         command
     }
 
