@@ -104,6 +104,15 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum Bench {
+    /// Measure how many rewards a second are acknowledged as durable, against a bare log with fdatasync on the same disk.
+    Acks {
+        /// How long each of four runs takes, in seconds.
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
     /// Measure how soon a daemon answers that has many records behind it, and whether its memory stays where it is.
     Start {
         /// Records of the store, a third of them decisions whose windows have closed.

@@ -11,8 +11,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(1);
 /// Decisions that are let go of while the daemon waits.
 const EVICTED_AT_ONCE: usize = 256;
-/// The lowest priority: prices come first.
-const NICE: i32 = 19;
+/// Prices come first; but a checkpoint must come about under load, too.
+const NICE: i32 = 5;
 
 /// The thread that makes checkpoints beside the daemon: it does what a restart would do, from the last checkpoint and the
 /// journal, and writes down what comes out. The daemon's memory is not looked at, so nobody waits; when the checkpoint

@@ -50,6 +50,10 @@ fn main() -> ExitCode {
             ..
         } => bench::start::bench(records).and_then(|report| print(&report, json, || report.text())),
         Command::Bench {
+            what: Some(Bench::Acks { seconds, json }),
+            ..
+        } => bench::acks::bench(seconds).and_then(|report| print(&report, json, || report.text())),
+        Command::Bench {
             what: None,
             seconds,
             json,

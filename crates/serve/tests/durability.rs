@@ -353,3 +353,27 @@ fn a_daemon_starts_again_while_the_disk_is_full() {
     let rewarded = daemon.client().reward(&earn(&before.decision, "r2", 2)).unwrap();
     assert_eq!(rewarded, RewardStatus::Durable);
 }
+
+#[test]
+fn a_store_on_a_read_only_disk_can_be_checked_and_copied() {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let Some(disk) = SmallDisk::mount(&house.store()) else {
+        println!("skipped: this system lets nobody mount a small disk");
+        return;
+    };
+    let daemon = house.start();
+    let reply = daemon.client().price(&ask("s", "milk-0")).unwrap();
+    daemon.client().reward(&earn(&reply.decision, "r", 7)).unwrap();
+    daemon.terminate();
+    let mut remount = Command::new("mount");
+    remount.args(["-o", "remount,ro"]).arg(&disk.0);
+    assert!(remount.status().unwrap().success());
+    let (store, out) = (house.store(), house.dir.path().join("copy"));
+    let (store, out) = (store.to_str().unwrap(), out.to_str().unwrap());
+    for args in [vec!["check"], vec!["backup", "--out", out]] {
+        let done = house.haggled(&[&args[..], &["--store", store]].concat());
+        assert!(done.status.success(), "{args:?}: {:?}", outcome(done));
+    }
+    let (code, message) = outcome(house.haggled(&["check", "--store", out]));
+    assert_eq!(code, 0, "{message}");
+}

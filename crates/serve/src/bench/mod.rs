@@ -1,5 +1,6 @@
 //! `haggled bench`: how fast a daemon answers, as ratios to a bare echo over the same kind of socket in the same run.
 
+pub mod acks;
 mod drive;
 mod house;
 pub mod start;
