@@ -115,7 +115,7 @@ pub enum Bench {
     },
     /// Measure how soon a daemon answers that has many records behind it, and whether its memory stays where it is.
     Start {
-        /// Records of the store, a third of them decisions whose windows have closed.
+        /// Records of the store: decisions, their rewards, and the ends of all windows but those of the last ten minutes.
         #[arg(long, default_value_t = 1_000_000)]
         records: u64,
         /// Print one JSON object as the last line of standard output.

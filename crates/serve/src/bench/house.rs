@@ -50,11 +50,6 @@ impl House {
         self.folder.join("store")
     }
 
-    /// Where the daemon's configuration lies, if it has one.
-    pub fn config(&self) -> PathBuf {
-        self.folder.join("daemon.toml")
-    }
-
     /// Starts a daemon; milliseconds until it has answered a price.
     pub fn restart(&mut self) -> anyhow::Result<f64> {
         let mut command = Command::new(std::env::current_exe()?);
@@ -63,9 +58,6 @@ impl House {
             .arg(&self.socket);
         command.arg("--store").arg(self.store());
         command.arg("--bundle").arg(&self.bundles[0]);
-        if self.config().exists() {
-            command.arg("--config").arg(self.config());
-        }
         let begun = Instant::now();
         self.daemon = Some(command.stderr(Stdio::null()).spawn().context("the daemon")?);
         let answered = |client: &mut Client| client.price(&request(0)).is_ok();

@@ -3,16 +3,14 @@
 use super::drive::pipelined;
 use super::house::{House, request};
 use anyhow::Context;
-use haggle_serve::{Code, Engine, EngineConfig, Refusal, RewardRequest, SettingsFiles};
+use haggle_serve::{Code, Engine, EngineConfig, Refusal, RewardRequest};
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Records of a decision that earns: itself, its reward, the end of its window.
 const RECORDS_EACH: u64 = 3;
-/// Decisions in a second of the made-up shop, whose windows are a minute long.
-const DECISIONS_A_SECOND: u64 = 1_000;
-const CONFIG: &str = "[rewards]\nterms = { window_s = 60 }\n";
-const BEGUN_S: i64 = 1_600_000_000;
+/// Decisions in a second of the made-up shop, whose windows are ten minutes long and whose clock ends now.
+const DECISIONS_A_SECOND: u64 = 100;
 /// How long a daemon is under load before it is killed.
 const LOAD: Duration = Duration::from_secs(2);
 
@@ -34,7 +32,6 @@ pub struct Report {
 /// Fills a store with that many records, and starts daemons on it.
 pub fn bench(records: u64) -> anyhow::Result<Report> {
     let mut house = House::prepare()?;
-    std::fs::write(house.config(), CONFIG)?;
     let resident_mib = fill(&house, records)?;
     let after_stop_ms = house.restart()?;
     let rate = pipelined(2, super::DEPTH, &house.socket, &house.frames(), LOAD)?;
@@ -59,17 +56,15 @@ fn fill(house: &House, records: u64) -> anyhow::Result<Vec<f64>> {
     let engine = Engine::open(&EngineConfig {
         store: house.store(),
         bundle: Some(house.bundles[0].clone()),
-        history: None,
         seed: Some(1),
-        files: SettingsFiles {
-            config: Some(house.config()),
-            guardrails: None,
-        },
+        ..EngineConfig::default()
     })?;
     let decisions = records / RECORDS_EACH;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let begun_s = now.saturating_sub(decisions / DECISIONS_A_SECOND) as i64;
     let mut resident_mib = Vec::new();
     for n in 0..decisions {
-        let now_s = BEGUN_S + (n / DECISIONS_A_SECOND) as i64;
+        let now_s = begun_s + (n / DECISIONS_A_SECOND) as i64;
         let reply = patiently(|| engine.price(request(n as usize), now_s))?;
         let reward = RewardRequest {
             decision: reply.decision,
