@@ -12,7 +12,7 @@ use crate::error::ServeError;
 use crate::journal::{JournalReader, sync_folder};
 use crate::learner::Desk;
 use crate::ledger::Ledger;
-use crate::lessons::Lessons;
+use crate::lessons::{Learnt, Lessons};
 use crate::market::{Market, Memory};
 use crate::recovery::kept;
 use crate::settings::Settings;
@@ -47,10 +47,11 @@ pub(crate) struct State<'a> {
     shadow: Option<Digest>,
     mode: Mode,
     thawed: Mode,
+    learnt: Learnt<'a>,
 }
 
 /// Writes down what a replay of the journal has come to. Returns the archive that belongs to it; none where nothing was
-/// written: what bandits have learnt is in no checkpoint, they learn from the journal again.
+/// written, because there is no archive.
 ///
 /// # Errors
 /// When it cannot be written, or the journal cannot be read.
@@ -61,15 +62,11 @@ pub(crate) fn save(
 ) -> Result<Option<Archive>, StoreError> {
     let full_or_io = StoreError::full_or_io(reader.store());
     core.ledger.archive_settled().map_err(&full_or_io)?;
-    let Some(archive) = core
-        .ledger
-        .archive()
-        .filter(|_| core.desk.lock().are_empty())
-        .cloned()
-    else {
+    let Some(archive) = core.ledger.archive().cloned() else {
         return Ok(None);
     };
     archive.sync().map_err(&full_or_io)?;
+    let lessons = core.desk.lock();
     let state = State {
         chain: reader.chain_before(core.ledger.next)?,
         history,
@@ -83,6 +80,7 @@ pub(crate) fn save(
         shadow: core.shadow.as_ref().map(|bundle| bundle.digest()),
         mode: core.mode,
         thawed: core.thawed,
+        learnt: lessons.learnt(),
     };
     write(&folder(reader.store()), &encode_record(&state)).map_err(&full_or_io)?;
     Ok(Some(archive))
@@ -117,6 +115,9 @@ pub(crate) fn load(
     let archive = archive.map_err(StoreError::io(reader.store()))?;
     let load = |digest: Digest| kept(bundles, digest).map(Arc::new);
     let bundle = load(state.bundle)?;
+    let taught = state.learnt.policies().map(|digest| kept(bundles, digest));
+    let taught = taught.collect::<Result<Vec<_>, ServeError>>()?;
+    let lessons = Lessons::resume(state.learnt, &taught).map_err(|error| unusable(&error.to_string()))?;
     let mut ledger = state.ledger.into_owned();
     ledger.resume(archive);
     Ok(Some(Core {
@@ -129,11 +130,7 @@ pub(crate) fn load(
         mode: state.mode,
         thawed: state.thawed,
         since_start: SinceStart::default(),
-        desk: Arc::new(Desk::new(Lessons::without_bandits(
-            state.bundle,
-            state.previous,
-            state.shadow,
-        ))),
+        desk: Arc::new(Desk::new(lessons)),
         served: state.served.into_owned(),
     }))
 }

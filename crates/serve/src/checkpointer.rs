@@ -105,10 +105,10 @@ impl Worker {
         loop {
             let stop = self.wait();
             let new = self.reader.next() - self.last;
-            let due = match (stop, self.every()) {
-                (None, Some(every)) => new >= every,
-                (Some(Stop::Done), Some(_)) => new > 0,
-                (Some(Stop::Dropped), _) | (_, None) => false,
+            let due = match stop {
+                None => new >= self.every(),
+                Some(Stop::Done) => new > 0,
+                Some(Stop::Dropped) => false,
             };
             if due {
                 self.last = self.reader.next();
@@ -130,11 +130,10 @@ impl Worker {
         *woken.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Records between two checkpoints; none where bandits learn.
-    fn every(&self) -> Option<u64> {
+    /// Records between two checkpoints.
+    fn every(&self) -> u64 {
         let core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = core.desk.lock().are_empty();
-        empty.then_some(core.settings.config.store.checkpoint_records)
+        core.settings.config.store.checkpoint_records
     }
 
     fn checkpoint(&mut self) -> Result<(), ServeError> {

@@ -1,10 +1,11 @@
 use crate::decide::Source;
 use crate::record::{DecisionRecord, Record};
 use haggle_core::{Digest, Policy};
-use haggle_policy::bandit::{Bandits, ItemBandit};
+use haggle_policy::bandit::{Bandit, BanditError, Bandits, ItemBandit};
 use haggle_policy::{Bundle, PolicyKind};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What the journal has taught the bandits of a store, and what they are still to learn: a function of its records in their
@@ -17,13 +18,13 @@ pub struct Lessons {
     previous: Option<Digest>,
     shadow: Option<Digest>,
     /// By id of the decision, until its window closes.
-    open: HashMap<Box<str>, Lesson>,
+    open: BTreeMap<Box<str>, Lesson>,
     /// In the order of the journal: who is to learn what.
     waiting: VecDeque<(Digest, Arc<Lesson>)>,
 }
 
 /// A decision as a bandit sees it, and once its window has closed what it sold.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Lesson {
     item: usize,
     segment: Option<String>,
@@ -34,6 +35,22 @@ pub struct Lesson {
     units: u32,
     /// The bundles whose bandits were there when the price was made.
     learners: Vec<Digest>,
+}
+
+/// Lessons as a checkpoint has them.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Learnt<'a> {
+    bandits: BTreeMap<Digest, Vec<Cow<'a, Bandit>>>,
+    /// The bundles served, served before, and scored beside.
+    roles: [Option<Digest>; 3],
+    open: Cow<'a, BTreeMap<Box<str>, Lesson>>,
+}
+
+impl Learnt<'_> {
+    /// The bundles whose bandits are kept.
+    pub fn policies(&self) -> impl Iterator<Item = Digest> {
+        self.bandits.keys().copied()
+    }
 }
 
 /// How far the bandits of a bundle have come.
@@ -58,21 +75,45 @@ impl Lessons {
         }
     }
 
-    /// Those of a store without bandits, that serves a bundle, served another before and scores a third one.
+    /// What a checkpoint keeps of them: everything, once nothing waits to be learnt.
     #[must_use]
-    pub fn without_bandits(served: Digest, previous: Option<Digest>, shadow: Option<Digest>) -> Self {
-        Self {
-            served: Some(served),
-            previous,
-            shadow,
-            ..Self::default()
+    pub fn learnt(&self) -> Learnt<'_> {
+        let mut bandits = BTreeMap::new();
+        for (policy, known) in &self.bandits {
+            let items = known.items().iter().map(|bandit| Cow::Borrowed(&**bandit));
+            bandits.insert(*policy, items.collect());
+        }
+        Learnt {
+            bandits,
+            roles: [self.served, self.previous, self.shadow],
+            open: Cow::Borrowed(&self.open),
         }
     }
 
-    /// Whether there are none that could learn.
-    #[must_use]
-    pub fn are_empty(&self) -> bool {
-        self.bandits.is_empty()
+    /// Goes on from a checkpoint, with the bundles that it names.
+    ///
+    /// # Errors
+    /// When what was kept is not of these bundles' bandits.
+    pub fn resume(learnt: Learnt<'static>, bundles: &[Bundle]) -> Result<Self, BanditError> {
+        let [served, previous, shadow] = learnt.roles;
+        let mut lessons = Self {
+            served,
+            previous,
+            shadow,
+            open: learnt.open.into_owned(),
+            ..Self::default()
+        };
+        bundles.iter().for_each(|bundle| lessons.add(bundle));
+        for (policy, items) in learnt.bandits {
+            let bandits = lessons.bandits.get_mut(&policy).ok_or(BanditError::State)?;
+            bandits.resume(
+                items
+                    .into_iter()
+                    .map(|bandit| Arc::new(bandit.into_owned()))
+                    .collect(),
+            )?;
+        }
+        Ok(lessons)
     }
 
     /// The bandit of an item before a visit of a segment; none where the bundle has none, or was never added.

@@ -5,7 +5,7 @@ mod common;
 
 use common::{ask, bandit_bundle, earn, engine_with, fixed_bundle, mlp_bundle, named};
 use haggle_core::{Digest, Policy, PriceMinor, Seeds};
-use haggle_serve::{Code, Engine, Mode, PriceReply, PriceRequest, Progress};
+use haggle_serve::{Arrival, Code, Engine, Mode, PriceReply, PriceRequest, Progress};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -259,7 +259,7 @@ fn served_draws_come_as_often_as_their_propensities_say() {
         request.decision = Some(format!("v{n}"));
         engine.price(request, NOW).unwrap();
     }
-    engine.close().unwrap();
+    // Everything is written, and no checkpoint is made of it.
     drop(engine);
     let journal = haggle_serve::Journal::existing(&dir.path().join("store")).unwrap();
     for record in journal.reader().scan(0) {
@@ -292,4 +292,59 @@ fn served_draws_come_as_often_as_their_propensities_say() {
         "{chi_square} in {} bins",
         used.len()
     );
+}
+
+/// Where a copy of a store lies, with or without its checkpoint.
+fn copied(store: &Path, checkpoint: bool) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let done = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(store)
+        .arg(copy.path())
+        .status();
+    assert!(done.unwrap().success());
+    if !checkpoint {
+        std::fs::remove_dir_all(copy.path().join("store/checkpoint")).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn a_checkpoint_and_the_records_after_it_teach_what_the_whole_journal_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = bandit_bundle();
+    let config = format!("{CONFIG}[store]\ncheckpoint_records = 50\n");
+    let open = |dir: &Path| engine_with(dir, &bundle, &config, None);
+    let engine = open(dir.path());
+    shop(&engine, 0, 300);
+    learnt(&engine, bundle.digest(), 300);
+    engine.close().unwrap();
+    drop(engine);
+    assert!(dir.path().join("store/checkpoint/state").exists());
+    // A second life, which ends without a checkpoint of its own and with windows that are open.
+    let engine = open(dir.path());
+    shop(&engine, 300, 40);
+    for n in 0..5 {
+        let id = format!("open{n}");
+        let mut request = named(&id, &id, "milk-0");
+        request.log = haggle_serve::LogMode::Sync;
+        let at = Arrival::at(NOW + 3600 * 400);
+        let ticket = engine.quote(request, at).unwrap().ticket.unwrap();
+        ticket.blocking_recv().unwrap().unwrap();
+    }
+    let before = learnt(&engine, bundle.digest(), 340);
+    let (with, without) = (
+        copied(&dir.path().join("store"), true),
+        copied(&dir.path().join("store"), false),
+    );
+    let (short, whole) = (open(with.path()), open(without.path()));
+    for engine in [&short, &whole] {
+        assert_eq!(learnt(engine, bundle.digest(), 340), before);
+        engine.expire(NOW + 3600 * 401);
+    }
+    let after = learnt(&short, bundle.digest(), 345);
+    assert_eq!(after, learnt(&whole, bundle.digest(), 345));
+    for n in 0..8 {
+        assert_eq!(bits(&short, n), bits(&whole, n), "{n}");
+    }
 }
