@@ -57,4 +57,22 @@ fn the_whole_way_from_sessions_to_a_verdict() {
     for file in ["config.toml", "run.json", "metrics.jsonl", "eval/held-out.json"] {
         assert!(run.join(file).exists(), "{file}");
     }
+
+    let page = out.join("run.html");
+    let done = Command::new(env!("CARGO_BIN_EXE_haggle"))
+        .args([Path::new("report"), &run, Path::new("--out"), &page])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let page = std::fs::read_to_string(page).unwrap();
+    for words in [
+        "Revenue, simulated, over logged prices",
+        "Learning curves",
+        "Held-out weeks",
+        "best fixed",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(!page.contains("http"), "nothing is fetched");
 }

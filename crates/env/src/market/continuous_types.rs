@@ -1,6 +1,7 @@
 //! Market E2: shoppers with two features, which the seller sees.
 
-use super::oracle::{Oracle, OracleError, field, ladder, not_negative, positive};
+use super::checks::{field, ladder, not_negative, positive};
+use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, peak};
 use super::shoppers::Shoppers;
 use schemars::JsonSchema;

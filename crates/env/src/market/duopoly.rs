@@ -1,7 +1,8 @@
 //! Market D: two sellers who move in turn (Klein 2021).
 
+use super::checks::{affordable, count, discount, field};
 use super::last_price::{LastPrice, episode_periods, rounds};
-use super::oracle::{Oracle, OracleError, affordable, count, discount, field};
+use super::oracle::{Oracle, OracleError};
 use super::search::best_index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 use super::Market;
+use super::checks::{affordable, field};
 use super::game::Game;
-use super::oracle::{OracleError, affordable, field};
+use super::oracle::OracleError;
 use super::policy::{Ask, Probabilities};
 use haggle_core::LADDER_RUNGS_MAX;
 

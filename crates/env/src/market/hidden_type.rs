@@ -1,6 +1,7 @@
 //! Sessions of a buyer whose type is hidden: purchases along the session reveal it, so that a memory pays.
 
-use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
+use super::checks::{affordable, count, field, ladder};
+use super::oracle::{Oracle, OracleError};
 use super::search::best_index;
 use super::sessions::Sessions;
 use schemars::JsonSchema;

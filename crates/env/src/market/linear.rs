@@ -1,7 +1,8 @@
 //! Markets H and I: linear demand that changes, or that is not known.
 
+use super::checks::{affordable, count, field, not_negative, positive, price_range};
 use super::lines::Lines;
-use super::oracle::{Oracle, OracleError, affordable, count, field, not_negative, positive, price_range};
+use super::oracle::{Oracle, OracleError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;

@@ -1,6 +1,7 @@
 //! Market F: perishable stock that is marked down towards its last day.
 
-use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, not_negative, positive};
+use super::checks::{affordable, count, field, ladder, not_negative, positive};
+use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, poisson_sales};
 use super::season::{Demand, Moves, Season};
 use super::sell_through::sell_through;

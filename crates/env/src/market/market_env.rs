@@ -1,6 +1,7 @@
 use super::Market;
+use super::checks::count;
 use super::game::{Game, Place};
-use super::oracle::{OracleError, count};
+use super::oracle::OracleError;
 use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 use haggle_core::{Seeds, decode_record, encode_record};
 use rand::Rng;

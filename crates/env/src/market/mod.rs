@@ -4,6 +4,7 @@
 mod alias;
 mod capacity;
 mod chart;
+mod checks;
 mod conduct;
 mod continuous_types;
 mod duopoly;

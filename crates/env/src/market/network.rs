@@ -1,7 +1,8 @@
 //! Market B3: products that share resources, one shopper at a time (Gallego and van Ryzin 1997).
 
+use super::checks::{affordable, count, field, ladder, share, storable};
 use super::itinerary::Itineraries;
-use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, storable};
+use super::oracle::{Oracle, OracleError};
 use super::packing::Packing;
 use super::search::best_index;
 use haggle_core::LADDER_RUNGS_MAX;
@@ -82,13 +83,7 @@ impl Network {
             sound,
             "one probability in [0, 1] per price",
         )?;
-        let share = self.common_share;
-        field(
-            "common_share",
-            share,
-            (0.0..=1.0).contains(&share),
-            "a share in [0, 1]",
-        )?;
+        share("common_share", self.common_share)?;
         let states: f64 = self.stock.iter().map(|units| *units as f64 + 1.0).product();
         storable(states)?;
         affordable(

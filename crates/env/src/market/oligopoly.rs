@@ -1,9 +1,8 @@
 //! Market C: logit Bertrand competition (Calvano et al. 2020).
 
+use super::checks::{count, discount, field, ladder, not_negative, positive, share};
 use super::last_price::episode_periods;
-use super::oracle::{
-    Equilibrium, Oracle, OracleError, PerSeller, count, discount, field, ladder, not_negative, positive,
-};
+use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 use super::rivalry::Reaction;
 use super::search::{crossing, peak};
 use schemars::JsonSchema;
@@ -110,13 +109,7 @@ impl LogitOligopoly {
         self.prices.as_deref().map_or(Ok(()), ladder)?;
         discount(self.discount)?;
         count("episode_periods", self.episode_periods)?;
-        let share = self.common_share;
-        field(
-            "common_share",
-            share,
-            (0.0..=1.0).contains(&share),
-            "a share in [0, 1]",
-        )?;
+        share("common_share", self.common_share)?;
         let few = self.rivals.len() < self.sellers;
         field("rivals", &self.rivals, few, "fewer rivals than sellers")?;
         for rival in &self.rivals {

@@ -1,6 +1,7 @@
 //! Markets A1 to A3: a stock that must be sold by a deadline (Gallego and van Ryzin 1994).
 
-use super::oracle::{Oracle, OracleError, affordable, count, field, ladder, positive};
+use super::checks::{affordable, count, field, ladder, positive};
+use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, mean_sales, peak, poisson_sales};
 use super::season::{Demand, Moves, Season};
 use schemars::JsonSchema;

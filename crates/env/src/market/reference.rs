@@ -1,7 +1,8 @@
 //! Market G0: shoppers compare with the last price.
 
+use super::checks::{affordable, count, discount, ladder, not_negative, positive};
 use super::last_price::{LastPrice, episode_periods, rounds};
-use super::oracle::{Oracle, OracleError, affordable, count, discount, ladder, not_negative, positive};
+use super::oracle::{Oracle, OracleError};
 use super::search::best_index;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! Market B2: price vectors over shared resources, as a fluid (Gallego and van Ryzin 1997; the instances of Ferreira,
 //! Simchi-Levi and Wang 2018).
 
-use super::oracle::{Oracle, OracleError, count, field, positive};
+use super::checks::{count, field, positive};
+use super::oracle::{Oracle, OracleError};
 use super::packing::Packing;
 use super::search::best_index;
 use schemars::JsonSchema;

@@ -1,6 +1,7 @@
 //! Market E1: shoppers belong to segments, which the seller sees.
 
-use super::oracle::{Oracle, OracleError, count, field, ladder, not_negative, positive};
+use super::checks::{count, field, ladder, not_negative, positive};
+use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, highest_peak, peak};
 use super::visits::Visits;
 use haggle_core::{LADDER_RUNGS_MAX, Mask};

@@ -1,6 +1,7 @@
 //! Market A4: a stock that must be sold by a deadline, many shoppers a period.
 
-use super::oracle::{Oracle, OracleError, affordable, count, ladder, positive};
+use super::checks::{affordable, count, ladder, positive};
+use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, poisson_sales};
 use super::season::{Demand, Moves, Season};
 use super::sell_through::sell_through;

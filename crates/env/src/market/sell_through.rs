@@ -1,6 +1,7 @@
 //! A season of which a share of the stock must be sold on average: the Lagrangian dual of backward induction.
 
-use super::oracle::{OracleError, field};
+use super::checks::field;
+use super::oracle::OracleError;
 use super::search::best_index;
 use super::season::Season;
 use std::collections::BTreeMap;

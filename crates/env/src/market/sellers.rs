@@ -1,7 +1,8 @@
 //! Sellers of market C on a ladder: who learns, who does not, and what each earns at every joint choice.
 
+use super::checks::storable;
 use super::oligopoly::{LogitOligopoly, Pricing};
-use super::oracle::{Oracle, OracleError, storable};
+use super::oracle::{Oracle, OracleError};
 use super::rivalry::{Reaction, Rivalry};
 use super::search::best_index;
 

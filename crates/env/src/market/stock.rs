@@ -1,6 +1,7 @@
 //! Market B1: few prices and a stock, with the right to offer nothing (Ferreira, Simchi-Levi and Wang 2018).
 
-use super::oracle::{Oracle, OracleError, affordable, count, field, ladder};
+use super::checks::{affordable, count, field, ladder};
+use super::oracle::{Oracle, OracleError};
 use super::packing::Packing;
 use super::search::best_index;
 use super::season::{Demand, Moves, Season};

@@ -13,6 +13,11 @@ pub(crate) struct Canvas {
     body: String,
 }
 
+/// Numbers at the left of a picture, about.
+const TICKS: usize = 5;
+/// Width of a figure in a label.
+const LETTER: f64 = 6.6;
+
 /// Width of every picture.
 pub(crate) const WIDTH: f64 = 520.0;
 
@@ -29,6 +34,13 @@ impl Canvas {
             bottom,
             body: String::new(),
         }
+    }
+
+    /// Room at the left for the numbers of [`Self::y_axis`], so that they do not lie on its name.
+    pub(crate) fn label_room(y: (f64, f64)) -> f64 {
+        let ticks = Scale::new(y, (1.0, 0.0)).ticks(TICKS);
+        let longest = ticks.iter().map(|(_, label)| label.chars().count()).max();
+        (30.0 + LETTER * longest.unwrap_or(0) as f64).max(66.0)
     }
 
     /// Anything else.
@@ -57,7 +69,7 @@ impl Canvas {
     /// Horizontal grid lines with numbers at the left, and the name of the axis.
     pub(crate) fn y_axis(&mut self, name: &str) {
         let (left, right) = (self.left, self.right);
-        for (number, label) in self.y.ticks(5) {
+        for (number, label) in self.y.ticks(TICKS) {
             let y = self.y.at(number);
             self.draw(format_args!(
                 r#"<path class="grid" d="M{left} {y:.1}H{right}"/><text x="{:.1}" y="{:.1}" class="end">{label}</text>"#,

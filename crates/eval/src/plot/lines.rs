@@ -60,7 +60,8 @@ impl LineChart {
         });
         let levels = self.levels.iter().map(|level| level.value);
         let y = airy(range(heights.chain(levels)));
-        let mut canvas = Canvas::new(range(points().map(|point| point.x)), y, 66.0, 300.0);
+        let room = Canvas::label_room(y);
+        let mut canvas = Canvas::new(range(points().map(|point| point.x)), y, room, 300.0);
         canvas.x_axis(&self.x_name);
         canvas.y_axis(&self.y_name);
         for (n, series) in self.series.iter().enumerate() {
