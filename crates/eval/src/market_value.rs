@@ -72,6 +72,10 @@ pub struct MarketValue {
     pub gap_score: Option<f64>,
     /// Share of decisions at which the policy would have set a forbidden price, had no guardrail stood in the way.
     pub guardrail_hits: f64,
+    /// By how much the policy misses each constraint in expectation, not above 0 where it holds; only where the value is
+    /// exact.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub excess: BTreeMap<String, f64>,
     /// What reference policies and bounds earn, by name.
     pub references: BTreeMap<&'static str, f64>,
     /// Where several sellers meet, or one meets rivals.
@@ -127,10 +131,12 @@ impl MarketValue {
             0.0
         };
         let conduct = market.conduct(&mut |obs, masks, out| asked.answer(obs, masks, out))?;
+        let names = env.spec().constraint_names.iter().cloned();
         let sellers = conduct.zip(oracle.equilibrium.as_ref()).zip(exact.reply_gain);
         Ok(Self {
             how: How::Exact,
             guardrail_hits,
+            excess: names.zip(exact.costs).collect(),
             rivalry: sellers
                 .map(|((conduct, equilibrium), gain)| RivalryValue::new(conduct, equilibrium, gain)),
             ..Self::beside(exact.value, oracle)
@@ -159,6 +165,7 @@ impl MarketValue {
             v_fixed: oracle.v_fixed,
             fixed_price: oracle.fixed_price,
             guardrail_hits: 0.0,
+            excess: BTreeMap::new(),
             references: oracle.references.clone(),
             rivalry: None,
         }
@@ -259,6 +266,11 @@ impl fmt::Display for MarketValue {
             |gap| format!("{gap:.4} of the way from the best fixed price to the optimum"),
         );
         line(f, "gap score", &gap)?;
+        for (name, excess) in &self.excess {
+            let verdict = if *excess > 0.0 { "missed" } else { "kept" };
+            let text = format!("{verdict}, by {:.6} of its measure in expectation", excess.abs());
+            line(f, &format!("constraint {name}"), &text)?;
+        }
         for (name, value) in &self.references {
             line(f, name, &format!("{value:.6}"))?;
         }
