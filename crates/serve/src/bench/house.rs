@@ -77,6 +77,11 @@ impl House {
         }
     }
 
+    /// The daemon's number with the system.
+    pub fn process(&self) -> u32 {
+        self.daemon.id()
+    }
+
     /// The requests as frames.
     pub fn frames(&self) -> Vec<Vec<u8>> {
         let frame = |n| {
