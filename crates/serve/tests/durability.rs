@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{House, ask, earn, fixed_bundle, mlp_bundle, outcome};
+use common::{House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, outcome};
 use haggle_core::{FEATURE_NAMES, read_segment};
 use haggle_serve::{AdminRequest, Client, Code, Exported, RewardStatus, admin_path};
 use std::collections::BTreeMap;
@@ -222,25 +222,6 @@ fn a_store_that_cannot_be_used_is_named() {
         message.contains("its version is `haggle store 1`") && message.contains("--history"),
         "{message}"
     );
-}
-
-/// A small file system of its own, where the system lets us mount one.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &std::path::Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(at);
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        mounted.then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
 }
 
 #[test]
