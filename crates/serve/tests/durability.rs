@@ -9,7 +9,6 @@ use haggle_serve::{AdminRequest, Client, Code, Exported, RewardStatus, admin_pat
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixListener;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
