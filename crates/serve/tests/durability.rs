@@ -345,9 +345,7 @@ fn a_store_on_a_read_only_disk_can_be_checked_and_copied() {
     let reply = daemon.client().price(&ask("s", "milk-0")).unwrap();
     daemon.client().reward(&earn(&reply.decision, "r", 7)).unwrap();
     daemon.terminate();
-    let mut remount = Command::new("mount");
-    remount.args(["-o", "remount,ro"]).arg(&disk.0);
-    assert!(remount.status().unwrap().success());
+    disk.make_read_only();
     let (store, out) = (house.store(), house.dir.path().join("copy"));
     let (store, out) = (store.to_str().unwrap(), out.to_str().unwrap());
     for args in [vec!["check"], vec!["backup", "--out", out]] {

@@ -1,3 +1,4 @@
+use crate::bench::effort::Effort;
 use anyhow::{Context, ensure};
 use haggle_core::{
     Catalog, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, MemoryRates, PriceMinor, SavedCategory,
@@ -77,9 +78,9 @@ impl House {
         }
     }
 
-    /// The daemon's number with the system.
-    pub fn process(&self) -> u32 {
-        self.daemon.id()
+    /// The processor time that the daemon has used.
+    pub fn effort(&self) -> anyhow::Result<Effort> {
+        Effort::of(self.daemon.as_ref().context("no daemon runs")?.id())
     }
 
     /// The requests as frames.

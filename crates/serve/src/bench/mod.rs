@@ -10,7 +10,6 @@ mod rivals;
 pub mod start;
 
 use drive::{in_turn, many, pipelined};
-use effort::Effort;
 use haggle_serve::{AdminRequest, Client, Swapped, admin_path};
 use house::House;
 use report::Report;
@@ -49,9 +48,9 @@ pub fn bench(seconds: f64) -> anyhow::Result<Report> {
         &vec![echo.requests().concat(); DEPTH],
         length,
     )?;
-    let before = Effort::of(house.process())?;
+    let before = house.effort()?;
     let flow = pipelined(PIPES, DEPTH, &house.socket, &frames, length)?;
-    let pipelined_each_us = Effort::of(house.process())?.each_us(&before, flow.answers);
+    let pipelined_each_us = house.effort()?.each_us(&before, flow.answers);
     let done = AtomicBool::new(false);
     let (under_swaps, swapped) = std::thread::scope(|scope| {
         let swapper = scope.spawn(|| swap_until(&house, &done));

@@ -14,6 +14,12 @@ impl SmallDisk {
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         mounted.then(|| Self(at.to_owned()))
     }
+
+    pub fn make_read_only(&self) {
+        let mut remount = Command::new("mount");
+        remount.args(["-o", "remount,ro"]).arg(&self.0);
+        assert!(remount.status().unwrap().success());
+    }
 }
 
 impl Drop for SmallDisk {
