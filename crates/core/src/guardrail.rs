@@ -1,6 +1,7 @@
 use crate::{Item, ItemRules, Mask, Past, PriceMinor, Ruling};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The bounds that a request brings along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,13 @@ impl Rule {
     ];
 }
 
+/// As it stands on the wire.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// Why no price is legal.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuardrailError {
@@ -81,7 +89,7 @@ pub enum GuardrailError {
     },
     /// The rules together leave nothing.
     #[error(
-        "item {item}: no rung of the ladder {lowest} to {highest} satisfies all rules; the last to bind was {rule:?}"
+        "item {item}: no rung of the ladder {lowest} to {highest} satisfies all rules; the last to bind was `{rule}`"
     )]
     NothingAllowed {
         /// The item.

@@ -11,7 +11,7 @@ pub type Answer<T> = Result<T, Refusal>;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The daemon said no.
-    #[error("{} ({:?})", .0.message, .0.code)]
+    #[error("{} ({})", .0.message, .0.code)]
     Refused(Refusal),
     /// The connection broke.
     #[error("the connection to the daemon broke")]

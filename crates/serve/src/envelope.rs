@@ -68,7 +68,9 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
         let (mut id, mut op) = (None, None);
         while let Some(Key(key)) = map.next_key()? {
             match &*key {
-                "id" => id = map.next_value()?,
+                "id" if id.is_some() => return Err(A::Error::duplicate_field("id")),
+                "op" if op.is_some() => return Err(A::Error::duplicate_field("op")),
+                "id" => id = Some(map.next_value()?),
                 "op" => op = Some(map.next_value::<Key<'de>>()?.0),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -76,6 +78,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
             }
         }
         let op = op.ok_or_else(|| A::Error::missing_field("op"))?;
+        let id = id.flatten();
         Ok(Envelope { id, op })
     }
 }

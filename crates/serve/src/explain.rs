@@ -232,6 +232,7 @@ fn why(record: &DecisionRecord, item: &Item, mask: Mask) -> String {
     let percent = 100.0 * record.propensity();
     let allowed = mask.count();
     let said = match record.source {
+        Source::Policy if allowed == 1 => format!("{price} is the only allowed price"),
         Source::Policy if record.explored => {
             format!(
                 "{price} is a trial: the policy gave it {percent:.1} % among {allowed} allowed prices, and another one more"
@@ -252,10 +253,7 @@ fn why(record: &DecisionRecord, item: &Item, mask: Mask) -> String {
         Source::Caller => format!("{price} is the caller's own price; the policy only watched"),
     };
     match record.binding {
-        Some(rule) => {
-            let rule = serde_json::to_string(&rule).unwrap_or_default();
-            format!("{said}; the rule {} holds it there", rule.trim_matches('"'))
-        }
+        Some(rule) => format!("{said}; the rule `{rule}` holds it there"),
         None => said,
     }
 }

@@ -9,7 +9,7 @@ use args::{Bench, Cli, Command, Ctl, CtlMode, Serve};
 use clap::Parser;
 use haggle_serve::{
     AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Index, Journal, Mode,
-    ServeError, SettingsFiles, Sockets, StoreError, admin_path, backup, check, export, forget, run,
+    Refusal, ServeError, SettingsFiles, Sockets, StoreError, admin_path, backup, check, export, forget, run,
 };
 use serde::Serialize;
 use std::io::ErrorKind;
@@ -266,8 +266,15 @@ fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {
     };
     let admin = admin_path(socket);
     let mut client = Client::connect(&admin).map_err(|error| nobody(&admin, &error))?;
-    let reply: serde_json::Map<String, serde_json::Value> = client.admin(&request)?;
-    print(&reply, true, String::new)
+    let reply: Result<serde_json::Map<String, serde_json::Value>, _> = client.admin(&request);
+    if let Err(ClientError::Refused(refusal)) = &reply {
+        let Refusal { code, message } = refusal;
+        println!(
+            "{}",
+            serde_json::json!({ "ok": false, "code": code, "message": message })
+        );
+    }
+    print(&reply?, true, String::new)
 }
 
 fn nobody(socket: &Path, error: &std::io::Error) -> anyhow::Error {

@@ -1,5 +1,5 @@
 use crate::protocol::{ID_BYTES_MAX, NAME_BYTES_MAX, TIME_S_MAX, name, within};
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
 use haggle_core::{Bounds, PriceMinor, SessionContext, ShelfEntry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -123,19 +123,17 @@ impl PriceRequest {
             name("attributes", attribute, NAME_BYTES_MAX)?;
             name(attribute, value, NAME_BYTES_MAX)?;
         }
-        within("deadline_ms", self.deadline_ms != Some(0))?;
-        within("own_minor", self.own_minor != Some(PriceMinor(0)))?;
+        within("deadline_ms", self.deadline_ms.unwrap_or(1), 1..=u32::MAX)?;
+        within("own_minor", self.own_minor.map_or(1, |own| own.0), 1..=u32::MAX)?;
         let context = &self.context;
-        let time_s = context.time_s.unwrap_or_default();
-        within("time_s", (0..=TIME_S_MAX).contains(&time_s))?;
-        let finite = |value: Option<f32>| value.is_none_or(f32::is_finite);
-        within("basket_lines_mean", finite(context.basket_lines_mean))?;
-        within("spend_mean_minor", finite(context.spend_mean_minor))?;
-        within("recency_days", finite(context.recency_days))?;
-        within("visits_56d", finite(context.visits_56d))?;
+        within("time_s", context.time_s.unwrap_or_default(), 0..=TIME_S_MAX)?;
+        not_negative("basket_lines_mean", context.basket_lines_mean)?;
+        not_negative("spend_mean_minor", context.spend_mean_minor)?;
+        not_negative("recency_days", context.recency_days)?;
+        not_negative("visits_56d", context.visits_56d)?;
         for news in &context.shelf {
-            within("mailer", (0.0..=1.0).contains(&news.mailer))?;
-            within("display", (0.0..=1.0).contains(&news.display))?;
+            within("mailer", news.mailer, 0.0..=1.0)?;
+            within("display", news.display, 0.0..=1.0)?;
         }
         Ok(())
     }
@@ -147,6 +145,16 @@ impl PriceRequest {
         let mut number = [0; 8];
         number.copy_from_slice(&digest.as_bytes()[..8]);
         u64::from_le_bytes(number)
+    }
+}
+
+fn not_negative(field: &str, value: Option<f32>) -> Result<(), Refusal> {
+    match value {
+        Some(value) if !(value.is_finite() && value >= 0.0) => Err(Refusal::new(
+            Code::BadRequest,
+            format!("`{field}` is {value}, allowed are finite numbers from 0"),
+        )),
+        _ => Ok(()),
     }
 }
 

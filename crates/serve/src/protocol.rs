@@ -7,6 +7,7 @@ use crate::refusal::{Code, Refusal};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// The name of this protocol.
 pub const PROTOCOL: &str = "haggle/1";
@@ -70,12 +71,28 @@ pub(crate) fn name(field: &str, text: &str, bytes_max: usize) -> Result<(), Refu
 }
 
 /// Refuses a number that is out of range.
-pub(crate) fn within(field: &str, sound: bool) -> Result<(), Refusal> {
-    if sound {
+pub(crate) fn within<T: Copy + PartialOrd + fmt::Display>(
+    field: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), Refusal> {
+    if range.contains(&value) {
         return Ok(());
     }
-    Err(Refusal::new(
-        Code::BadRequest,
-        format!("`{field}` is out of range"),
-    ))
+    let (low, high) = range.into_inner();
+    let message = format!("`{field}` is {value}, allowed are {low} to {high}");
+    Err(Refusal::new(Code::BadRequest, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_out_of_range_is_told_with_its_range() {
+        let refusal = within("units", 5, 0..=4).expect_err("5 is more than 4");
+        assert_eq!(refusal.message, "`units` is 5, allowed are 0 to 4");
+        assert!(within("mailer", f32::NAN, 0.0..=1.0).is_err());
+        assert_eq!(within("units", 4, 0..=4), Ok(()));
+    }
 }

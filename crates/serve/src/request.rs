@@ -143,9 +143,12 @@ impl RewardRequest {
     pub fn check(&self) -> Result<(), Refusal> {
         name("decision", &self.decision, ID_BYTES_MAX)?;
         name("reward_id", &self.reward_id, ID_BYTES_MAX)?;
-        let value_max = VALUE_MINOR_MAX.unsigned_abs();
-        within("value_minor", self.value_minor.unsigned_abs() <= value_max)?;
-        within("units", self.units <= UNITS_MAX)
+        within(
+            "value_minor",
+            self.value_minor,
+            -VALUE_MINOR_MAX..=VALUE_MINOR_MAX,
+        )?;
+        within("units", self.units, 0..=UNITS_MAX)
     }
 }
 
@@ -155,7 +158,7 @@ impl RewardsRequest {
     /// # Errors
     /// When there are none or too many.
     pub fn check(&self) -> Result<(), Refusal> {
-        within("rewards", (1..=BATCH_MAX).contains(&self.rewards.len()))
+        within("number of rewards", self.rewards.len(), 1..=BATCH_MAX)
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::error::ServeError;
 use crate::price_request::PriceRequest;
 use crate::refusal::{Code, Refusal};
-use haggle_core::{Catalog, Digest, ItemRules, RewardTerms, Rulebook};
+use haggle_core::{Bounds, Catalog, Digest, Guardrails, ItemRules, Past, RewardTerms, Rulebook, Ruling};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -103,8 +103,8 @@ impl SettingsFiles {
     /// Reads and checks both files; without one, its defaults hold.
     ///
     /// # Errors
-    /// When a file cannot be read, says something unknown, out of range or contradictory, or names what is not in the
-    /// catalogue.
+    /// When a file cannot be read, says something unknown, out of range or contradictory, names what is not in the
+    /// catalogue, or leaves an item no price at all.
     pub fn read(&self, catalog: &Catalog) -> Result<Settings, ServeError> {
         let config: DaemonConfig = self
             .config
@@ -136,6 +136,11 @@ impl SettingsFiles {
             settings.rules = (0..catalog.items().len())
                 .map(|item| book.of(catalog, item))
                 .collect();
+            for (item, rules) in catalog.items().iter().zip(&settings.rules) {
+                let standing = Guardrails::default();
+                Ruling::of(item, &standing, rules, &Past::default(), &Bounds::default())
+                    .map_err(|error| unusable(path, error.to_string()))?;
+            }
             settings.segment_by = book.segment_by;
         }
         Ok(settings)
@@ -229,10 +234,8 @@ impl DaemonConfig {
 }
 
 fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, ServeError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ServeError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| unusable(path, format!("it cannot be read: {error}")))?;
     toml::from_str(&text).map_err(|error| {
         let ends = |until: usize| text[..until].matches('\n').count();
         let line = 1 + error.span().map_or(0, |span| ends(span.start));

@@ -3,13 +3,12 @@
 
 mod common;
 
-use common::{House, ask, earn, fixed_bundle, mlp_bundle, outcome};
+use common::{House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, outcome};
 use haggle_core::{FEATURE_NAMES, read_segment};
 use haggle_serve::{AdminRequest, Client, Code, Exported, RewardStatus, admin_path};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixListener;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -224,25 +223,6 @@ fn a_store_that_cannot_be_used_is_named() {
     );
 }
 
-/// A small file system of its own, where the system lets us mount one.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(at: &std::path::Path) -> Option<Self> {
-        fs::create_dir_all(at).unwrap();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(at);
-        let mounted = mount.output().is_ok_and(|output| output.status.success());
-        mounted.then(|| Self(at.to_owned()))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-    }
-}
-
 #[test]
 fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     let house = House::new(&fixed_bundle(6, 0.0));
@@ -365,9 +345,7 @@ fn a_store_on_a_read_only_disk_can_be_checked_and_copied() {
     let reply = daemon.client().price(&ask("s", "milk-0")).unwrap();
     daemon.client().reward(&earn(&reply.decision, "r", 7)).unwrap();
     daemon.terminate();
-    let mut remount = Command::new("mount");
-    remount.args(["-o", "remount,ro"]).arg(&disk.0);
-    assert!(remount.status().unwrap().success());
+    disk.make_read_only();
     let (store, out) = (house.store(), house.dir.path().join("copy"));
     let (store, out) = (store.to_str().unwrap(), out.to_str().unwrap());
     for args in [vec!["check"], vec!["backup", "--out", out]] {

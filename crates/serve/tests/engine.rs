@@ -244,7 +244,7 @@ fn numbers_at_their_ends_are_summed_or_refused() {
         request.context = WireContext {
             time_s: Some(time_s),
             basket_lines_mean: Some(f32::MAX),
-            spend_mean_minor: Some(f32::MIN),
+            spend_mean_minor: Some(f32::MAX),
             recency_days: Some(f32::MIN_POSITIVE),
             visits_56d: Some(f32::MAX),
             shelf: [0, u32::MAX]

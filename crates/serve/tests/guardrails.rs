@@ -305,6 +305,10 @@ fn unsound_rules_and_configurations_are_one_sentence() {
             "[all]: floor_minor is above ceiling_minor",
         ),
         (
+            "[all]\nfloor_minor = 900",
+            "item milk-0: no rung of the ladder 0.70 to 1.30 satisfies all rules; the last to bind was `floor`",
+        ),
+        (
             "[all]\nmargin_min = 1.0",
             "margin_min must be 0 or more and below 1",
         ),
@@ -340,6 +344,14 @@ fn unsound_rules_and_configurations_are_one_sentence() {
         let said = refusal(config, None);
         assert!(said.contains(sentence), "{said}");
     }
+    let mut config = engine_config(dir.path(), &bundle, "", None);
+    config.files.guardrails = Some(dir.path().join("missing.toml"));
+    let error = Engine::open(&config).unwrap_err();
+    assert_eq!(error.exit_code(), 2, "{error}");
+    assert!(
+        error.to_string().contains("missing.toml: it cannot be read"),
+        "{error}"
+    );
     let engine = engine_with(
         dir.path(),
         &bundle,

@@ -104,6 +104,13 @@ fn refusals_have_a_code_and_a_sentence_and_the_connection_lives() {
         ("null", "null", "bad_json"),
         (r#"{"id":1}"#, "null", "bad_request"),
         (r#"{"id":1.5,"op":"status"}"#, "null", "bad_request"),
+        (r#"{"id":1,"op":"status","op":"hello"}"#, "null", "bad_request"),
+        (r#"{"id":1,"op":"status","id":2}"#, "null", "bad_request"),
+        (
+            r#"{"id":1,"op":"price","session":"s","item":"milk-0","context":{"recency_days":-3}}"#,
+            "1",
+            "bad_request",
+        ),
         (r#"{"id":1,"op":"dance"}"#, "1", "unknown_op"),
         (r#"{"id":1,"op":"swap","bundle":"/"}"#, "1", "unknown_op"),
         (r#"{"id":1,"op":"price","session":"s"}"#, "1", "bad_request"),

@@ -56,7 +56,15 @@ fn only_a_passing_verdict_about_these_two_bundles_lets_a_swap_through() {
         "--bundle",
         folder.to_str().unwrap(),
     ];
-    assert_eq!(common::outcome(house.haggled(&ctl)).0, 6);
+    let refused = house.haggled(&ctl);
+    let told: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(
+        (&told["ok"], &told["code"]),
+        (&false.into(), &"gate_refused".into())
+    );
+    let (code_6, sentence) = common::outcome(refused);
+    assert_eq!(code_6, 6);
+    assert!(sentence.ends_with("(gate_refused)"), "{sentence}");
     verdict(&folder, &b, &a, true);
     let done: Swapped = operator.admin(&swap(&folder, false)).unwrap();
     assert_eq!((done.policy, done.previous), (new.digest(), old.digest()));

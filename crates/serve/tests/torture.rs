@@ -6,8 +6,12 @@
 mod common;
 #[path = "torture/cuts.rs"]
 mod cuts;
+#[path = "torture/disks.rs"]
+mod disks;
 #[path = "torture/load.rs"]
 mod load;
+#[path = "torture/swaps.rs"]
+mod swaps;
 
 use common::{House, ask, earn, mlp_bundle};
 use haggle_serve::{Journal, Record, StoreError, check};

@@ -1,12 +1,9 @@
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use serde::Serialize;
-use std::io::{BufReader, Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// Bytes of an echo: about those of a request in a frame.
-const ECHO_BYTES: usize = 128;
 
 /// Rate and waiting times of a run.
 #[derive(Clone, Debug, Serialize)]
@@ -14,47 +11,6 @@ pub struct Times {
     pub per_second: f64,
     pub p50_us: f64,
     pub p99_us: f64,
-}
-
-/// A server that sends back what it gets: one blocking thread per connection, the least that a socket can cost.
-pub struct Echo {
-    pub path: PathBuf,
-}
-
-impl Echo {
-    pub fn start() -> anyhow::Result<Self> {
-        let path = std::env::temp_dir().join(format!("haggle-echo-{}", std::process::id()));
-        let listener = UnixListener::bind(&path).with_context(|| path.display().to_string())?;
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                std::thread::spawn(move || echo(stream));
-            }
-        });
-        Ok(Self { path })
-    }
-
-    /// One message, framed as the daemon's are, so that the same reader reads it.
-    pub fn requests(&self) -> Vec<Vec<u8>> {
-        let mut message = (ECHO_BYTES as u32 - 4).to_be_bytes().to_vec();
-        message.resize(ECHO_BYTES, 0);
-        vec![message]
-    }
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        // Best effort: a file in the folder for temporary ones.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-fn echo(mut stream: UnixStream) {
-    let mut bytes = [0; 4096];
-    while let Ok(count @ 1..) = stream.read(&mut bytes) {
-        if stream.write_all(&bytes[..count]).is_err() {
-            return;
-        }
-    }
 }
 
 /// One request at a time over one connection.
@@ -88,15 +44,22 @@ pub fn many(
     Ok(times(all, longest))
 }
 
-/// Many requests on the way over each of some connections; answers per second.
+/// What came of many requests on the way.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    pub answers: usize,
+    pub per_second: f64,
+}
+
+/// Many requests on the way over each of some connections.
 pub fn pipelined(
     connections: usize,
     depth: usize,
     path: &Path,
     requests: &[Vec<u8>],
     length: Duration,
-) -> anyhow::Result<f64> {
-    let run = |n: usize| -> anyhow::Result<f64> {
+) -> anyhow::Result<Flow> {
+    let run = |n: usize| -> anyhow::Result<Flow> {
         let stream = UnixStream::connect(path)?;
         let mut reader = BufReader::with_capacity(1 << 17, stream.try_clone()?);
         let (begun, mut answers, mut buffer) = (Instant::now(), 0, Vec::new());
@@ -109,17 +72,23 @@ pub fn pipelined(
             }
             answers += window.len();
         }
-        Ok(answers as f64 / begun.elapsed().as_secs_f64())
+        let per_second = answers as f64 / begun.elapsed().as_secs_f64();
+        Ok(Flow { answers, per_second })
     };
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..connections).map(|n| scope.spawn(move || run(n))).collect();
-        let mut rate = 0.0;
+        let mut all = Flow {
+            answers: 0,
+            per_second: 0.0,
+        };
         for run in runs {
-            rate += run
+            let flow = run
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            all.answers += flow.answers;
+            all.per_second += flow.per_second;
         }
-        Ok(rate)
+        Ok(all)
     })
 }
 
@@ -144,24 +113,29 @@ fn turns(
     Ok((waits, begun.elapsed()))
 }
 
-/// Reads one answer, a line or a frame, and makes sure that it is no refusal.
+/// Reads one answer (a line, a frame, or a text of redis), and makes sure that it is no refusal.
 fn answer(reader: &mut BufReader<UnixStream>, buffer: &mut Vec<u8>) -> anyhow::Result<()> {
     let mut head = [0; 4];
     reader.read_exact(&mut head)?;
     buffer.clear();
-    if head[0] == b'{' {
-        std::io::BufRead::read_until(reader, b'\n', buffer)?;
-        let refused = buffer.windows(10).any(|part| part == b"\"ok\":false");
-        ensure!(!refused, "refused: {}", String::from_utf8_lossy(buffer));
-    } else {
-        buffer.resize(u32::from_be_bytes(head) as usize, 0);
-        reader.read_exact(buffer)?;
-        ensure!(
-            buffer.get(1) != Some(&haggle_serve::REFUSAL_TYPE),
-            "refused: {}",
-            String::from_utf8_lossy(buffer)
-        );
-    }
+    let refused = match head[0] {
+        b'{' => {
+            reader.read_until(b'\n', buffer)?;
+            // The id, which is a number here, comes before it.
+            !buffer.windows(9).take(32).any(|part| part == b"\"ok\":true")
+        }
+        b'$' => {
+            reader.read_until(b'\n', buffer)?;
+            reader.read_until(b'\n', buffer)?;
+            head[1] == b'-'
+        }
+        _ => {
+            buffer.resize(u32::from_be_bytes(head) as usize, 0);
+            reader.read_exact(buffer)?;
+            buffer.get(1) == Some(&haggle_serve::REFUSAL_TYPE)
+        }
+    };
+    ensure!(!refused, "refused: {}", String::from_utf8_lossy(buffer));
     Ok(())
 }
 

@@ -1,3 +1,4 @@
+use crate::bench::effort::Effort;
 use anyhow::{Context, ensure};
 use haggle_core::{
     Catalog, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, MemoryRates, PriceMinor, SavedCategory,
@@ -75,6 +76,11 @@ impl House {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
+    }
+
+    /// The processor time that the daemon has used.
+    pub fn effort(&self) -> anyhow::Result<Effort> {
+        Effort::of(self.daemon.as_ref().context("no daemon runs")?.id())
     }
 
     /// The requests as frames.

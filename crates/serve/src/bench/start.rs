@@ -34,7 +34,7 @@ pub fn bench(records: u64) -> anyhow::Result<Report> {
     let mut house = House::prepare()?;
     let resident_mib = fill(&house, records)?;
     let after_stop_ms = house.restart()?;
-    let rate = pipelined(2, super::DEPTH, &house.socket, &house.frames(), LOAD)?;
+    let load = pipelined(2, super::DEPTH, &house.socket, &house.frames(), LOAD)?;
     house.kill();
     let after_kill_ms = house.restart()?;
     house.kill();
@@ -45,7 +45,7 @@ pub fn bench(records: u64) -> anyhow::Result<Report> {
         journal_mib: mib(folder_bytes(&house.store().join("log"))?),
         resident_mib,
         after_stop_ms,
-        decisions_before_kill: (rate * LOAD.as_secs_f64()) as u64,
+        decisions_before_kill: load.answers as u64,
         after_kill_ms,
         without_checkpoint_ms,
     })

@@ -51,7 +51,8 @@ impl Scrape {
 
     /// Sum over all labels.
     pub fn sum(&self, name: &str) -> f64 {
-        self.named(name).map(|sample| sample.value).sum()
+        // The sum of nothing would be -0.
+        self.named(name).fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// The values by one label.

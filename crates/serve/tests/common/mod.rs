@@ -2,9 +2,13 @@
 #![allow(
     clippy::unwrap_used,
     dead_code,
+    unused_imports,
     reason = "each test program uses its own part"
 )]
 
+mod disk;
+
+pub use disk::SmallDisk;
 use haggle_core::{
     Catalog, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, MemoryRates, Policy, PriceMinor,
     SavedCategory, Seeds,

@@ -61,10 +61,8 @@ fn shop(socket: &Path, name: usize, stop: &AtomicBool, acknowledged: &Mutex<BTre
             if done {
                 break;
             }
+            sleep(Duration::from_millis(2));
             client = Client::connect(socket).ok();
-            if client.is_none() {
-                sleep(Duration::from_millis(2));
-            }
         }
         acknowledged.lock().unwrap().insert(decision, n + 1);
         if stop.load(Ordering::SeqCst) {
