@@ -1,7 +1,7 @@
 //! Market C2: logit competition of two sellers with capacities.
 
 use super::last_price::episode_periods;
-use super::oligopoly::{LogitOligopoly, ladder_discount, ladder_rungs, ladder_xi};
+use super::oligopoly::{Action, LogitOligopoly, ladder_discount, ladder_rungs, ladder_xi};
 use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller, positive};
 use super::rivalry::Rivalry;
 use schemars::JsonSchema;
@@ -54,6 +54,7 @@ impl CapacityDuopoly {
             discount: self.discount,
             episode_periods: self.episode_periods,
             common_share: self.common_share,
+            action: Action::Rung,
             rivals: Vec::new(),
         };
         free.check()?;
