@@ -55,7 +55,10 @@ fn what_a_multiplier_has_no_use_for_is_refused() {
             (|config| config.exploration = 0.03) as fn(&mut TrainConfig),
             "exploration = 0.03 and ",
         ),
-        (|config| config.memory = 4, "memory = 4 and "),
+        (
+            |config| (config.memory, config.memory_chunk) = (4, 4),
+            "memory = 4 and ",
+        ),
         (
             |config| config.engine = EngineChoice::Fused,
             "engine = \"fused\" and ",

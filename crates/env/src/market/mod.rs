@@ -51,3 +51,81 @@ pub use market_env::MarketEnv;
 pub use network::Network;
 pub use oligopoly::{Action, LogitOligopoly, Pricing};
 pub use oracle::{Equilibrium, NashPoint, Oracle, OracleError, PerSeller};
+pub use perishable::{ContinuousSale, SingleArrivals};
+pub use policy::Probabilities;
+pub use reference::ReferencePrice;
+pub use resources::{DemandCurve, SharedResources};
+pub use rivalry::Reaction;
+pub use segments::Segments;
+pub use sell_down::SellDown;
+pub use stock::StockedPrices;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A market as it stands in a file of `envs/`: `kind` names the family, the other keys are its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Market {
+    /// A1.
+    ContinuousSale(ContinuousSale),
+    /// A2, A3.
+    SingleArrivals(SingleArrivals),
+    /// A4.
+    SellDown(SellDown),
+    /// B1.
+    StockedPrices(StockedPrices),
+    /// B2.
+    SharedResources(SharedResources),
+    /// B3.
+    Network(Network),
+    /// C.
+    LogitOligopoly(LogitOligopoly),
+    /// C2.
+    CapacityDuopoly(CapacityDuopoly),
+    /// D.
+    AlternatingDuopoly(AlternatingDuopoly),
+    /// E1.
+    Segments(Segments),
+    /// E2.
+    ContinuousTypes(ContinuousTypes),
+    /// F.
+    Markdown(Markdown),
+    /// G0.
+    ReferencePrice(ReferencePrice),
+    /// Sessions of buyers whose type is hidden.
+    HiddenType(HiddenType),
+    /// H1, H2.
+    ChangingDemand(ChangingDemand),
+    /// I.
+    UnknownLinear(UnknownLinear),
+}
+
+impl Market {
+    /// What is known exactly of it.
+    ///
+    /// # Errors
+    /// When a parameter makes no market, its numbers are too large to count, or it is finite but too large to solve.
+    pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        let oracle = match self {
+            Self::ContinuousSale(market) => market.oracle(),
+            Self::SingleArrivals(market) => market.oracle(),
+            Self::SellDown(market) => market.oracle(),
+            Self::StockedPrices(market) => market.oracle(),
+            Self::SharedResources(market) => market.oracle(),
+            Self::Network(market) => market.oracle(),
+            Self::LogitOligopoly(market) => market.oracle(),
+            Self::CapacityDuopoly(market) => market.oracle(),
+            Self::AlternatingDuopoly(market) => market.oracle(),
+            Self::Segments(market) => market.oracle(),
+            Self::ContinuousTypes(market) => market.oracle(),
+            Self::Markdown(market) => market.oracle(),
+            Self::ReferencePrice(market) => market.oracle(),
+            Self::HiddenType(market) => market.oracle(),
+            Self::ChangingDemand(market) => market.oracle(),
+            Self::UnknownLinear(market) => market.oracle(),
+        }?;
+        oracle.countable()?;
+        Ok(oracle)
+    }
+}

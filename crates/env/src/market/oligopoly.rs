@@ -233,14 +233,14 @@ impl LogitOligopoly {
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
         let everybody = match self.prices {
-            Some(_) => {
+            Some(_) if self.action == Action::Rung => {
                 let free = Self {
                     rivals: Vec::new(),
                     ..self.clone()
                 };
                 free.rivalry()?.one_shot()?
             }
-            None => self.any_price()?,
+            _ => self.any_price()?,
         };
         self.beside_rivals(everybody)
     }

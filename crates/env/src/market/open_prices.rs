@@ -2,7 +2,7 @@
 //! tabled.
 
 use super::game::Place;
-use super::oligopoly::{LogitOligopoly, Pricing};
+use super::oligopoly::LogitOligopoly;
 use super::oracle::{OracleError, field};
 use crate::StepEnd;
 use rand::{Rng, RngExt};
@@ -23,20 +23,19 @@ impl LogitOligopoly {
     /// The game of the sellers that learn, without a ladder.
     pub(crate) fn open_prices(&self) -> Result<OpenPrices, OracleError> {
         let top = self.ladder()?.last().copied().unwrap_or_default();
-        let agents = self.sellers - self.rivals.len();
-        let costs = self.costs.spread(self.sellers)[..agents].to_vec();
+        let agents = self.sellers;
+        let costs = self.costs.spread(agents);
         field(
             "costs",
             &self.costs,
             costs.iter().all(|cost| *cost > 0.0 && *cost < top),
             "costs above 0 and below the highest price, where action = \"multiplier\"",
         )?;
-        let fixed = |rival: &Pricing| matches!(rival, Pricing::Fixed(_));
         field(
             "rivals",
             &self.rivals,
-            self.rivals.iter().all(fixed),
-            "prices, where action = \"multiplier\": reactions are on the ladder",
+            self.rivals.is_empty(),
+            "no rivals, where action = \"multiplier\": they are on the ladder",
         )?;
         Ok(OpenPrices {
             agents,
@@ -47,16 +46,12 @@ impl LogitOligopoly {
         })
     }
 
-    /// Every seller's price where those that learn ask these multiples of their costs.
+    /// The sellers' prices where they ask these multiples of their costs.
     #[must_use]
     pub fn posted_multiples(&self, multipliers: &[f32]) -> Vec<f64> {
         let each = multipliers.iter().enumerate();
-        let own = each.map(|(seller, times)| f64::from(*times) * self.costs.seller(seller));
-        let rivals = self.rivals.iter().map(|rival| match rival {
-            Pricing::Fixed(price) => *price,
-            Pricing::Reacting(_) => f64::NAN, // `open_prices` refuses them
-        });
-        own.chain(rivals).collect()
+        each.map(|(seller, times)| f64::from(*times) * self.costs.seller(seller))
+            .collect()
     }
 }
 
@@ -94,7 +89,7 @@ impl OpenPrices {
     ) -> (Place, StepEnd) {
         memory.copy_from_slice(multipliers);
         let profits = self.market.profits(&self.market.posted_multiples(multipliers));
-        let mean = profits[..self.agents].iter().sum::<f64>() / self.agents as f64;
+        let mean = profits.iter().sum::<f64>() / self.agents as f64;
         for (reward, own) in reward.iter_mut().zip(profits) {
             *reward = (own + self.market.common_share * (mean - own)) as f32;
         }
@@ -158,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_team_is_paid_its_mean() {
-        let mut team = market("costs = [1.0, 1.25]\ncommon_share = 1.0");
+        let team = market("costs = [1.0, 1.25]\ncommon_share = 1.0");
         let game = team.open_prices().expect("a game");
         let (mut paid, mut memory) = ([0.0; 2], [0.0; 2]);
         game.step(Place::new(5, 0, 0), &[1.5, 1.2], &mut paid, &mut memory);
@@ -166,8 +161,6 @@ mod tests {
             (paid[0] - 0.175_617).abs() < 1e-5 && paid[0] == paid[1],
             "{paid:?}"
         );
-        team.rivals = vec![Pricing::Fixed(1.4)];
-        assert_eq!(team.posted_multiples(&[1.5]), [1.5, 1.4]);
     }
 
     #[test]
