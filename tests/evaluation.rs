@@ -132,3 +132,37 @@ fn a_market_run_is_valued_compared_and_reported() {
     }
     assert_eq!(refused(&["report", first_text, second_text]).0, 2);
 }
+
+#[test]
+fn sellers_who_may_ask_any_price_are_valued_by_playing() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = format!("runs={}", folder.path().display());
+    let steps = [
+        "--set",
+        "learner.steps=2048",
+        "--set",
+        "learner.horizon=16",
+        "--set",
+        &runs,
+    ];
+    let trained = json(&[&["train", "configs/train/c-continuous.toml"], &steps[..]].concat());
+    let bundle = trained["bundle"].as_str().unwrap();
+    let told = json(&["evaluate", bundle]);
+    assert_eq!(told["how"], "rolled_out");
+    assert!((told["nash_price"][0].as_f64().unwrap() - 1.472_927).abs() < 1e-6);
+    assert_eq!(
+        told["prices"], trained["score"]["prices"],
+        "the same seeds play the same market"
+    );
+    // Hardly trained, the sellers ask prices about the middle of their range, 1 to 1.97.
+    let price = told["prices"][0].as_f64().unwrap();
+    assert!((1.2..1.8).contains(&price), "{price}");
+
+    let (code, said) = refused(&["evaluate", bundle, "--env", "envs/c.toml"]);
+    assert!(
+        code == 2 && said.contains("this market has 32, 15 and 2"),
+        "{said}"
+    );
+    let (code, said) = refused(&["q-learning", "envs/c-continuous.toml"]);
+    assert!(code == 2 && said.contains("has no ladder"), "{said}");
+}

@@ -88,6 +88,23 @@ fn c_common_reward_finds_the_cartel() {
 
 #[test]
 #[ignore = "proof: five runs"]
+fn c_sellers_who_may_ask_any_price_end_at_the_nash_price() {
+    let distances = row("c-continuous", "nash_distance_max", 0.01);
+    assert!(
+        distances.iter().all(|distance| *distance <= 0.01),
+        "{distances:?}"
+    );
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn c_any_price_with_a_common_reward_finds_the_cartel() {
+    let deltas = row("c-continuous-common", "delta", 0.95);
+    assert!(deltas.iter().all(|delta| *delta >= 0.95), "{deltas:?}");
+}
+
+#[test]
+#[ignore = "proof: five runs"]
 fn c_best_reply_to_a_fixed_rival() {
     optimum_share("c-fixed-rival", 0.995);
 }

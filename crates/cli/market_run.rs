@@ -60,6 +60,10 @@ fn metrics(value: &MarketValue) -> Metrics {
         ("pricing/guardrail_hits".to_owned(), value.guardrail_hits),
     ]);
     metrics.extend(value.gap_score.map(|gap| ("pricing/gap_score".to_owned(), gap)));
+    if let Some(open) = &value.open_prices {
+        metrics.insert("pricing/delta".to_owned(), open.delta);
+        metrics.insert("pricing/nash_distance".to_owned(), open.nash_distance_max);
+    }
     if let Some(rivalry) = &value.rivalry {
         metrics.insert("pricing/delta".to_owned(), rivalry.delta);
         metrics.insert("pricing/reply_gain".to_owned(), rivalry.reply_gain_max);
@@ -70,7 +74,7 @@ fn metrics(value: &MarketValue) -> Metrics {
 /// `haggle train` in a market: trains, and says what the last policy is worth.
 pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Result<(String, Told), Failure> {
     let env = stage.environment(plan.learner.copies)?;
-    let obs_width = env.spec().obs_width;
+    let (obs_width, multipliers) = (env.spec().obs_width, env.multipliers());
     let judge = stage.judge()?;
     let score = |actors: &Actors| judge.as_ref().map_or(Ok(None), |judge| judge.score(actors));
     let training = Training {
@@ -83,7 +87,10 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Resul
     };
     let trained = training.run(plan, output)?;
     let actors = trained.learner.actors().or_fail(Kind::Data)?;
-    let terms = stage.terms(plan, obs_width, &trained.name())?;
+    let terms = MarketTerms {
+        multipliers,
+        ..stage.terms(plan, obs_width, &trained.name())?
+    };
     let bundle = MarketBundle::new(terms, &actors).or_fail(Kind::Data)?;
     let facts = trained.keep(|folder| bundle.write(folder))?;
     let worth = match stage {
@@ -166,6 +173,7 @@ impl Stage<'_> {
                 .into_iter()
                 .map(|price| price.is_finite().then_some(price))
                 .collect(),
+            multipliers: Vec::new(),
             floor: plan.learner.exploration,
             provenance: Provenance {
                 data: vec![self.source()?],

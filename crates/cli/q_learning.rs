@@ -4,7 +4,7 @@ use crate::args::QLearning;
 use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
-use haggle_env::market::Market;
+use haggle_env::market::{Action, Market};
 use haggle_learn::{TabularConfig, TabularError, tabular_q};
 
 /// Plays many runs of tabular Q-learning sellers and prints how far they collude.
@@ -17,6 +17,13 @@ pub fn run(args: &QLearning, output: Output) -> Result<(), Failure> {
         );
         return Err(Failure::say(Kind::Usage, sentence));
     };
+    if market.action == Action::Multiplier {
+        let sentence = format!(
+            "{}: action = \"multiplier\" has no ladder, and tables need one",
+            args.market.display()
+        );
+        return Err(Failure::say(Kind::Usage, sentence));
+    }
     let config = TabularConfig {
         alpha: args.alpha,
         beta: args.beta,

@@ -4,7 +4,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use haggle_core::Seeds;
 use haggle_env::market::{Market, MarketEnv};
-use haggle_env::{Env, ObserveOut, StepEnd, StepOut};
+use haggle_env::{Actions, Env, ObserveOut, StepEnd, StepOut};
 use rand::{Rng, RngExt};
 
 const COPIES: usize = 256;
@@ -40,7 +40,7 @@ fn steps(criterion: &mut Criterion, name: &str, text: &str) {
                     mask: &mut last_mask,
                 };
                 env.step(
-                    rungs,
+                    Actions::Rungs(rungs),
                     &mut StepOut {
                         reward: &mut reward,
                         cost: &mut [],

@@ -1,4 +1,4 @@
-use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+use crate::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 use haggle_core::{Seeds, decode_record, encode_record};
 
 /// Blocks of one environment that step side by side on rayon's threads.
@@ -52,7 +52,7 @@ impl<E: Env + Sync> Env for Batch<E> {
         observe(&self.blocks, out);
     }
 
-    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
+    fn step(&mut self, actions: Actions<'_>, out: &mut StepOut<'_>) {
         let out = StepOut {
             reward: out.reward,
             cost: out.cost,
@@ -64,11 +64,15 @@ impl<E: Env + Sync> Env for Batch<E> {
                 mask: out.last.mask,
             },
         };
-        step(&mut self.blocks, rungs, out);
+        step(&mut self.blocks, actions, out);
     }
 
     fn agent_groups(&self) -> Option<Vec<usize>> {
         self.blocks[0].agent_groups()
+    }
+
+    fn multipliers(&self) -> Vec<[f32; 2]> {
+        self.blocks[0].multipliers()
     }
 
     fn save(&self) -> Vec<u8> {
@@ -104,14 +108,14 @@ fn observe<E: Env + Sync>(blocks: &[E], mut out: ObserveOut<'_>) {
     }
 }
 
-fn step<E: Env + Sync>(blocks: &mut [E], rungs: &[u8], mut out: StepOut<'_>) {
+fn step<E: Env + Sync>(blocks: &mut [E], actions: Actions<'_>, mut out: StepOut<'_>) {
     match blocks {
         [] => {}
-        [block] => block.step(rungs, &mut out),
+        [block] => block.step(actions, &mut out),
         _ => {
             let (left, right) = blocks.split_at_mut(blocks.len() / 2);
             let (rows, copies) = extent(left);
-            let (left_rungs, right_rungs) = rungs.split_at(rows);
+            let (left_actions, right_actions) = actions.split_at(rows);
             let (reward, right_reward) = out.reward.split_at_mut(rows);
             let constraints = left[0].spec().constraints;
             let (cost, right_cost) = out.cost.split_at_mut(rows * constraints);
@@ -133,8 +137,8 @@ fn step<E: Env + Sync>(blocks: &mut [E], rungs: &[u8], mut out: StepOut<'_>) {
                 last: right_last,
             };
             rayon::join(
-                || step(left, left_rungs, left_out),
-                || step(right, right_rungs, right_out),
+                || step(left, left_actions, left_out),
+                || step(right, right_actions, right_out),
             );
         }
     }

@@ -41,6 +41,41 @@ pub enum StepEnd {
     Truncated,
 }
 
+/// What the agents of a block do in one step: one entry per row (absent agents: any). An environment takes one of the two: rungs,
+/// or multipliers where it tells their ranges. The other, and what the mask or the range forbids, is a bug of the caller.
+#[derive(Clone, Copy, Debug)]
+pub enum Actions<'a> {
+    /// Rungs of the ladder.
+    Rungs(&'a [u8]),
+    /// Multiples of the agents' base prices.
+    Multipliers(&'a [f32]),
+}
+
+impl<'a> Actions<'a> {
+    /// The rungs; nothing where they are none.
+    #[must_use]
+    pub fn rungs(self) -> &'a [u8] {
+        match self {
+            Self::Rungs(rungs) => rungs,
+            Self::Multipliers(_) => &[],
+        }
+    }
+
+    /// Of the first rows, and of those behind them.
+    pub(crate) fn split_at(self, rows: usize) -> (Self, Self) {
+        match self {
+            Self::Rungs(rungs) => {
+                let (left, right) = rungs.split_at(rows);
+                (Self::Rungs(left), Self::Rungs(right))
+            }
+            Self::Multipliers(multipliers) => {
+                let (left, right) = multipliers.split_at(rows);
+                (Self::Multipliers(left), Self::Multipliers(right))
+            }
+        }
+    }
+}
+
 /// What every agent sees. Slices are borrowed from the learner's buffers.
 #[derive(Debug)]
 pub struct ObserveOut<'a> {
@@ -82,9 +117,13 @@ pub trait Env: Send {
     /// Writes what every agent sees now.
     fn observe(&self, out: &mut ObserveOut<'_>);
 
-    /// Every agent sets its price: `rungs` has one entry per row (absent agents: any). Rungs outside the mask are a bug
-    /// of the caller.
-    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>);
+    /// Every agent sets its price.
+    fn step(&mut self, actions: Actions<'_>, out: &mut StepOut<'_>);
+
+    /// Lowest and highest multiplier of each agent's base price; nothing where agents choose among rungs.
+    fn multipliers(&self) -> Vec<[f32; 2]> {
+        Vec::new()
+    }
 
     /// The group of each agent, numbered from 0 without gaps: agents of one group are alike (same cost, same quality) and may
     /// share their parameters. None where the environment does not know which of its agents are alike.

@@ -18,7 +18,7 @@ mod world;
 
 pub use batch::Batch;
 pub use best_fixed::{FixedPlan, FixedPrices, best_fixed};
-pub use environment::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+pub use environment::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 pub use probe::{Optimum, ProbeConfig, ProbeError, Problem};
 pub use probe_env::ProbeEnv;
 pub use replay_config::{Credit, Earning, Members, Outcome, ReplayConfig, ReplayError, Unit};

@@ -1,5 +1,5 @@
 use crate::probe::{ProbeConfig, ProbeError, Problem, sale_chance};
-use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+use crate::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 use haggle_core::{Mask, Seeds, decode_record, encode_record};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -150,7 +150,8 @@ impl Env for ProbeEnv {
         (self.spec.agents > 1).then(|| vec![0; self.spec.agents])
     }
 
-    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
+    fn step(&mut self, actions: Actions<'_>, out: &mut StepOut<'_>) {
+        let rungs = actions.rungs();
         let price = |rung: u8| self.config.prices[usize::from(rung)];
         let agents = self.spec.agents;
         for (number, copy) in self.copies.iter_mut().enumerate() {
@@ -276,7 +277,7 @@ mod tests {
                 mask: &mut [],
             };
             env.step(
-                &actions,
+                Actions::Rungs(&actions),
                 &mut StepOut {
                     reward: &mut reward,
                     cost: &mut cost,
@@ -380,7 +381,7 @@ mod tests {
                     mask: &mut [],
                 };
                 env.step(
-                    &vec![1; copies],
+                    Actions::Rungs(&vec![1; copies]),
                     &mut StepOut {
                         reward: &mut reward,
                         cost: &mut [],

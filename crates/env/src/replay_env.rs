@@ -1,7 +1,7 @@
 use crate::episode::Episode;
 use crate::replay_config::{Earning, Members, ReplayConfig, ReplayError, Unit};
 use crate::till::Till;
-use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut, World};
+use crate::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut, World};
 use haggle_core::{FEATURE_WIDTH, Item, Mask, Seeds, Visit, decode_record, encode, encode_record};
 use rand::RngExt;
 use std::ops::Range;
@@ -194,7 +194,8 @@ impl Env for ReplayEnv {
         }
     }
 
-    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
+    fn step(&mut self, actions: Actions<'_>, out: &mut StepOut<'_>) {
+        let rungs = actions.rungs();
         let agents = self.spec.agents;
         let mut episodes = std::mem::take(&mut self.episodes);
         let mut till = std::mem::replace(&mut self.till, Till::new(0));

@@ -3,7 +3,9 @@
 mod shop;
 
 use haggle_core::{FEATURE_WIDTH, Loyalty, Seeds};
-use haggle_env::{Batch, Env, ObserveOut, ReplayConfig, ReplayEnv, STATE_WIDTH, StepEnd, StepOut, World};
+use haggle_env::{
+    Actions, Batch, Env, ObserveOut, ReplayConfig, ReplayEnv, STATE_WIDTH, StepEnd, StepOut, World,
+};
 use rand::RngExt;
 use shop::Shoppers;
 use std::sync::Arc;
@@ -71,7 +73,7 @@ fn play(env: &mut impl Env, steps: usize, mut choose: impl FnMut(usize) -> u8) -
             });
             let rungs: Vec<u8> = (0..rows).map(&mut choose).collect();
             env.step(
-                &rungs,
+                Actions::Rungs(&rungs),
                 &mut StepOut {
                     reward: &mut shown.reward,
                     cost: &mut shown.cost,

@@ -1,5 +1,6 @@
 //! What a policy is worth in a market, beside what is known of the market exactly.
 
+use crate::open_prices_value::{self, OpenPricesValue};
 use crate::rivalry_value::RivalryValue;
 use crate::roll_out::{RollOut, roll_out};
 use haggle_core::{Mask, PolicyError, Seeds};
@@ -81,6 +82,9 @@ pub struct MarketValue {
     /// Where several sellers meet, or one meets rivals.
     #[serde(flatten)]
     pub rivalry: Option<RivalryValue>,
+    /// Where sellers may ask any price.
+    #[serde(flatten)]
+    pub open_prices: Option<OpenPricesValue>,
 }
 
 /// How a value was found.
@@ -107,6 +111,16 @@ impl MarketValue {
     ) -> Result<Self, MarketValueError> {
         let mut env = MarketEnv::new(market, COPIES)?;
         fits(&env, actors)?;
+        if let (Market::LogitOligopoly(market), Some(equilibrium)) = (market, &oracle.equilibrium)
+            && !actors.multipliers().is_empty()
+        {
+            let (value, open) = open_prices_value::play(market, equilibrium, actors, seeds)?;
+            return Ok(Self {
+                interval: Some([value.low, value.high]),
+                open_prices: Some(open),
+                ..Self::beside(value.value, oracle)
+            });
+        }
         let remembers = actors.memory_width() > 0;
         let mut asked = Asked::new(actors);
         let exact = if remembers {
@@ -168,6 +182,7 @@ impl MarketValue {
             excess: BTreeMap::new(),
             references: oracle.references.clone(),
             rivalry: None,
+            open_prices: None,
         }
     }
 }
@@ -177,7 +192,8 @@ fn fits(env: &MarketEnv, actors: &Actors) -> Result<(), MarketValueError> {
     let spec = env.spec();
     let has = (actors.obs_width(), actors.rungs(), actors.agents());
     let shows = (spec.obs_width, spec.rungs, spec.agents);
-    if has == shows {
+    let free = (actors.multipliers().is_empty(), env.multipliers().is_empty());
+    if has == shows && free.0 == free.1 {
         return Ok(());
     }
     Err(MarketValueError::Misfit {
@@ -279,6 +295,9 @@ impl fmt::Display for MarketValue {
             "guardrail hits",
             &format!("{:.2} % of decisions", 100.0 * self.guardrail_hits),
         )?;
+        if let Some(open) = &self.open_prices {
+            write!(f, "\n{open}")?;
+        }
         self.rivalry
             .as_ref()
             .map_or(Ok(()), |rivalry| write!(f, "\n{rivalry}"))

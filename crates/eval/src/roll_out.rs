@@ -4,7 +4,7 @@
 use crate::Interval;
 use crate::interval::Z95;
 use haggle_core::{Mask, PolicyError, Seeds};
-use haggle_env::{Env, ObserveOut, StepEnd, StepOut};
+use haggle_env::{Actions, Env, ObserveOut, StepEnd, StepOut};
 use haggle_policy::Actors;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -116,7 +116,7 @@ pub fn roll_out(
         })?;
         let rungs: Vec<u8> = players.iter().map(|player| player.rung).collect();
         env.step(
-            &rungs,
+            Actions::Rungs(&rungs),
             &mut StepOut {
                 reward: &mut reward,
                 cost: &mut cost,

@@ -378,6 +378,37 @@ impl TrainConfig {
         )
     }
 
+    /// Checks what an environment forbids whose agents set multipliers.
+    pub(crate) fn validate_for_multipliers(&self) -> Result<(), ConfigError> {
+        let disagree = |first: String, why| {
+            Err(ConfigError::Disagree {
+                first,
+                second: "the environment's action = \"multiplier\"".to_owned(),
+                why,
+            })
+        };
+        if self.exploration > 0.0 {
+            let first = format!("exploration = {}", self.exploration);
+            return disagree(
+                first,
+                "a multiplier is explored by its own spread; set exploration = 0",
+            );
+        }
+        if self.memory > 0 {
+            return disagree(
+                format!("memory = {}", self.memory),
+                "a multiplier is set without a memory",
+            );
+        }
+        if self.engine == EngineChoice::Fused {
+            return disagree(
+                "engine = \"fused\"".to_owned(),
+                "multipliers are learnt by libtorch",
+            );
+        }
+        Ok(())
+    }
+
     /// The same, with the length, the device and the bookkeeping of another: what a run may change when it goes on.
     #[must_use]
     pub fn going_on_as(self, other: &Self) -> Self {

@@ -99,7 +99,8 @@ impl Rollout {
         (scaled, returns, old): (&[f32], &[f32], &[f32]),
         units: &ValueNormaliser,
     ) -> Table {
-        let (width, rungs) = (self.width(), self.spec.rungs);
+        let free = !self.multipliers.is_empty();
+        let (width, rungs) = (self.width(), if free { 0 } else { self.spec.rungs });
         let mut table = Table::new(width, rungs, self.len());
         let mut place = vec![ABSENT; self.len()];
         let rows = (0..self.len()).filter(|row| own(usize::from(self.agent[*row])));
@@ -107,10 +108,17 @@ impl Rollout {
             place[n] = at as u32;
             let numbers = &mut table.numbers;
             numbers.extend_from_slice(&self.seen[n * width..][..width]);
-            push_uniform(Mask(self.mask[n]), rungs, numbers);
+            if !free {
+                push_uniform(Mask(self.mask[n]), rungs, numbers);
+            }
+            let chosen = if free {
+                self.latent[n]
+            } else {
+                f32::from(self.rung[n])
+            };
             let target = units.normalise(returns[n]);
             let held = units.normalise(old[n]);
-            numbers.extend([f32::from(self.rung[n]), self.log_prob[n], scaled[n], target, held]);
+            numbers.extend([chosen, self.log_prob[n], scaled[n], target, held]);
         }
         if self.kept_width > 0 {
             table.sequences = self.sequences(&place);

@@ -52,7 +52,7 @@ impl Engine {
             return Ok(Self::Recurrent(Box::new(recurrent)));
         }
         let device = choose_device(config.device)?;
-        let applies = !device.is_cuda() && Fused::applies(&shape);
+        let applies = !device.is_cuda() && !shape.multiplier && Fused::applies(&shape);
         let fused = match config.engine {
             EngineChoice::Auto => applies,
             EngineChoice::Torch => false,
@@ -195,6 +195,7 @@ mod tests {
 
     fn shape() -> Shape {
         Shape {
+            multiplier: false,
             obs: 7,
             critic: 11,
             memory: 0,

@@ -46,6 +46,7 @@ mod tests {
     #[test]
     fn a_frozen_network_scores_like_the_one_it_came_from() {
         let shape = Shape {
+            multiplier: false,
             obs: FEATURE_WIDTH,
             critic: FEATURE_WIDTH,
             memory: 0,

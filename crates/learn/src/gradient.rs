@@ -4,6 +4,7 @@
 use crate::TrainConfig;
 use crate::distribution::{entropy, logs};
 use crate::network::ActorCritic;
+use crate::squashed;
 use tch::{Kind, Tensor};
 
 /// Weight of the value loss beside the policy's; the networks share no weights, so it only divides the gradient norm.
@@ -14,6 +15,8 @@ pub(crate) struct Columns {
     pub(crate) seen: Tensor,
     pub(crate) uniform: Tensor,
     pub(crate) rung: Tensor,
+    /// The same column where it holds a multiplier's latent number.
+    pub(crate) latent: Tensor,
     pub(crate) old_log_prob: Tensor,
     pub(crate) advantage: Tensor,
     pub(crate) target: Tensor,
@@ -28,6 +31,7 @@ impl Columns {
             seen: block.narrow(1, 0, width),
             uniform: block.narrow(1, width, rungs),
             rung: block.narrow(1, width + rungs, 1).to_kind(Kind::Int64),
+            latent: one(0),
             old_log_prob: one(1),
             advantage: one(2),
             target: one(3),
@@ -76,7 +80,11 @@ pub(crate) fn step(
 ) -> Step {
     let policy = net.policy_pass(&rows.seen.narrow(1, 0, obs_width));
     let critic = net.critic_pass(&rows.seen);
-    let actor = actor(&policy.out, rows, config, (entropy_weight, count));
+    let actor = if net.shape().multiplier {
+        squashed::actor(&policy.out, rows, config, (entropy_weight, count))
+    } else {
+        actor(&policy.out, rows, config, (entropy_weight, count))
+    };
     let (value_loss, value_slope) = value(&critic.out.squeeze_dim(-1), rows, config, count);
     let mut parts = net.policy_backward(&policy, &actor.slope);
     parts.extend(net.critic_backward(&critic, &value_slope.unsqueeze(-1)));
@@ -90,13 +98,14 @@ pub(crate) fn step(
     }
 }
 
-struct Actor {
-    /// Slope of the loss in the logits.
-    slope: Tensor,
-    surrogate: Tensor,
-    entropy: Tensor,
-    divergence: Tensor,
-    clipped: Tensor,
+/// The policy's half of the loss.
+pub(crate) struct Actor {
+    /// Slope of the loss in the scores.
+    pub(crate) slope: Tensor,
+    pub(crate) surrogate: Tensor,
+    pub(crate) entropy: Tensor,
+    pub(crate) divergence: Tensor,
+    pub(crate) clipped: Tensor,
 }
 
 fn actor(
@@ -165,6 +174,7 @@ mod tests {
 
     fn net() -> ActorCritic {
         let shape = Shape {
+            multiplier: false,
             obs: 3,
             critic: 4,
             memory: 0,
@@ -247,6 +257,7 @@ mod tests {
                 seen: of(&rows.seen),
                 uniform: of(&rows.uniform),
                 rung: of(&rows.rung),
+                latent: of(&rows.latent),
                 old_log_prob: of(&rows.old_log_prob),
                 advantage: of(&rows.advantage),
                 target: of(&rows.target),

@@ -31,6 +31,7 @@ mod run;
 mod run_facts;
 mod run_list;
 mod sequence;
+mod squashed;
 mod step;
 mod table;
 mod tabular;

@@ -5,12 +5,12 @@ use crate::multiplier::Multipliers;
 use crate::network::Shape;
 use crate::normaliser::RowNormaliser;
 use crate::progress::{Iteration, Metrics, Phases};
-use crate::rollout::{Eyes, Idle, Rollout, Spent, push_id};
+use crate::rollout::{Eyes, Idle, MULTIPLIER_SCORES, Rollout, Spent, push_id};
 use crate::team::Team;
 use crate::{CheckpointError, Critic, LearnError, TrainConfig};
 use haggle_core::Seeds;
 use haggle_env::{Env, EnvSpec};
-use haggle_policy::Actors;
+use haggle_policy::{Actors, BundleError};
 use std::time::Instant;
 
 /// What gradient steps learn from, per active row: standardised advantages, returns and values in money.
@@ -61,6 +61,10 @@ impl Mappo {
         config.validate()?;
         let spec = env.spec().clone();
         config.validate_for(&spec)?;
+        let multipliers = env.multipliers();
+        if !multipliers.is_empty() {
+            config.validate_for_multipliers()?;
+        }
         let seeds = Seeds::new(config.seed);
         env.reset(&seeds.named("environment"));
         let state_width = if config.critic == Critic::Central {
@@ -74,14 +78,19 @@ impl Mappo {
             critic: obs_width + state_width,
             memory: config.memory,
             hidden: config.hidden.clone(),
-            rungs: spec.rungs,
+            rungs: if multipliers.is_empty() {
+                spec.rungs
+            } else {
+                MULTIPLIER_SCORES
+            },
+            multiplier: !multipliers.is_empty(),
         };
         let mut learner = Self {
             team: Team::new(&config, env.as_ref(), &shape, &seeds)?,
             obs: RowNormaliser::new(obs_width),
             state: RowNormaliser::new(state_width),
             multipliers: Multipliers::new(spec.constraints, config.multiplier.start),
-            rollout: Rollout::new(&spec, state_width, &config),
+            rollout: Rollout::new(&spec, state_width, &config).with_multipliers(multipliers),
             episodes: Episodes::new(spec.copies),
             iteration: 0,
             rows: 0,
@@ -159,7 +168,9 @@ impl Mappo {
     /// # Errors
     /// When a weight is not finite.
     pub fn actors(&self) -> Result<Actors, LearnError> {
-        self.team.actors(&self.obs.frozen())
+        let actors = self.team.actors(&self.obs.frozen())?;
+        let ranges = self.rollout.multipliers.clone();
+        Ok(actors.with_multipliers(ranges).map_err(BundleError::from)?)
     }
 
     /// Everything that is needed to go on from here.
@@ -361,12 +372,21 @@ impl Mappo {
             "train/explained_variance".into(),
             explained_variance(values, returns),
         );
-        let rungs: Vec<f32> = self.rollout.rung.iter().map(|rung| f32::from(*rung)).collect();
-        scalars.insert("pricing/rung_mean".into(), mean(&rungs));
+        if self.rollout.multipliers.is_empty() {
+            let rungs: Vec<f32> = self.rollout.rung.iter().map(|rung| f32::from(*rung)).collect();
+            scalars.insert("pricing/rung_mean".into(), mean(&rungs));
+        } else {
+            let set = self.rollout.set_multipliers();
+            scalars.insert("pricing/price_multiplier_mean".into(), mean(&set));
+        }
         scalars
     }
 
+    /// Nothing where agents set multipliers.
     fn agents_counts(&self) -> Vec<Vec<f64>> {
+        if !self.rollout.multipliers.is_empty() {
+            return Vec::new();
+        }
         self.rollout
             .rung_counts()
             .chunks_exact(self.spec.rungs)

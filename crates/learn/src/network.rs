@@ -15,7 +15,10 @@ pub(crate) struct Shape {
     /// Numbers that each of the two networks remembers, in a gated recurrent unit before its hidden layers; 0: nothing.
     pub(crate) memory: usize,
     pub(crate) hidden: Vec<usize>,
+    /// Scores of the policy: one per rung, or the two of a multiplier's distribution.
     pub(crate) rungs: usize,
+    /// Whether the policy sets a multiplier.
+    pub(crate) multiplier: bool,
 }
 
 /// Policy and critic on one flat parameter tensor; the layers are views of it. One optimiser step, one norm, one copy
@@ -292,6 +295,7 @@ mod tests {
 
     fn shape() -> Shape {
         Shape {
+            multiplier: false,
             obs: 3,
             critic: 5,
             memory: 0,

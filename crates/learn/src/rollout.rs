@@ -4,8 +4,13 @@ use crate::normaliser::Frozen;
 use crate::step::StepBuffers;
 use crate::team::{Rows, Team};
 use haggle_env::{Env, EnvSpec, StepEnd};
+use haggle_policy::{SquashedNormal, multiplier};
 use rand::{Rng, RngExt};
+use rand_distr::StandardNormal;
 use std::time::{Duration, Instant};
+
+/// Scores of the distribution of a multiplier: mean, and log of the standard deviation.
+pub(crate) const MULTIPLIER_SCORES: usize = 2;
 
 /// In place of a slot: the agent was not there.
 pub(crate) const ABSENT: u32 = u32::MAX;
@@ -37,6 +42,11 @@ pub(crate) struct Rollout {
     pub(crate) agent: Vec<u16>,
     pub(crate) mask: Vec<u64>,
     pub(crate) rung: Vec<u8>,
+    /// In place of rungs, where agents set multipliers: what the tanh squashes.
+    pub(crate) latent: Vec<f32>,
+    /// Lowest and highest multiplier of each agent; nothing where agents choose among rungs.
+    pub(crate) multipliers: Vec<[f32; 2]>,
+    /// Of rungs; of multipliers the density, scaled to (-1, 1).
     pub(crate) log_prob: Vec<f32>,
     pub(crate) reward: Vec<f32>,
     pub(crate) cost: Vec<f32>,
@@ -105,6 +115,8 @@ impl Rollout {
             agent: Vec::with_capacity(most),
             mask: Vec::with_capacity(most),
             rung: Vec::with_capacity(most),
+            latent: Vec::new(),
+            multipliers: Vec::new(),
             log_prob: Vec::with_capacity(most),
             reward: Vec::with_capacity(most),
             cost: Vec::with_capacity(most * spec.constraints),
@@ -127,6 +139,22 @@ impl Rollout {
             chunk: config.memory_chunk,
             floor: config.exploration as f32,
         }
+    }
+
+    /// The same where agents set multipliers in these ranges.
+    pub(crate) fn with_multipliers(mut self, multipliers: Vec<[f32; 2]>) -> Self {
+        if !multipliers.is_empty() {
+            self.step.multipliers = vec![0.0; self.spec.rows()];
+        }
+        self.multipliers = multipliers;
+        self
+    }
+
+    /// The multipliers of the active rows.
+    pub(crate) fn set_multipliers(&self) -> Vec<f32> {
+        let rows = self.agent.iter().zip(&self.latent);
+        rows.map(|(agent, latent)| multiplier(self.multipliers[usize::from(*agent)], *latent))
+            .collect()
     }
 
     /// Active agent rows.
@@ -189,7 +217,11 @@ impl Rollout {
             self.step.observe(env);
             let observed = Instant::now();
             self.pack(t, eyes)?;
-            self.act(from, team, rng);
+            if self.multipliers.is_empty() {
+                self.act(from, team, rng);
+            } else {
+                self.multiply(from, team, rng);
+            }
             let acted = Instant::now();
             self.step
                 .play(env, &mut self.end[t * self.spec.copies..][..self.spec.copies]);
@@ -211,6 +243,7 @@ impl Rollout {
         self.agent.clear();
         self.mask.clear();
         self.rung.clear();
+        self.latent.clear();
         self.log_prob.clear();
         self.reward.clear();
         self.cost.clear();
@@ -290,6 +323,28 @@ impl Rollout {
         }
         (self.scores, self.next) = (scores, remembered);
         (self.rung, self.log_prob) = (rung, log_prob);
+    }
+
+    /// As [`Rollout::act`], where agents set multipliers.
+    fn multiply(&mut self, from: usize, team: &mut Team, rng: &mut impl Rng) {
+        let mut scores = std::mem::take(&mut self.scores);
+        scores.resize((self.len() - from) * MULTIPLIER_SCORES, 0.0);
+        team.logits(&self.rows(from), MULTIPLIER_SCORES, &mut scores, &mut []);
+        let mut each = scores.chunks_exact(MULTIPLIER_SCORES);
+        for row in 0..self.spec.rows() {
+            if self.step.mask[row] == 0 {
+                continue;
+            }
+            let Some(&[mean, log_std]) = each.next() else {
+                break;
+            };
+            let normal = SquashedNormal::from_scores([mean, log_std]);
+            let latent = normal.latent(rng.sample(StandardNormal));
+            self.log_prob.push(normal.log_density(latent));
+            self.latent.push(latent);
+            self.step.multipliers[row] = multiplier(self.multipliers[row % self.spec.agents], latent);
+        }
+        self.scores = scores;
     }
 
     fn take_outcome(&mut self, t: usize, eyes: &Eyes) {

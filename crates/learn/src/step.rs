@@ -1,4 +1,4 @@
-use haggle_env::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+use haggle_env::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 
 /// What the environment reads and writes in one step.
 #[derive(Debug)]
@@ -7,6 +7,8 @@ pub(crate) struct StepBuffers {
     pub(crate) state: Vec<f32>,
     pub(crate) mask: Vec<u64>,
     pub(crate) rungs: Vec<u8>,
+    /// In place of rungs, where agents set multipliers; else empty.
+    pub(crate) multipliers: Vec<f32>,
     pub(crate) reward: Vec<f32>,
     pub(crate) cost: Vec<f32>,
     pub(crate) violation: Vec<f32>,
@@ -23,6 +25,7 @@ impl StepBuffers {
             state: vec![0.0; rows * spec.state_width],
             mask: vec![0; rows],
             rungs: vec![0; rows],
+            multipliers: Vec::new(),
             reward: vec![0.0; rows],
             cost: vec![0.0; rows * spec.constraints],
             violation: vec![0.0; spec.copies * spec.constraints],
@@ -48,7 +51,11 @@ impl StepBuffers {
             mask: &mut self.last_mask,
         };
         env.step(
-            &self.rungs,
+            if self.multipliers.is_empty() {
+                Actions::Rungs(&self.rungs)
+            } else {
+                Actions::Multipliers(&self.multipliers)
+            },
             &mut StepOut {
                 reward: &mut self.reward,
                 cost: &mut self.cost,

@@ -1,7 +1,8 @@
 use crate::sequence::Sequences;
 
 /// The active rows of a roll-out for gradient steps, one row each:
-/// `obs | state | uniform over allowed rungs | rung | old log prob | advantage | target | old value`.
+/// `obs | state | uniform over allowed rungs | rung | old log prob | advantage | target | old value`. Of a multiplier there are
+/// no rungs, and in place of the rung stands what the tanh squashed.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub(crate) numbers: Vec<f32>,

@@ -87,7 +87,7 @@ impl Team {
     }
 
     /// Scores of every row, one per rung, and what each will remember, where there are several sets.
-    fn logits(&mut self, rows: &Rows<'_>, rungs: usize, out: &mut [f32], next: &mut [f32]) {
+    pub(crate) fn logits(&mut self, rows: &Rows<'_>, rungs: usize, out: &mut [f32], next: &mut [f32]) {
         for (number, member) in self.members.iter_mut().enumerate() {
             let part = Part::of(rows, |agent| self.member_of[agent] == number);
             let (mut scores, mut kept) = (vec![0.0; part.rows.len() * rungs], vec![0.0; part.kept.len()]);
@@ -295,6 +295,7 @@ mod tests {
         };
         change(&mut config);
         let shape = Shape {
+            multiplier: false,
             obs: 3,
             critic: 3,
             memory: config.memory,

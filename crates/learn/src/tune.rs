@@ -237,6 +237,7 @@ impl Tuner {
         set_threads(config.threads);
         let table = OfferTable::new(incumbent, offers, config.common_share)?.normalised(&eyes_of(network))?;
         let shape = Shape {
+            multiplier: false,
             obs: network.inputs(),
             critic: 0,
             memory: 0,

@@ -1,7 +1,7 @@
 //! One question each: does the learner learn a price, a delay, a segment, a rival, a limit?
 
 use haggle_core::{Mask, Pmf};
-use haggle_env::{Env, ObserveOut, ProbeConfig, ProbeEnv, Problem};
+use haggle_env::{Actions, Env, ObserveOut, ProbeConfig, ProbeEnv, Problem};
 use haggle_learn::{DeviceChoice, Mappo, Schedule, Silent, TrainConfig, train};
 use std::sync::atomic::AtomicBool;
 
@@ -189,9 +189,9 @@ impl Env for Masked {
         self.0.observe(out);
         out.mask.iter_mut().for_each(|mask| *mask &= self.1);
     }
-    fn step(&mut self, rungs: &[u8], out: &mut haggle_env::StepOut<'_>) {
-        assert!(rungs.iter().all(|rung| self.1 >> rung & 1 == 1));
-        self.0.step(rungs, out);
+    fn step(&mut self, actions: Actions<'_>, out: &mut haggle_env::StepOut<'_>) {
+        assert!(actions.rungs().iter().all(|rung| self.1 >> rung & 1 == 1));
+        self.0.step(actions, out);
     }
     fn save(&self) -> Vec<u8> {
         self.0.save()

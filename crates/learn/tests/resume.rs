@@ -1,7 +1,8 @@
 //! A run that was interrupted and resumed is the run that was not.
 
 use haggle_core::Seeds;
-use haggle_env::{Env, EnvSpec, ObserveOut, ProbeConfig, ProbeEnv, StepOut};
+use haggle_env::market::{Market, MarketEnv};
+use haggle_env::{Actions, Env, EnvSpec, ObserveOut, ProbeConfig, ProbeEnv, StepOut};
 use haggle_learn::{
     Checkpoint, CheckpointError, DeviceChoice, Ended, EngineChoice, Iteration, LearnError, Mappo, Metrics,
     Progress, Run, RunStatus, RunSubject, Share, Silent, TrainConfig, latest_checkpoint, train,
@@ -35,6 +36,40 @@ fn sellers(change: impl FnOnce(&mut TrainConfig)) -> Mappo {
     let mut config = learner(|_| ()).config().clone();
     change(&mut config);
     Mappo::new(config, Box::new(ProbeEnv::new(probe).expect("an environment"))).expect("a learner")
+}
+
+/// As [`learner`], where two sellers may ask any price.
+fn multiplying(change: impl FnOnce(&mut TrainConfig)) -> Result<Mappo, LearnError> {
+    let market: Market =
+        toml::from_str(include_str!("../../../envs/c-continuous.toml")).expect("a market file");
+    let mut config = learner(|config| config.exploration = 0.0).config().clone();
+    change(&mut config);
+    let env = MarketEnv::new(&market, config.copies).expect("an environment");
+    Mappo::new(config, Box::new(env))
+}
+
+#[test]
+fn what_a_multiplier_has_no_use_for_is_refused() {
+    for (change, said) in [
+        (
+            (|config| config.exploration = 0.03) as fn(&mut TrainConfig),
+            "exploration = 0.03 and ",
+        ),
+        (
+            |config| (config.memory, config.memory_chunk) = (4, 4),
+            "memory = 4 and ",
+        ),
+        (
+            |config| config.engine = EngineChoice::Fused,
+            "engine = \"fused\" and ",
+        ),
+    ] {
+        let error = multiplying(change).expect_err("refused").to_string();
+        assert!(
+            error.starts_with(said) && error.contains("the environment's action = \"multiplier\""),
+            "{error}"
+        );
+    }
 }
 
 /// Presses the button at the fourth iteration.
@@ -89,7 +124,7 @@ fn twice_n_steps_equal_n_and_n_resumed_bit_for_bit() {
 
 #[test]
 fn every_kind_of_learner_resumes_bit_for_bit() {
-    let kinds: [Kind; 4] = [
+    let kinds: [Kind; 5] = [
         ("torch", || learner(|config| config.engine = EngineChoice::Torch)),
         ("fused on two threads", || {
             learner(|config| {
@@ -106,6 +141,7 @@ fn every_kind_of_learner_resumes_bit_for_bit() {
         ("parameters of their own", || {
             sellers(|config| config.share = Share::None)
         }),
+        ("multipliers", || multiplying(|_| ()).expect("a learner")),
     ];
     for (kind, make) in kinds {
         let play = |learner: &mut Mappo, iterations: usize| {
@@ -149,8 +185,8 @@ impl Env for Broken {
     fn observe(&self, out: &mut ObserveOut<'_>) {
         self.0.observe(out);
     }
-    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
-        self.0.step(rungs, out);
+    fn step(&mut self, actions: Actions<'_>, out: &mut StepOut<'_>) {
+        self.0.step(actions, out);
         self.1 += 1;
         if self.1 > 4 * 10 {
             out.reward[3] = f32::NAN;

@@ -1,4 +1,4 @@
-use crate::Network;
+use crate::{Network, SquashedNormal, multiplier};
 use haggle_core::{Mask, Pmf, PolicyError};
 
 /// What the agents of an environment play by: one network for all of them, or several and who plays by which.
@@ -8,6 +8,7 @@ pub struct Actors {
     network_of: Vec<usize>,
     agent_id: bool,
     floor: f64,
+    multipliers: Vec<[f32; 2]>,
 }
 
 /// Why networks are no actors.
@@ -25,6 +26,16 @@ pub enum ActorsError {
         network: usize,
         /// How many there are.
         networks: usize,
+    },
+    /// Multipliers that are not one range per agent, or networks without a mean and a spread.
+    #[error(
+        "a price multiplier needs networks with two scores, not {scores}, and a finite, rising range for each of {agents} agents"
+    )]
+    Multipliers {
+        /// Scores of the networks.
+        scores: usize,
+        /// How many agents there are.
+        agents: usize,
     },
     /// With the agents' names in front of them networks would see nothing else, or less.
     #[error("networks that see {inputs} numbers cannot be told which of {agents} agents they play")]
@@ -72,7 +83,23 @@ impl Actors {
             network_of,
             agent_id,
             floor,
+            multipliers: Vec::new(),
         })
+    }
+
+    /// The same, where agents set multipliers of their base prices, each in its own range: the networks' two scores are those of
+    /// a [`SquashedNormal`]. No range: rungs as before.
+    ///
+    /// # Errors
+    /// When the ranges are not one per agent, or the networks do not have two scores.
+    pub fn with_multipliers(self, multipliers: Vec<[f32; 2]>) -> Result<Self, ActorsError> {
+        let (scores, agents) = (self.networks[0].outputs(), self.agents());
+        let rising = |[low, high]: &[f32; 2]| low < high && low.is_finite() && high.is_finite();
+        let sound = scores == 2 && multipliers.len() == agents && multipliers.iter().all(rising);
+        if !multipliers.is_empty() && !sound {
+            return Err(ActorsError::Multipliers { scores, agents });
+        }
+        Ok(Self { multipliers, ..self })
     }
 
     /// The networks.
@@ -111,10 +138,34 @@ impl Actors {
         self.networks[0].inputs() - if self.agent_id { self.agents() } else { 0 }
     }
 
-    /// Length of the ladder.
+    /// Length of the ladder; 1 where agents set multipliers.
     #[must_use]
     pub fn rungs(&self) -> usize {
-        self.networks[0].outputs()
+        if self.multipliers.is_empty() {
+            self.networks[0].outputs()
+        } else {
+            1
+        }
+    }
+
+    /// Lowest and highest multiplier of each agent's base price; nothing where agents choose among rungs.
+    #[must_use]
+    pub fn multipliers(&self) -> &[[f32; 2]] {
+        &self.multipliers
+    }
+
+    /// One agent's multiplier of its base price, from a standard normal draw.
+    ///
+    /// # Errors
+    /// When agent or observation do not fit, or agents choose among rungs.
+    pub fn multiplier(&self, agent: usize, obs: &[f32], noise: f32) -> Result<f32, PolicyError> {
+        let scores = self.logits(agent, obs, &mut vec![0.0; self.memory_width()])?;
+        let (&[mean, log_std], Some(range)) = (&scores[..], self.multipliers.get(agent)) else {
+            let known = self.multipliers.len();
+            return Err(PolicyError::Item { item: agent, known });
+        };
+        let normal = SquashedNormal::from_scores([mean, log_std]);
+        Ok(multiplier(*range, normal.latent(noise)))
     }
 
     /// Numbers that an agent remembers; 0 without a memory.
@@ -202,6 +253,32 @@ mod tests {
             actors.logits(1, &[7.0], &mut []).expect("scores"),
             [7.0, 0.0, 1.0]
         );
+    }
+
+    #[test]
+    fn a_multiplier_lies_in_its_agents_range() {
+        let ranges = vec![[1.0, 2.0], [1.0, 3.0]];
+        let actors = Actors::new(vec![network(2, 1.0)], vec![0, 0], false, 0.0).expect("actors");
+        assert!(actors.multiplier(0, &[0.0, 0.0], 0.0).is_err(), "rungs");
+        assert!(
+            actors.clone().with_multipliers(vec![[1.0, 2.0]]).is_err(),
+            "one of two"
+        );
+        assert!(
+            actors.clone().with_multipliers(vec![[2.0, 1.0]; 2]).is_err(),
+            "falling"
+        );
+        let actors = actors.with_multipliers(ranges).expect("actors");
+        let at = |agent, seen, noise| {
+            actors
+                .multiplier(agent, &[seen, 0.0], noise)
+                .expect("a multiplier")
+        };
+        // What is seen is the mean; the spread is 1.
+        assert_eq!((at(0, 0.0, 0.0), at(1, 0.0, 0.0)), (1.5, 2.0));
+        assert_eq!(at(1, 0.0, 1.0), at(1, 1.0, 0.0));
+        assert!((at(1, 0.0, 1.0) - (2.0 + 0.761_594)).abs() < 1e-5);
+        assert_eq!(actors.rungs(), 1);
     }
 
     #[test]

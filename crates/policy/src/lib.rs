@@ -15,6 +15,7 @@ mod manifest;
 mod market_bundle;
 mod mlp;
 mod network;
+mod squashed;
 mod tensors;
 mod verdict;
 
@@ -27,4 +28,5 @@ pub use manifest::{Activation, DataSource, FORMAT, Manifest, Model, Probe, Prove
 pub use market_bundle::{MarketBundle, MarketManifest, MarketModel, MarketProbe, MarketTerms};
 pub use mlp::MlpPolicy;
 pub use network::{Layer, Network, NetworkError};
+pub use squashed::{LOG_STD, SquashedNormal, multiplier};
 pub use verdict::{GATE_FILE, VERDICT_FORMAT, Verdict};

@@ -38,6 +38,9 @@ pub struct MarketTerms {
     pub obs_width: usize,
     /// The price of each rung; none: no offer.
     pub prices: Vec<Option<f64>>,
+    /// Lowest and highest multiplier of each agent's base price, where agents set multipliers instead of rungs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub multipliers: Vec<[f32; 2]>,
     /// Share of pure exploration in every distribution, in [0, 1].
     pub floor: f64,
     /// Where it comes from.
@@ -187,7 +190,12 @@ impl MarketManifest {
                 expected: "0 to 1",
             });
         }
-        let rungs = market.prices.len();
+        // With multipliers a network's scores are a mean and a spread.
+        let rungs = if market.multipliers.is_empty() {
+            market.prices.len()
+        } else {
+            2
+        };
         if rungs == 0 || rungs > LADDER_RUNGS_MAX {
             return Err(BundleError::Range {
                 name: "number of market.prices",
@@ -206,12 +214,10 @@ impl MarketManifest {
         let prefixes = prefixes(networks);
         let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
         let networks = tensors::decode(tensors, &prefixes, &widths)?;
-        Ok(Actors::new(
-            networks,
-            model.network_of.clone(),
-            model.agent_id,
-            floor,
-        )?)
+        Ok(
+            Actors::new(networks, model.network_of.clone(), model.agent_id, floor)?
+                .with_multipliers(market.multipliers.clone())?,
+        )
     }
 }
 

@@ -39,6 +39,7 @@ fn terms() -> MarketTerms {
         file: serde_json::json!({ "kind": "logit-oligopoly", "sellers": 2 }),
         obs_width: 2,
         prices: vec![Some(1.4), Some(1.5), Some(1.6), Some(1.7), None],
+        multipliers: Vec::new(),
         floor: 0.0,
         provenance: Provenance {
             seed: 7,

@@ -2,7 +2,7 @@
 
 use super::checks::positive;
 use super::last_price::episode_periods;
-use super::oligopoly::{LogitOligopoly, ladder_discount, ladder_rungs, ladder_xi};
+use super::oligopoly::{Action, LogitOligopoly, ladder_discount, ladder_rungs, ladder_xi};
 use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 use super::rivalry::Rivalry;
 use schemars::JsonSchema;
@@ -55,6 +55,7 @@ impl CapacityDuopoly {
             discount: self.discount,
             episode_periods: self.episode_periods,
             common_share: self.common_share,
+            action: Action::Rung,
             rivals: Vec::new(),
         };
         free.check()?;

@@ -1,6 +1,7 @@
 use super::Market;
 use super::checks::{affordable, field};
 use super::game::Game;
+use super::oligopoly::Action;
 use super::oracle::OracleError;
 use super::policy::{Ask, Probabilities};
 use haggle_core::LADDER_RUNGS_MAX;
@@ -31,7 +32,10 @@ impl Market {
             Self::Segments(market) => Game::Visits(market.visits()?),
             Self::AlternatingDuopoly(market) => Game::LastPrice(market.last_price()?),
             Self::ReferencePrice(market) => Game::LastPrice(market.last_price()?),
-            Self::LogitOligopoly(market) => Game::Rivalry(market.rivalry()?),
+            Self::LogitOligopoly(market) => match market.action {
+                Action::Rung => Game::Rivalry(market.rivalry()?),
+                Action::Multiplier => Game::OpenPrices(market.open_prices()?),
+            },
             Self::HiddenType(market) => Game::Sessions(market.sessions()?),
             Self::Network(market) => Game::Itineraries(market.itineraries()?),
             Self::ContinuousTypes(market) => Game::Shoppers(market.shoppers()?),
@@ -66,7 +70,8 @@ impl Market {
         }
     }
 
-    /// The price of each rung. "No offer" (B1) is an infinite one; empty where every agent has its own menu (B3).
+    /// The price of each rung. "No offer" (B1) is an infinite one; empty where every agent has its own menu (B3), or
+    /// any price may be asked (C with `action = "multiplier"`).
     ///
     /// # Errors
     /// When the market makes no sense or cannot be stepped.
@@ -83,7 +88,7 @@ impl Market {
             (_, Game::Lines(game)) => game.prices,
             (_, Game::Shoppers(game)) => game.prices,
             (_, Game::Rivalry(game)) => game.prices,
-            (_, Game::LastPrice(_) | Game::Itineraries(_)) => Vec::new(),
+            (_, Game::LastPrice(_) | Game::Itineraries(_) | Game::OpenPrices(_)) => Vec::new(),
         })
     }
 
@@ -95,12 +100,13 @@ impl Market {
         Ok(match self.game()? {
             Game::LastPrice(game) => game.discount,
             Game::Rivalry(game) => game.discount,
+            Game::OpenPrices(game) => game.discount,
             _ => 1.0,
         })
     }
 
     /// Exact expected earnings of a policy. It is asked with the very observations and masks that [`super::MarketEnv`]
-    /// shows; nothing where it depends on a long past (H) or the market cannot be stepped.
+    /// shows; nothing where it depends on a long past (H), any price may be asked, or the market cannot be stepped.
     ///
     /// # Errors
     /// When the market makes no sense or is too large, or the policy answers no distribution.
@@ -137,7 +143,7 @@ impl Market {
                 }
             }
             Game::Shoppers(game) => single(game.evaluate(&mut ask)?),
-            Game::Lines(_) => return Ok(None),
+            Game::Lines(_) | Game::OpenPrices(_) => return Ok(None),
             Game::Sessions(game) => single(game.evaluate(&mut ask)?),
             Game::Visits(game) => single(game.evaluate(&mut ask)?),
             Game::LastPrice(game) => single(game.evaluate(&mut ask)?),

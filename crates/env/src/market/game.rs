@@ -1,6 +1,7 @@
 use super::itinerary::Itineraries;
 use super::last_price::LastPrice;
 use super::lines::Lines;
+use super::open_prices::OpenPrices;
 use super::rivalry::Rivalry;
 use super::season::Season;
 use super::sessions::Sessions;
@@ -66,10 +67,11 @@ pub(crate) enum Game {
     Sessions(Sessions),
     Lines(Lines),
     Shoppers(Shoppers),
+    OpenPrices(OpenPrices),
 }
 
 impl Game {
-    /// Agents, width of an observation, rungs.
+    /// Agents, width of an observation, rungs (1 where any price may be asked).
     pub(crate) fn shape(&self) -> (usize, usize, usize) {
         match self {
             Self::Season(game) => (1, game.obs_width(), game.prices.len()),
@@ -80,6 +82,7 @@ impl Game {
             Self::Sessions(game) => (1, game.obs_width(), game.prices.len()),
             Self::Lines(game) => (1, game.memory_width(), game.prices.len()),
             Self::Shoppers(game) => (1, game.memory_width(), game.prices.len()),
+            Self::OpenPrices(game) => (game.agents, game.obs_width(), 1),
         }
     }
 
@@ -94,6 +97,7 @@ impl Game {
             Self::Sessions(game) => game.start(rng.next_u32()),
             Self::Lines(game) => game.start(memory),
             Self::Shoppers(game) => game.start(rng, memory),
+            Self::OpenPrices(game) => game.start(rng, memory),
         }
     }
 
@@ -114,6 +118,7 @@ impl Game {
             Self::Sessions(game) => game.observe(place, obs, mask),
             Self::Lines(game) => game.observe(memory, obs, mask),
             Self::Shoppers(game) => game.observe(memory, obs, mask),
+            Self::OpenPrices(game) => game.observe(memory, agent, obs, mask),
         }
     }
 
@@ -122,6 +127,7 @@ impl Game {
         match self {
             Self::Lines(game) => game.memory_width(),
             Self::Shoppers(game) => game.memory_width(),
+            Self::OpenPrices(game) => game.agents,
             _ => 0,
         }
     }
@@ -137,6 +143,7 @@ impl Game {
             Self::Sessions(game) => game.sound(place),
             Self::Lines(game) => (1..=game.lines.len()).contains(&(place.left as usize)),
             Self::Shoppers(_) => place.left == 1,
+            Self::OpenPrices(game) => game.sound(place),
         }
     }
 

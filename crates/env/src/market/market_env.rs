@@ -2,7 +2,7 @@ use super::Market;
 use super::checks::count;
 use super::game::{Game, Place};
 use super::oracle::OracleError;
-use crate::{Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+use crate::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 use haggle_core::{Seeds, decode_record, encode_record};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -112,22 +112,22 @@ fn show_all(copies: &Copies, out: &mut ObserveOut<'_>, observe: impl Fn(Place, &
 
 /// Moves every copy by a step, and begins the next episode where one ends.
 #[inline]
-fn advance(
+fn advance<A>(
     (spec, game, copies): (&EnvSpec, &Game, &mut Copies),
-    rungs: &[u8],
+    actions: &[A],
     out: &mut StepOut<'_>,
-    step: impl Fn(Place, &[u8], &mut ChaCha8Rng, &mut [f32], &mut [f32]) -> (Place, StepEnd),
+    step: impl Fn(Place, &[A], &mut ChaCha8Rng, &mut [f32], &mut [f32]) -> (Place, StepEnd),
 ) {
     let agents = spec.agents;
     let width = game.memory_width();
-    let rows = rungs
+    let rows = actions
         .chunks_exact(agents)
         .zip(out.reward.chunks_exact_mut(agents));
-    for (copy, (rungs, reward)) in rows.enumerate() {
+    for (copy, (actions, reward)) in rows.enumerate() {
         let place = copies.place(copy);
         let rng = &mut copies.draws[copy];
         let memory = &mut copies.memory[copy * width..][..width];
-        let (mut next, end) = step(place, rungs, rng, reward, memory);
+        let (mut next, end) = step(place, actions, rng, reward, memory);
         out.end[copy] = end;
         if spec.constraints > 0 {
             out.cost[copy] = game.cost(place, next, end);
@@ -186,8 +186,16 @@ impl Env for MarketEnv {
         }
     }
 
-    fn step(&mut self, rungs: &[u8], out: &mut StepOut<'_>) {
+    fn multipliers(&self) -> Vec<[f32; 2]> {
+        match &self.game {
+            Game::OpenPrices(game) => game.multipliers.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn step(&mut self, actions: Actions<'_>, out: &mut StepOut<'_>) {
         let all = (&self.spec, &self.game, &mut self.copies);
+        let rungs = actions.rungs();
         // One loop per kind of market, so that nothing is decided inside it.
         match &self.game {
             Game::Season(game) => advance(all, rungs, out, |place, rungs, rng, reward, _| {
@@ -214,6 +222,13 @@ impl Env for MarketEnv {
             Game::Shoppers(game) => advance(all, rungs, out, |place, rungs, rng, reward, memory| {
                 game.step(place, rungs, rng.next_u32(), reward, memory)
             }),
+            Game::OpenPrices(game) => {
+                if let Actions::Multipliers(multipliers) = actions {
+                    advance(all, multipliers, out, |place, multipliers, _, reward, memory| {
+                        game.step(place, multipliers, reward, memory)
+                    });
+                }
+            }
         }
     }
 

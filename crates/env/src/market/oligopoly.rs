@@ -46,6 +46,9 @@ pub struct LogitOligopoly {
     /// How much of the learners' mean profit, instead of its own, a learner is paid (stepping only), in [0, 1].
     #[serde(default)]
     pub common_share: f64,
+    /// What a seller that learns chooses.
+    #[serde(default)]
+    pub action: Action,
     /// The last sellers, if they do not learn: a price each, or how they react to the last prices.
     #[serde(default)]
     pub rivals: Vec<Pricing>,
@@ -61,6 +64,17 @@ pub(super) fn ladder_xi() -> f64 {
 
 pub(super) fn ladder_discount() -> f64 {
     0.95
+}
+
+/// What a seller that learns chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// A rung of the ladder.
+    #[default]
+    Rung,
+    /// Any price between its cost and the top of the ladder, as a multiple of its cost.
+    Multiplier,
 }
 
 /// How a seller prices that does not learn.
@@ -212,14 +226,14 @@ impl LogitOligopoly {
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
         let everybody = match self.prices {
-            Some(_) => {
+            Some(_) if self.action == Action::Rung => {
                 let free = Self {
                     rivals: Vec::new(),
                     ..self.clone()
                 };
                 free.rivalry()?.one_shot()?
             }
-            None => self.any_price()?,
+            _ => self.any_price()?,
         };
         self.beside_rivals(everybody)
     }

@@ -2,7 +2,7 @@
 
 use haggle_core::Seeds;
 use haggle_env::market::{Market, MarketEnv};
-use haggle_env::{Env, ObserveOut, StepEnd, StepOut};
+use haggle_env::{Actions, Env, ObserveOut, StepEnd, StepOut};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -45,7 +45,7 @@ impl Buffers {
 
     pub fn step(&mut self, env: &mut MarketEnv, rungs: &[u8]) {
         env.step(
-            rungs,
+            Actions::Rungs(rungs),
             &mut StepOut {
                 reward: &mut self.reward,
                 cost: &mut self.cost,
