@@ -1,9 +1,10 @@
 //! Market C where a seller may ask any price from its cost to the top of the ladder, as a multiplier of its cost: stepped, not
 //! tabled.
 
+use super::checks::field;
 use super::game::Place;
 use super::oligopoly::LogitOligopoly;
-use super::oracle::{OracleError, field};
+use super::oracle::OracleError;
 use crate::StepEnd;
 use rand::{Rng, RngExt};
 
