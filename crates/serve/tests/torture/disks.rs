@@ -108,7 +108,7 @@ fn a_full_disk_refuses_rewards_and_a_restart_on_it_works() {
     let daemon = house.start();
     let mut client = daemon.client();
     let mut refused = 0;
-    for n in 0..share(1000) {
+    for n in 0..share(200) {
         let reply = client.price(&ask(&format!("full-{n}"), "milk-0")).unwrap();
         let reward = client.reward(&earn(&reply.decision, "r", 1));
         refused += usize::from(reward.is_err_and(|error| error.refusal().unwrap().code == Code::StoreFull));
