@@ -67,6 +67,9 @@ fn what_cannot_be_a_bundle_is_named() {
     write("turned.csv", &LIST.replace("300,600", "600,300"));
     write("words.csv", &LIST.replace("450", "cheap"));
     write("empty.csv", "category,item,base_minor,low_minor,high_minor\n");
+    write("nameless.csv", &LIST.replace("blue mug", ""));
+    write("long.csv", &LIST.replace("assam", &"a".repeat(129)));
+    write("dear.csv", &LIST.replace("600,200", "600,600"));
     write("twice.csv", &LIST.replace("blue", "red"));
     for (words, code, sentence) in [
         ("--policy lints", 2, "--like BUNDLE or --price-list FILE"),
@@ -98,6 +101,17 @@ fn what_cannot_be_a_bundle_is_named() {
         ),
         ("--policy lints --price-list words.csv", 3, "line: 4"),
         ("--policy lints --price-list empty.csv", 3, "no items"),
+        (
+            "--policy lints --price-list nameless.csv",
+            3,
+            "its id has 0 bytes",
+        ),
+        ("--policy lints --price-list long.csv", 3, "its id has 129 bytes"),
+        (
+            "--policy lints --price-list dear.csv",
+            3,
+            "item `assam`: cost_minor is not below high_minor",
+        ),
         (
             "--policy lints --price-list twice.csv",
             3,

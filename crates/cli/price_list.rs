@@ -6,6 +6,9 @@ use haggle_core::{Catalog, Item, ItemTraits, Ladder, PriceMinor, SavedCategory};
 use serde::Deserialize;
 use std::path::Path;
 
+/// Bytes of an item's id: with a longer one no price can be asked for (`docs/protocol.md`).
+const ITEM_BYTES_MAX: usize = 128;
+
 /// One line of the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,8 +65,19 @@ fn rows(path: &Path, rungs: usize) -> anyhow::Result<Vec<SavedCategory>> {
 
 fn item(row: Row, rungs: usize) -> anyhow::Result<Item> {
     ensure!(
+        (1..=ITEM_BYTES_MAX).contains(&row.item.len()),
+        "item `{}`: its id has {} bytes, expected 1 to {ITEM_BYTES_MAX}",
+        row.item,
+        row.item.len()
+    );
+    ensure!(
         0 < row.low_minor && row.low_minor <= row.base_minor && row.base_minor <= row.high_minor,
         "item `{}`: need 0 < low_minor <= base_minor <= high_minor",
+        row.item
+    );
+    ensure!(
+        row.cost_minor.is_none_or(|cost| cost < row.high_minor),
+        "item `{}`: cost_minor is not below high_minor, so no price earns anything",
         row.item
     );
     let (low, high) = (f64::from(row.low_minor), f64::from(row.high_minor));

@@ -2,13 +2,15 @@
 //!
 //! The file is a row of frames (the codec's, with CRC-32C), each an [`Archived`]; it only grows. Whoever changes an archived
 //! decision appends it again: the last one counts. The checkpoint says how long the file is and where each decision lies in
-//! it; bytes behind that end were written for a checkpoint that never came about, and are overwritten.
+//! it, and the CRC-32C of everything up to there; bytes behind that end were written for a checkpoint that never came about,
+//! and are overwritten.
 
 use crate::known::Known;
 use haggle_core::{Digest, Frames, decode_record, encode_record, write_frame};
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 const FRAME_HEAD_BYTES: usize = 8;
 /// Bytes read at once: most entries are shorter.
 const READ_BYTES: usize = 512;
+/// Bytes read at once where all of them are read.
+const VERIFIED_BYTES: usize = 1 << 20;
 
 /// An archived decision.
 #[derive(Debug, Serialize, Deserialize)]
@@ -35,6 +39,8 @@ pub struct Places {
     entries: Vec<(u64, u64)>,
     /// Bytes of the file that count.
     bytes: u64,
+    /// CRC-32C of those bytes: entries that are sound, but not the ones that were written there, are found out by it.
+    crc: u32,
 }
 
 /// The archive as it is at one checkpoint; a clone goes on seeing it so.
@@ -65,17 +71,14 @@ impl Archive {
         })
     }
 
-    /// The one in a file.
+    /// The one in a file, all of which is read.
     ///
     /// # Errors
-    /// When the file cannot be opened or is shorter than the places say.
+    /// When the file cannot be read, or does not hold the bytes that the places are of.
     pub fn open(path: &Path, places: Places) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).open(path)?;
-        if file.metadata()?.len() < places.bytes {
-            return Err(io::Error::new(
-                ErrorKind::UnexpectedEof,
-                "the archive is too short",
-            ));
+        let mut file = File::options().read(true).write(true).open(path)?;
+        if crc_of(&mut file, places.bytes)? != Some(places.crc) {
+            return Err(damaged("the archive is not the one that its checkpoint is of"));
         }
         Ok(Self {
             path: path.to_owned(),
@@ -99,9 +102,9 @@ impl Archive {
     /// What is known of a decision. A decision that is not here costs no look at the disk.
     ///
     /// # Errors
-    /// When its entry is damaged.
+    /// When its entry is damaged, or another one lies in its place.
     pub fn find(&self, id: &str) -> io::Result<Option<Archived>> {
-        let hash = hash(id);
+        let hash = hash_of(id);
         let entries = &self.places.entries;
         let end = entries.partition_point(|(other, _)| *other <= hash);
         for (_, at) in entries[..end]
@@ -112,6 +115,10 @@ impl Archive {
             let archived = self.read(*at)?;
             if archived.id == id {
                 return Ok(Some(archived));
+            }
+            // Of two ids with one hash the other's entry is passed over.
+            if hash_of(&archived.id) != hash {
+                return Err(damaged("an entry of another decision lies in its place"));
             }
         }
         Ok(None)
@@ -124,7 +131,7 @@ impl Archive {
     pub fn append(&mut self, archived: impl Iterator<Item = Archived>) -> io::Result<()> {
         let (mut bytes, mut entries) = (Vec::new(), Vec::new());
         for archived in archived {
-            entries.push((hash(&archived.id), self.places.bytes + bytes.len() as u64));
+            entries.push((hash_of(&archived.id), self.places.bytes + bytes.len() as u64));
             write_frame(&mut bytes, &encode_record(&archived));
         }
         if entries.is_empty() {
@@ -136,6 +143,7 @@ impl Archive {
         self.places = Arc::new(Places {
             entries,
             bytes: self.places.bytes + bytes.len() as u64,
+            crc: crc32c::crc32c_append(self.places.crc, &bytes),
         });
         Ok(())
     }
@@ -161,15 +169,36 @@ impl Archive {
             self.file.read_exact_at(&mut bytes, at)?;
         }
         bytes.truncate(whole);
-        let damaged = |what: String| io::Error::new(ErrorKind::InvalidData, what);
         let frame = Frames::new(&bytes).next();
-        let payload = frame.ok_or_else(|| damaged("an entry is cut off".to_owned()))?;
-        decode_record(payload.map_err(|error| damaged(error.to_string()))?)
-            .map_err(|error| damaged(error.to_string()))
+        let payload = frame.ok_or_else(|| damaged("an entry is cut off"))?;
+        decode_record(payload.map_err(damaged)?).map_err(damaged)
     }
 }
 
-fn hash(id: &str) -> u64 {
+/// CRC-32C of the first bytes of a file; nothing where it has fewer.
+fn crc_of(file: &mut File, bytes: u64) -> io::Result<Option<u32>> {
+    let (mut crc, mut left) = (0, bytes);
+    let mut buffer = vec![0; VERIFIED_BYTES.min(bytes as usize)];
+    while left > 0 {
+        let wanted = buffer.len().min(left as usize);
+        let read = match file.read(&mut buffer[..wanted]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            return Ok(None);
+        }
+        crc = crc32c::crc32c_append(crc, &buffer[..read]);
+        left -= read as u64;
+    }
+    Ok(Some(crc))
+}
+
+fn damaged(what: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, what)
+}
+
+fn hash_of(id: &str) -> u64 {
     let digest = Digest::of(id.as_bytes());
     digest
         .as_bytes()

@@ -98,7 +98,15 @@ impl StoreError {
     pub(crate) fn lost(store: &Path, from: u64, next: u64) -> Self {
         Self::Damaged {
             store: store.to_owned(),
-            what: format!("records {from} to {} are lost", next.saturating_sub(1).max(from)),
+            what: lost(from, next),
         }
+    }
+}
+
+/// Says that records from a number on, up to the other one without it, are not there.
+pub(crate) fn lost(from: u64, next: u64) -> String {
+    match next.saturating_sub(1) {
+        last if last > from => format!("records {from} to {last} are lost"),
+        _ => format!("record {from} is lost"),
     }
 }

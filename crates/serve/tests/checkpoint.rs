@@ -4,10 +4,11 @@
 mod common;
 
 use common::{earn, engine_config, mlp_bundle, named};
-use haggle_core::Seeds;
+use haggle_core::{Frames, Seeds};
 use haggle_serve::{Arrival, Code, Engine, EngineConfig, export, forget};
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -225,19 +226,94 @@ fn a_checkpoint_that_cannot_be_believed_costs_nothing_but_time() {
     assert_eq!(reopened(), expected, "a checkpoint of another store");
 }
 
+/// Where the frames of an archive lie.
+fn frames(archive: &[u8]) -> Vec<Range<usize>> {
+    let mut frames = Frames::new(archive);
+    let mut from = 0;
+    std::iter::from_fn(|| {
+        frames.next()?.unwrap();
+        let frame = from..frames.offset();
+        from = frame.end;
+        Some(frame)
+    })
+    .collect()
+}
+
 #[test]
-fn a_damaged_entry_of_the_archive_is_refused_and_read_again_at_the_next_start() {
+fn an_archive_that_is_not_that_of_its_checkpoint_costs_nothing_but_time() {
     let dir = TempDir::new().unwrap();
-    let (config, expected) = checkpointed(dir.path());
+    let (config, _) = checkpointed(dir.path());
     let archive = config.store.join("checkpoint/archive");
-    let mut bytes = fs::read(&archive).unwrap();
-    bytes.iter_mut().skip(40).step_by(64).for_each(|byte| *byte ^= 1);
-    fs::write(&archive, bytes).unwrap();
-    let engine = Engine::open(&config).unwrap();
-    let refusal = engine.get("d1").unwrap_err();
-    assert_eq!(refusal.code, Code::StoreFailed, "{refusal:?}");
-    drop(engine);
-    assert_eq!(told(&Engine::open(&config).unwrap(), STEPS), expected);
+    let sound = fs::read(&archive).unwrap();
+    let frames = frames(&sound);
+    // A write that went to another place: each entry is sound.
+    let first = &frames[0];
+    let fits =
+        |frame: &&Range<usize>| frame.len() == first.len() && sound[(*frame).clone()] != sound[first.clone()];
+    let other = frames.iter().find(fits).unwrap();
+    let mut misplaced = sound.clone();
+    misplaced.copy_within(other.clone(), first.start);
+    let mut zeroed = sound.clone();
+    let page = sound.len() / 2..(sound.len() / 2 + 4096).min(sound.len());
+    zeroed[page].fill(0);
+    let elsewhere = TempDir::new().unwrap();
+    let mut foreign = engine_config(elsewhere.path(), &mlp_bundle(), CONFIG, None);
+    foreign.seed = Some(6);
+    let engine = Engine::open(&foreign).unwrap();
+    Shop::new(5).work(&engine, STEPS);
+    engine.close().unwrap();
+    let mut foreign = fs::read(foreign.store.join("checkpoint/archive")).unwrap();
+    foreign.resize(sound.len(), 0);
+    for (what, bytes) in [
+        ("an entry over another", misplaced),
+        ("a zeroed page", zeroed),
+        ("the archive of another store", foreign),
+    ] {
+        assert_eq!(bytes.len(), sound.len());
+        println!("{what}");
+        fs::write(&archive, bytes).unwrap();
+        compare(&config, STEPS);
+    }
+}
+
+fn flip_bits(archive: &mut [u8]) {
+    archive
+        .iter_mut()
+        .skip(40)
+        .step_by(64)
+        .for_each(|byte| *byte ^= 1);
+}
+
+/// Puts a sound entry of another decision wherever one of d1 lies.
+fn misplace(archive: &mut [u8]) {
+    let frames = frames(archive);
+    // As the codec writes a short text.
+    let is_d1 = |bytes: &[u8]| bytes.windows(3).any(|bytes| bytes == b"\x02d1");
+    let (of_d1, others): (Vec<_>, Vec<_>) = frames
+        .into_iter()
+        .partition(|frame| is_d1(&archive[frame.clone()]));
+    assert!(!of_d1.is_empty());
+    for frame in of_d1 {
+        let fits = |other: &&Range<usize>| other.len() <= frame.len();
+        archive.copy_within(others.iter().find(fits).unwrap().clone(), frame.start);
+    }
+}
+
+#[test]
+fn an_archive_that_is_damaged_while_the_daemon_runs_is_refused_and_read_again_at_the_next_start() {
+    for damage in [flip_bits, misplace] {
+        let dir = TempDir::new().unwrap();
+        let (config, expected) = checkpointed(dir.path());
+        let archive = config.store.join("checkpoint/archive");
+        let engine = Engine::open(&config).unwrap();
+        let mut bytes = fs::read(&archive).unwrap();
+        damage(&mut bytes);
+        fs::write(&archive, bytes).unwrap();
+        let refusal = engine.get("d1").unwrap_err();
+        assert_eq!(refusal.code, Code::StoreFailed, "{refusal:?}");
+        drop(engine);
+        assert_eq!(told(&Engine::open(&config).unwrap(), STEPS), expected);
+    }
 }
 
 #[test]

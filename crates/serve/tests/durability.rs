@@ -5,7 +5,7 @@ mod common;
 
 use common::{House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, outcome};
 use haggle_core::{FEATURE_NAMES, read_segment};
-use haggle_serve::{AdminRequest, Client, Code, Exported, RewardStatus, admin_path};
+use haggle_serve::{AdminRequest, Checked, Client, Code, Exported, RewardStatus, admin_path};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -130,9 +130,13 @@ fn a_damaged_store_is_a_sentence_and_never_a_wrong_value() {
         let (code, message) = house.refusal();
         assert_eq!(code, 3, "{how} at {at}: {message}");
         assert!(
-            message.starts_with("haggled: store ") && message.contains("it is damaged: records"),
+            message.starts_with("haggled: store ") && message.contains(" lost; "),
             "{message}"
         );
+        let found = house.haggled(&["check", "--json", "--store", house.store().to_str().unwrap()]);
+        let found: Checked = serde_json::from_slice(&found.stdout).unwrap();
+        let what = format!("it is damaged: {}; `haggled check", found.damage.join("; "));
+        assert!(message.contains(&what), "{message}: {what}");
     }
 }
 

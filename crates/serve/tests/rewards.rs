@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{earn, engine_with, fixed_bundle, named};
+use common::{earn, engine_config, engine_with, fixed_bundle, named};
 use haggle_core::{Aggregation, PriceMinor};
-use haggle_serve::{Code, Engine, RewardRequest, RewardStatus, Stage};
+use haggle_serve::{Code, Engine, RewardRequest, RewardStatus, Stage, check};
 
 const NOW: i64 = 1_600_000_000;
 
@@ -123,6 +123,10 @@ fn a_reward_before_its_decision_waits_for_it_and_no_longer() {
     drop(engine);
     let again = engine_with(dir.path(), &bundle, CONFIG, None);
     assert_eq!((again.status().early, again.status().rewards), (1, 1));
+    drop(again);
+    let config = engine_config(dir.path(), &bundle, CONFIG, None);
+    let found = check(&config.store, false).unwrap();
+    assert_eq!((found.decisions, found.rewards), (2, 1), "as the status says");
     let plain = engine_with(&dir.path().join("plain"), &bundle, "", None);
     assert_eq!(
         reward(&plain, earn("soon", "r", 7), NOW),

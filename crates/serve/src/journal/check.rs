@@ -3,6 +3,7 @@ use super::tail::Tail;
 use super::volume::{self, Entry, Frame, Header};
 use super::{identity, sync_folder};
 use crate::checkpoint::drop_checkpoint;
+use crate::ledger::EarlyRewards;
 use crate::record::Record;
 use crate::store_error::StoreError;
 use haggle_core::{Digest, decode_record};
@@ -21,7 +22,7 @@ pub struct Checked {
     pub records: u64,
     /// Decisions among them.
     pub decisions: u64,
-    /// Rewards that count among them.
+    /// Rewards that count among them; one that came early counts with its decision.
     pub rewards: u64,
     /// Swaps among them.
     pub swaps: u64,
@@ -52,11 +53,11 @@ impl Checked {
         (self.damage.is_empty() || self.repaired) && self.breaks.is_empty()
     }
 
-    fn take(&mut self, name: &str, examined: &Examined<'_>) {
+    fn take(&mut self, examined: &Examined<'_>, early: &mut EarlyRewards) {
         self.volumes += 1;
         for frame in &examined.frames {
             match frame.entry {
-                Entry::Record { record, .. } => self.count(record),
+                Entry::Record { record, .. } => self.count(record, early),
                 Entry::Erased(_) => self.erased += 1,
                 Entry::Lost(_) | Entry::Seal(_) => {}
             }
@@ -65,18 +66,23 @@ impl Checked {
             self.lost.push((*from, next - 1));
             self.lost_records += next - from;
         }
-        let named = |what: &String| format!("volume {name}: {what}");
-        self.damage.extend(examined.damage.iter().map(named));
-        self.breaks.extend(examined.breaks.iter().map(named));
+        self.damage.extend(examined.named(&examined.damage));
+        self.breaks.extend(examined.named(&examined.breaks));
         self.torn_bytes += examined.torn_bytes;
         self.chain = examined.chain.to_string();
     }
 
-    fn count(&mut self, record: &[u8]) {
+    fn count(&mut self, record: &[u8], early: &mut EarlyRewards) {
         self.records += 1;
         match decode_record(record) {
-            Ok(Record::Decision(_)) => self.decisions += 1,
+            Ok(Record::Decision(decision)) => {
+                self.decisions += 1;
+                self.rewards += early.join(&decision).len() as u64;
+            }
             Ok(Record::Reward(_) | Record::Late(_)) => self.rewards += 1,
+            Ok(Record::Early(waiting)) => {
+                early.wait(&waiting.reward, waiting.until_s);
+            }
             Ok(Record::Swap(_)) => self.swaps += 1,
             _ => {}
         }
@@ -109,7 +115,7 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
     let durable = tail.number();
     found.tail_unknown = !tail.is_known();
     let firsts = volume::firsts(&log).map_err(&io)?;
-    let (mut next, mut chain) = (0, None);
+    let (mut next, mut chain, mut early) = (0, None, EarlyRewards::default());
     let mut there = firsts.iter().peekable();
     loop {
         // A volume that is missing is examined as an empty one.
@@ -122,7 +128,7 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
         let until = there.peek().map_or(durable, |first| **first);
         let examined = Examined::new(&bytes, next, until, last, chain);
         let sound = examined.damage.is_empty();
-        found.take(&format!("{next:020}"), &examined);
+        found.take(&examined, &mut early);
         if repair && !sound {
             drop_checkpoint(store)?;
             let seal = there

@@ -22,8 +22,8 @@ pub struct End {
 pub enum Unsound {
     /// It has no header and no record: it was never used.
     Empty,
-    /// Acknowledged records are lost: from this number on, up to the other one without it.
-    Lost(u64, u64),
+    /// Acknowledged records are lost.
+    Lost,
 }
 
 impl End {
@@ -63,7 +63,7 @@ impl End {
             }
         }
         if durable > end.next {
-            return Err(Unsound::Lost(end.next, durable));
+            return Err(Unsound::Lost);
         }
         header.map(|_| end).ok_or(Unsound::Empty)
     }

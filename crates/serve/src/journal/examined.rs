@@ -1,6 +1,8 @@
 use super::volume::{self, Entry, Frame, Header, Piece, Pieces};
 use crate::record::Record;
+use crate::store_error::{StoreError, lost};
 use haggle_core::{Digest, decode_record};
+use std::path::Path;
 
 /// What a volume holds, damaged or not.
 #[derive(Debug)]
@@ -98,6 +100,22 @@ impl<'a> Examined<'a> {
         }
     }
 
+    /// Sentences about it, with its name.
+    pub fn named(&self, sentences: &[String]) -> impl Iterator<Item = String> {
+        sentences
+            .iter()
+            .map(|what| format!("volume {:020}: {what}", self.header.first))
+    }
+
+    /// Why the store cannot be used: what a check says of this volume.
+    pub fn refusal(&self, store: &Path) -> StoreError {
+        let what: Vec<String> = self.named(&self.damage).collect();
+        StoreError::Damaged {
+            store: store.to_owned(),
+            what: what.join("; "),
+        }
+    }
+
     /// Whether the chain digest at its end is what it was when its last record was written.
     #[must_use]
     pub fn chain_is_known(&self) -> bool {
@@ -121,10 +139,7 @@ impl<'a> Examined<'a> {
 
     /// Records up to a number are lost.
     fn lose(&mut self, next: u64) {
-        self.damage.push(match next - self.next {
-            1 => format!("record {} is lost", self.next),
-            _ => format!("records {} to {} are lost", self.next, next - 1),
-        });
+        self.damage.push(lost(self.next, next));
         self.keep(Frame {
             number: self.next,
             place: 0,

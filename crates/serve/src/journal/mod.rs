@@ -27,6 +27,7 @@ pub use reader::JournalReader;
 use crate::record::Record;
 use crate::store_error::StoreError;
 use end::{End, Unsound};
+use examined::Examined;
 use haggle_core::{Digest, encode_record};
 use spare::Spare;
 use std::fs::{self, DirBuilder, File};
@@ -99,7 +100,9 @@ impl Journal {
                 Ok(end) => break Some((end, bytes)),
                 // Its making was cut off: it never held a record.
                 Err(Unsound::Empty) => firsts.pop(),
-                Err(Unsound::Lost(from, to)) => return Err(StoreError::lost(store, from, to)),
+                Err(Unsound::Lost) => {
+                    return Err(Examined::new(&bytes, *first, tail.number(), true, None).refusal(store));
+                }
             };
         };
         let (file, end, allocated) = match end {

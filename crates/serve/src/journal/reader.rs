@@ -1,3 +1,4 @@
+use super::examined::Examined;
 use super::volume::{self, Entry, Frame, HEADER_BYTES, Header, Piece, Pieces};
 use crate::record::Record;
 use crate::store_error::StoreError;
@@ -48,6 +49,7 @@ impl JournalReader {
             expected: firsts.get(at).copied().unwrap_or(0),
             firsts: firsts.into_iter().skip(at).collect::<Vec<_>>().into_iter(),
             from,
+            first: 0,
             bytes: Vec::new(),
             offset: 0,
             ended: false,
@@ -129,7 +131,8 @@ impl JournalReader {
 struct Scan {
     reader: JournalReader,
     firsts: std::vec::IntoIter<u64>,
-    /// The volume that is read, and where in it.
+    /// The volume that is read: number of its first record, its bytes, and where in them.
+    first: u64,
     bytes: Vec<u8>,
     offset: usize,
     /// Number of the next record.
@@ -153,17 +156,10 @@ impl Scan {
                         return Ok(Some((frame.number, record)));
                     }
                 }
-                Some(Piece::Sound(_, frame)) => return Err(self.lost(frame.number)),
-                Some(Piece::Damage(_)) => {
-                    let next = pieces.find_map(|piece| match piece {
-                        Piece::Sound(_, frame) => Some(frame.number),
-                        Piece::Damage(_) => None,
-                    });
-                    return Err(self.lost(next.unwrap_or(self.end).min(self.end)));
-                }
+                Some(_) => return Err(self.damaged(self.first, &self.bytes)),
                 None => match self.firsts.next() {
                     Some(first) => self.open(first)?,
-                    None => return Err(self.lost(self.end)),
+                    None => return Err(self.damaged(self.first, &self.bytes)),
                 },
             }
         }
@@ -194,16 +190,27 @@ impl Scan {
             }
             Err(error) => return Err(self.reader.io()(error)),
         };
-        if first != self.expected || Header::read(&bytes).is_none_or(|header| header.first != first) {
-            return Err(self.lost(first.max(self.expected + 1).min(self.end)));
+        if first != self.expected {
+            return Err(StoreError::lost(
+                self.reader.store(),
+                self.expected,
+                first.min(self.end),
+            ));
         }
+        if Header::read(&bytes).is_none_or(|header| header.first != first) {
+            return Err(self.damaged(first, &bytes));
+        }
+        self.first = first;
         self.bytes = bytes;
         self.offset = HEADER_BYTES;
         Ok(())
     }
 
-    fn lost(&self, next: u64) -> StoreError {
-        StoreError::lost(self.reader.store(), self.expected, next)
+    /// Says the same of a volume as a check.
+    fn damaged(&self, first: u64, bytes: &[u8]) -> StoreError {
+        let follower = self.firsts.as_slice().first();
+        let until = follower.copied().unwrap_or(self.end);
+        Examined::new(bytes, first, until, follower.is_none(), None).refusal(self.reader.store())
     }
 }
 

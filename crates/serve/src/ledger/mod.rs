@@ -1,5 +1,8 @@
 mod archiving;
+mod early;
 mod windows;
+
+pub use early::EarlyRewards;
 
 use crate::archive::Archive;
 use crate::counts::Counts;
@@ -21,7 +24,7 @@ pub struct Ledger {
     /// Boxed: a table that grows moves its entries while prices wait.
     decisions: HashMap<Arc<str>, Box<Known>, RandomState>,
     policies: Vec<Digest>,
-    early: HashMap<Box<str>, Vec<Early>>,
+    early: EarlyRewards,
     /// How many there are of what.
     pub counts: Counts,
     /// Number of the record that is taken in now, or of the next one.
@@ -36,13 +39,6 @@ pub struct Ledger {
     recalled: VecDeque<Arc<str>>,
     #[serde(skip)]
     archive: Option<Archive>,
-}
-
-/// A reward that came before its decision, and how long it waits: seconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Early {
-    reward: Reward,
-    until_s: i64,
 }
 
 /// What becomes of a reward that comes in.
@@ -78,7 +74,7 @@ impl Ledger {
     /// Rewards whose decision is not known.
     #[must_use]
     pub fn early(&self) -> usize {
-        self.early.values().map(Vec::len).sum()
+        self.early.count()
     }
 
     /// The policy that made a decision.
@@ -101,22 +97,9 @@ impl Ledger {
         self.due.push(Reverse((known.due_s, Arc::clone(&id))));
         *self.counts.of(known.stage) += 1;
         self.decisions.insert(Arc::clone(&id), Box::new(known));
-        let waiting = if self.early.is_empty() {
-            None
-        } else {
-            self.early.remove(&*id)
-        };
-        let (mut joined, mut missed) = (Vec::new(), Vec::new());
-        for early in waiting.into_iter().flatten() {
-            if early.until_s >= record.decided_s {
-                self.count(&early.reward, false);
-                joined.push(early.reward);
-            } else {
-                missed.push(early);
-            }
-        }
-        if !missed.is_empty() {
-            self.early.insert((*id).into(), missed);
+        let joined = self.early.join(record);
+        for reward in &joined {
+            self.count(reward, false);
         }
         joined
     }
@@ -183,26 +166,12 @@ impl Ledger {
 
     /// Keeps a reward for a decision that may still come, until `until_s`.
     pub fn wait(&mut self, reward: &Reward, until_s: i64) -> Entry {
-        let waiting = self.early.entry(reward.decision.0.as_str().into()).or_default();
-        let same = waiting
-            .iter()
-            .find(|early| early.reward.reward_id == reward.reward_id);
-        if let Some(Early { reward: known, .. }) = same {
-            return match (known.value_minor, known.units) == (reward.value_minor, reward.units) {
-                true => Entry::Duplicate,
-                false => Entry::Conflict,
-            };
-        }
-        let reward = reward.clone();
-        waiting.push(Early { reward, until_s });
-        Entry::New { late: false }
+        self.early.wait(reward, until_s)
     }
 
     /// The disk refused a reward that was taken in: it does not count until it is written.
     pub fn refuse(&mut self, reward: &Reward) {
-        if let Some(waiting) = self.early.get_mut(reward.decision.0.as_str()) {
-            waiting.retain(|early| early.reward.reward_id != reward.reward_id);
-        }
+        self.early.refuse(reward);
         let known = self.decisions.get_mut(reward.decision.0.as_str());
         let parts = known.into_iter().flat_map(|known| &mut known.parts);
         for part in parts.filter(|part| *part.reward_id == *reward.reward_id && !part.refused) {
