@@ -1,5 +1,6 @@
 //! What sellers make of each other who may ask any price: by playing, since their states are not finite.
 
+use crate::rivalry_value::delta;
 use crate::{Interval, MarketValueError};
 use haggle_core::Seeds;
 use haggle_env::market::{Equilibrium, LogitOligopoly, Market, MarketEnv};
@@ -23,7 +24,7 @@ pub struct OpenPricesValue {
     pub prices: Vec<f64>,
     /// Mean profits per period.
     pub profits: Vec<f64>,
-    /// Mean over sellers of `(profit - nash) / (monopoly - nash)`: 0 at the one-shot equilibrium, 1 at the cartel.
+    /// As [`crate::RivalryValue::delta`]: 0 at the one-shot equilibrium, 1 at the cartel.
     pub delta: f64,
     /// Price in the one-shot equilibrium.
     pub nash_price: Vec<f64>,
@@ -84,16 +85,12 @@ pub(crate) fn play(
 
 impl OpenPricesValue {
     fn new(prices: Vec<f64>, profits: Vec<f64>, equilibrium: &Equilibrium) -> Self {
-        let gain = |(agent, profit): (usize, &f64)| {
-            let nash = equilibrium.nash_profit.seller(agent);
-            (profit - nash) / (equilibrium.monopoly_profit.seller(agent) - nash)
-        };
         let nash_price: Vec<f64> = (0..prices.len())
             .map(|agent| equilibrium.nash_price.seller(agent))
             .collect();
         let apart = prices.iter().zip(&nash_price);
         Self {
-            delta: profits.iter().enumerate().map(gain).sum::<f64>() / profits.len() as f64,
+            delta: delta(&profits, equilibrium),
             nash_distance_max: apart
                 .map(|(price, nash)| (price / nash - 1.0).abs())
                 .fold(0.0, f64::max),

@@ -1,6 +1,6 @@
 //! What sellers on a ladder make of each other.
 
-use haggle_env::market::{Conduct, Deviation, Equilibrium};
+use haggle_env::market::{Conduct, Deviation, Equilibrium, PerSeller};
 use serde::Serialize;
 use std::fmt;
 
@@ -11,8 +11,8 @@ pub struct RivalryValue {
     pub prices: Vec<f64>,
     /// Mean profits per period.
     pub profits: Vec<f64>,
-    /// Mean over sellers of `(profit - nash) / (monopoly - nash)`: 0 at the one-shot equilibrium, 1 at the cartel (Calvano et
-    /// al. 2020).
+    /// `(profit - nash) / (monopoly - nash)` of the sellers' average profits: 0 at the one-shot equilibrium, 1 at the cartel
+    /// (Calvano et al. 2020).
     pub delta: f64,
     /// What the best reply to the others' policies would win, as a share of the discounted profit.
     pub reply_gain: Vec<f64>,
@@ -32,11 +32,8 @@ impl RivalryValue {
         let each = |of: &dyn Fn(usize) -> f64| -> Vec<f64> { (0..agents).map(of).collect() };
         let nash_profit = each(&|agent| equilibrium.nash_profit.seller(agent));
         let monopoly_profit = each(&|agent| equilibrium.monopoly_profit.seller(agent));
-        let gain = |agent: usize| {
-            (conduct.profits[agent] - nash_profit[agent]) / (monopoly_profit[agent] - nash_profit[agent])
-        };
         Self {
-            delta: (0..agents).map(gain).sum::<f64>() / agents as f64,
+            delta: delta(&conduct.profits, equilibrium),
             prices: conduct.prices,
             profits: conduct.profits,
             reply_gain_max: reply_gain.iter().copied().fold(f64::NEG_INFINITY, f64::max),
@@ -46,6 +43,14 @@ impl RivalryValue {
             monopoly_profit,
         }
     }
+}
+
+/// Calvano's profit gain. Of averages, not the average of each seller's own gain: a seller may earn less in the cartel than in
+/// equilibrium, where others are more efficient.
+pub(crate) fn delta(profits: &[f64], equilibrium: &Equilibrium) -> f64 {
+    let joint = |of: &PerSeller| -> f64 { (0..profits.len()).map(|agent| of.seller(agent)).sum() };
+    let nash = joint(&equilibrium.nash_profit);
+    (profits.iter().sum::<f64>() - nash) / (joint(&equilibrium.monopoly_profit) - nash)
 }
 
 impl fmt::Display for RivalryValue {
@@ -83,5 +88,31 @@ impl fmt::Display for RivalryValue {
             "one deviation gains",
             gains.trim_end()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn equilibrium(nash: [f64; 2], monopoly: [f64; 2]) -> Equilibrium {
+        Equilibrium {
+            nash_price: PerSeller::All(1.0),
+            nash_profit: PerSeller::Each(nash.to_vec()),
+            monopoly_price: PerSeller::All(2.0),
+            monopoly_profit: PerSeller::Each(monopoly.to_vec()),
+            nash_points: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn delta_is_of_joint_profits_also_where_the_cartel_costs_a_seller() {
+        let equal = equilibrium([2.0, 2.0], [4.0, 4.0]);
+        assert_eq!(delta(&[3.0, 2.5], &equal), 0.375); // as the mean of 0.5 and 0.25
+        // The second seller loses by the cartel; together they win 4 - 1 = 3.
+        let unequal = equilibrium([2.0, 2.0], [6.0, 1.0]);
+        assert_eq!(delta(&[2.0, 2.0], &unequal), 0.0);
+        assert_eq!(delta(&[6.0, 1.0], &unequal), 1.0);
+        assert_eq!(delta(&[3.5, 2.0], &unequal), 0.5);
     }
 }

@@ -13,7 +13,7 @@ pub(crate) fn field(
     field: &'static str,
     value: impl std::fmt::Debug,
     sound: bool,
-    expected: &'static str,
+    expected: &str,
 ) -> Result<(), OracleError> {
     if sound {
         return Ok(());
@@ -21,7 +21,7 @@ pub(crate) fn field(
     Err(OracleError::Field {
         field,
         value: format!("{value:?}"),
-        expected,
+        expected: expected.to_owned(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Market C: logit Bertrand competition (Calvano et al. 2020).
 
-use super::checks::{count, discount, field, ladder, not_negative, positive, share};
+use super::checks::{count, discount, field, ladder, not_negative, share};
 use super::last_price::episode_periods;
 use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 use super::rivalry::Reaction;
@@ -8,9 +8,16 @@ use super::search::{crossing, peak};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Fixed-point rounds of the Nash equilibrium: a contraction for logit demand, far below that many are needed.
 const ROUNDS: usize = 10_000;
+
+/// Below it, prices that differ by a rounding error would decide who sells.
+const MU_MIN: f64 = 1e-6;
+
+/// To how many parts of a unit the least highest price is told.
+const TOP_DIGITS: f64 = 1e4;
 
 /// Sellers whose equilibrium is searched at most.
 const SELLERS_MAX: usize = 100;
@@ -25,7 +32,7 @@ pub struct LogitOligopoly {
     pub costs: PerSeller,
     /// Quality of each product: one number for all, or one per seller.
     pub quality: PerSeller,
-    /// How little shoppers care for differences, above 0.
+    /// How little shoppers care for differences, 1e-6 or more.
     pub mu: f64,
     /// Quality of buying nothing.
     pub outside_quality: f64,
@@ -90,6 +97,17 @@ pub enum Pricing {
     Reacting(Reaction),
 }
 
+impl fmt::Display for Pricing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(price) => write!(f, "{price:?}"),
+            Self::Reacting(Reaction::Matcher) => write!(f, "\"matcher\""),
+            Self::Reacting(Reaction::Undercutter) => write!(f, "\"undercutter\""),
+            Self::Reacting(Reaction::BestReply) => write!(f, "\"best-reply\""),
+        }
+    }
+}
+
 impl LogitOligopoly {
     fn costs(&self) -> Vec<f64> {
         self.costs.spread(self.sellers)
@@ -103,12 +121,13 @@ impl LogitOligopoly {
             self.sellers <= SELLERS_MAX,
             "at most 100",
         )?;
-        positive("mu", self.mu)?;
+        let told_apart = self.mu >= MU_MIN && self.mu.is_finite();
+        field("mu", self.mu, told_apart, "a finite number, at least 1e-6")?;
         let quality = self.quality.spread(self.sellers);
         let whole = quality.len() == self.sellers && quality.iter().all(|quality| quality.is_finite());
         field(
             "quality",
-            &self.quality,
+            format_args!("{}", self.quality),
             whole,
             "one finite number, or one per seller",
         )?;
@@ -125,7 +144,12 @@ impl LogitOligopoly {
         count("episode_periods", self.episode_periods)?;
         share("common_share", self.common_share)?;
         let few = self.rivals.len() < self.sellers;
-        field("rivals", &self.rivals, few, "fewer rivals than sellers")?;
+        field(
+            "rivals",
+            format_args!("{}", self.rivals_text()),
+            few,
+            "fewer rivals than sellers",
+        )?;
         for rival in &self.rivals {
             if let Pricing::Fixed(price) = rival {
                 not_negative("rivals", *price)?;
@@ -134,11 +158,33 @@ impl LogitOligopoly {
         let costs = self.costs();
         field(
             "costs",
-            &costs,
+            format_args!("{}", self.costs),
             costs.len() == self.sellers,
             "one number, or one per seller",
         )?;
-        costs.iter().try_for_each(|cost| not_negative("costs", *cost))
+        costs.iter().try_for_each(|cost| not_negative("costs", *cost))?;
+        self.check_top()
+    }
+
+    /// Where any price up to the highest rung may be asked, the prices that the optimum is made of must be among them.
+    fn check_top(&self) -> Result<(), OracleError> {
+        let (Action::Multiplier, Some(prices)) = (self.action, &self.prices) else {
+            return Ok(());
+        };
+        let needed = self.nash()?.into_iter().chain(self.monopoly());
+        let least = needed.fold(0.0, f64::max);
+        let least = (least * TOP_DIGITS).ceil() / TOP_DIGITS;
+        let reached = prices.last().is_some_and(|top| *top >= least);
+        let expected = format!(
+            "a highest price of at least {least} (the dearest Nash or cartel price), where action = \"multiplier\","
+        );
+        field("prices", prices, reached, &expected)
+    }
+
+    /// The rivals as a file has them.
+    pub(super) fn rivals_text(&self) -> String {
+        let each: Vec<String> = self.rivals.iter().map(ToString::to_string).collect();
+        format!("[{}]", each.join(", "))
     }
 
     /// Share of the market of each seller.

@@ -28,13 +28,13 @@ impl LogitOligopoly {
         let costs = self.costs.spread(agents);
         field(
             "costs",
-            &self.costs,
+            format_args!("{}", self.costs),
             costs.iter().all(|cost| *cost > 0.0 && *cost < top),
             "costs above 0 and below the highest price, where action = \"multiplier\"",
         )?;
         field(
             "rivals",
-            &self.rivals,
+            format_args!("{}", self.rivals_text()),
             self.rivals.is_empty(),
             "no rivals, where action = \"multiplier\": they are on the ladder",
         )?;

@@ -2,6 +2,7 @@ use super::checks::{STATES_MAX, WORK_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// What is known exactly of a market. Money in the market's own units.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -128,6 +129,15 @@ impl PerSeller {
     }
 }
 
+impl fmt::Display for PerSeller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(number) => write!(f, "{number:?}"),
+            Self::Each(numbers) => write!(f, "{numbers:?}"),
+        }
+    }
+}
+
 /// Why a market has no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum OracleError {
@@ -139,7 +149,7 @@ pub enum OracleError {
         /// What it says.
         value: String,
         /// What it may be.
-        expected: &'static str,
+        expected: String,
     },
     /// It can be solved, but not stepped.
     #[error("this market cannot be stepped: {0}")]

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Rounds of the search for the worth of a sale; each finds another policy, so that few are needed.
 const ROUNDS: usize = 100;
 
+/// How often the worth of a sale that must sell enough is doubled at most: beyond it prices are lost beside the worth.
+const DOUBLINGS: usize = 30;
+
 /// A share in (0, 1), if any.
 pub(crate) fn sell_through(share: Option<f64>) -> Result<(), OracleError> {
     share.map_or(Ok(()), |share| {
@@ -70,17 +73,30 @@ impl Season {
         let (value, first) = if free.sold >= share {
             (free.earned, free.first)
         } else {
-            self.dual(free, share)
+            self.dual(free, share)?
         };
         Ok((value, first, best))
     }
 
     /// The best mixture of two policies that sells `share` on average. Each worth of a sale has its best policy, a line over
     /// worths; the constrained optimum lies where the two lines beside the least of the dual cross.
-    fn dual(&self, free: Outcome, share: f64) -> (f64, usize) {
-        let dear =
-            1e4 * (1.0 + self.salvage + self.prices.iter().fold(0.0, |most: f64, price| most.max(*price)));
-        let (mut below, mut above) = (free, self.best_where_sales_are_worth(dear * self.stock as f64));
+    fn dual(&self, free: Outcome, share: f64) -> Result<(f64, usize), OracleError> {
+        let mut dear = self.stock as f64
+            * (1.0 + self.salvage + self.prices.iter().fold(0.0, |most: f64, price| most.max(*price)));
+        let (mut below, mut above) = (free, self.best_where_sales_are_worth(dear));
+        for _ in 0..DOUBLINGS {
+            if above.sold >= share {
+                break;
+            }
+            dear *= 2.0;
+            (below, above) = (above, self.best_where_sales_are_worth(dear));
+        }
+        field(
+            "sell_through_min",
+            share,
+            above.sold >= share,
+            "a share further below the largest that any policy sells on average",
+        )?;
         for _ in 0..ROUNDS {
             let worth = (below.earned - above.earned) / (above.sold - below.sold);
             let between = self.best_where_sales_are_worth(worth);
@@ -95,7 +111,8 @@ impl Season {
             }
         }
         let mixed = (share - below.sold) / (above.sold - below.sold);
-        (below.earned + mixed * (above.earned - below.earned), below.first)
+        let earned = below.earned + mixed * (above.earned - below.earned);
+        Ok((earned, below.first))
     }
 
     /// The best policy where the whole stock, sold, is worth `worth` more than its price.
@@ -109,7 +126,7 @@ impl Season {
                 .collect(),
             ..self.clone()
         };
-        let (mut next, mut sold) = (paid.end(), counting.end());
+        let (mut next, mut earned, mut sold) = (paid.end(), self.end(), counting.end());
         let mut rungs = Vec::new();
         for left in 1..=self.periods {
             rungs.clear();
@@ -118,14 +135,16 @@ impl Season {
                 rungs.push(rung);
                 value
             });
-            sold = counting.before(left, &sold, |last, stock, worth| {
+            let played = |last: usize, stock: usize, worth: &dyn Fn(usize) -> f64| {
                 worth(rungs[last * self.stock + stock - 1])
-            });
+            };
+            // Not as the difference to what is paid for sales: a large worth would swallow it.
+            earned = self.before(left, &earned, played);
+            sold = counting.before(left, &sold, played);
         }
-        let sold = sold[sold.len() - 1];
         Outcome {
-            earned: next[next.len() - 1] - worth * sold,
-            sold,
+            earned: earned[earned.len() - 1],
+            sold: sold[sold.len() - 1],
             first: rungs[rungs.len() - 1],
         }
     }

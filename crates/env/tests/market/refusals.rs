@@ -44,6 +44,7 @@ fn every_bad_parameter_is_named() {
         ("c", "costs", "-1"),
         ("c", "quality", "[2.0, 2.0, 2.0]"),
         ("c", "mu", "0"),
+        ("c", "mu", "1e-308"),
         ("c", "rungs", "1"),
         ("c", "prices", "[]"),
         ("c", "discount", "1"),
@@ -74,6 +75,34 @@ fn every_bad_parameter_is_named() {
         assert_eq!(error.field(), key, "{name}: {key} = {value}: {error}");
         assert!(error.to_string().contains("expected"), "{error}");
     }
+}
+
+#[test]
+fn any_price_needs_a_top_that_reaches_the_cartel() {
+    let topped = |top: &str| market("c-continuous", &[("prices", &format!("[1.0, {top}]"))]);
+    // The cartel of market C asks 1.92498 (Calvano et al. 2020).
+    assert!(topped("1.93").oracle().is_ok() && MarketEnv::new(&topped("1.93"), 1).is_ok());
+    let low = topped("1.9").oracle().expect_err("a refusal");
+    assert_eq!(
+        low.to_string(),
+        "prices = [1.0, 1.9]: a highest price of at least 1.925 (the dearest Nash or cartel price), where action = \
+         \"multiplier\", expected"
+    );
+}
+
+#[test]
+fn what_a_seller_does_is_told_as_the_file_says_it() {
+    let refused = |sets: &[(&str, &str)]| {
+        let error = MarketEnv::new(&market("c-continuous", sets), 1).expect_err("a refusal");
+        error.to_string()
+    };
+    let free = refused(&[("costs", "0.0")]);
+    assert!(free.starts_with("costs = 0.0: costs above 0"), "{free}");
+    let mixed = refused(&[("sellers", "3"), ("rivals", "[1.6, \"best-reply\"]")]);
+    assert!(
+        mixed.starts_with("rivals = [1.6, \"best-reply\"]: no rivals"),
+        "{mixed}"
+    );
 }
 
 #[test]
