@@ -139,6 +139,16 @@ fn several_seeds_share_a_summary_and_a_failed_one_loses_no_other() {
     let done = desk.haggle("train @train.toml --seeds 1-3 --out @group --restart resume --json");
     assert_eq!(done.status.code(), Some(3));
     let told = last_json(&done);
+    assert_eq!(
+        (&told["ok"], &told["code"]),
+        (&Value::Bool(false), &Value::from(3))
+    );
+    assert!(
+        told["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("1 of 3 seeds failed")
+    );
     assert!(told["runs"][1]["error"].as_str().unwrap().contains("damaged"));
     assert!(told["runs"][0]["error"].is_null() && told["runs"][2]["error"].is_null());
 }
@@ -192,6 +202,79 @@ fn a_finished_run_that_is_resumed_says_so_and_keeps_its_one_bundle() {
         (&whole["bundle"], &whole["steps"])
     );
     assert_eq!(fs::read_dir(desk.path("one/bundles")).unwrap().count(), 1);
+}
+
+#[test]
+fn the_last_bundle_is_the_one_that_the_run_recorded() {
+    let desk = Desk::new();
+    let short = desk.told("train @train.toml --out @one");
+    let long = desk.told("train @train.toml --resume @one --set learner.steps=4096");
+    assert_ne!(short["bundle"], long["bundle"]);
+    // The older one gets the newer time, as a copy of the run may have it.
+    fs::write(
+        PathBuf::from(short["bundle"].as_str().unwrap()).join("touched"),
+        "x",
+    )
+    .unwrap();
+    let again = "train @train.toml --resume @one --set learner.steps=4096";
+    assert_eq!(desk.told(again)["bundle"], long["bundle"]);
+
+    let facts = desk.path("one/run.json");
+    let mut told: Value = serde_json::from_slice(&fs::read(&facts).unwrap()).unwrap();
+    assert_eq!(told["bundle"], long["digest"]);
+    told.as_object_mut().unwrap().remove("bundle");
+    fs::write(&facts, told.to_string()).unwrap();
+    let refused = desk.refused(3, again);
+    assert!(refused.contains("2 bundles are here"), "{refused}");
+    fs::remove_dir_all(short["bundle"].as_str().unwrap()).unwrap();
+    assert_eq!(desk.told(again)["bundle"], long["bundle"]);
+}
+
+#[test]
+fn sigterm_ends_a_run_with_a_checkpoint_as_ctrl_c_does() {
+    let desk = Desk::new();
+    for (folder, signal) in [("term", "-TERM"), ("int", "-INT")] {
+        let mut child = desk
+            .command(&format!(
+                "train @train.toml --out @{folder} --set learner.steps=100000000000"
+            ))
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let metrics = desk.path(folder).join("metrics.jsonl");
+        let learns = || fs::metadata(&metrics).is_ok_and(|file| file.len() > 0);
+        while !learns() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // Two processes in one folder would cut each other's metrics.
+        let busy = desk.refused(
+            2,
+            &format!("train @train.toml --out @{folder} --restart overwrite"),
+        );
+        assert!(
+            busy.contains("another process is training in this folder"),
+            "{busy}"
+        );
+        let sent = Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+        only_checkpoint(&desk.path(folder));
+        let facts: Value =
+            serde_json::from_slice(&fs::read(desk.path(folder).join("run.json")).unwrap()).unwrap();
+        assert_eq!(facts["status"], "interrupted");
+    }
+}
+
+#[test]
+fn sizes_that_no_machine_holds_are_refused() {
+    let desk = Desk::new();
+    for set in ["learner.copies=1000000000", "learner.horizon=9223372036854775807"] {
+        let refused = desk.refused(2, &format!("train @train.toml --set {set}"));
+        assert!(refused.contains("copies"), "{refused}");
+    }
 }
 
 #[test]

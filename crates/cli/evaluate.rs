@@ -6,6 +6,7 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
 use crate::value;
+use haggle_learn::read_facts;
 use haggle_policy::{Bundle, BundleError, MANIFEST_FILE, MarketBundle};
 use std::path::{Path, PathBuf};
 
@@ -61,20 +62,30 @@ fn shop(args: &Evaluate, bundle: &Path, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The bundle that a run wrote last.
+/// The bundle that a run wrote last, by its own record: the times of folders change where a run is copied.
 pub fn last_bundle(run: &Path) -> Result<PathBuf, Failure> {
     let folder = run.join("bundles");
-    let none = || {
-        Failure::say(
-            Kind::Data,
-            format!("{}: no bundle is here; has the run finished?", folder.display()),
-        )
+    let refuse = |sentence: &str| {
+        let sentence = format!("{}: {sentence}", folder.display());
+        Err(Failure::say(Kind::Data, sentence))
     };
-    let entries = std::fs::read_dir(&folder).map_err(|_| none())?;
-    entries
-        .flatten()
-        .filter(|entry| entry.path().join(MANIFEST_FILE).exists())
-        .max_by_key(|entry| entry.metadata().and_then(|data| data.modified()).ok())
-        .map(|entry| entry.path())
-        .ok_or_else(none)
+    let is_bundle = |path: &PathBuf| path.join(MANIFEST_FILE).exists();
+    if let Some(digest) = read_facts(run).or_fail(Kind::Data)?.bundle {
+        let recorded = Some(folder.join(digest.short())).filter(is_bundle);
+        return match recorded {
+            Some(path) => Ok(path),
+            None => refuse(&format!("the run's last bundle, {digest}, is not here")),
+        };
+    }
+    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')); // the others are drafts
+    let bundles: Vec<PathBuf> = named.map(|entry| entry.path()).filter(is_bundle).collect();
+    match bundles.as_slice() {
+        [] => refuse("no bundle is here; has the run finished?"),
+        [bundle] => Ok(bundle.clone()),
+        several => refuse(&format!(
+            "{} bundles are here, and run.json does not say which is the last; name the folder of one",
+            several.len()
+        )),
+    }
 }

@@ -110,15 +110,30 @@ fn run(cli: &Cli) -> Result<(), Failure> {
 /// Help and version go to standard output; a wrong command line is a failure like any other where `--json` stands in it.
 fn refuse_command_line(error: &clap::Error) -> ExitCode {
     if error.use_stderr() && std::env::args().any(|word| word == "--json") {
-        let sentence = error.to_string();
-        let sentence = sentence
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ");
-        let failure = Failure::say(Kind::Usage, sentence);
+        let failure = Failure::say(Kind::Usage, one_sentence(&error.to_string()));
         Output::new(true).failure(&failure);
         return failure.exit_code();
     }
     error.exit()
+}
+
+/// The first paragraph of clap's message on one line: which arguments are missing stands below "were not provided:".
+fn one_sentence(message: &str) -> String {
+    let lines = message.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let sentence = lines.collect::<Vec<_>>().join(" ");
+    sentence.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_argument_is_named_on_the_one_line() {
+        let error = Cli::try_parse_from(["haggle", "train", "--json"]).expect_err("no config");
+        assert_eq!(
+            one_sentence(&error.to_string()),
+            "the following required arguments were not provided: <CONFIG>"
+        );
+    }
 }

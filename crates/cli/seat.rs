@@ -1,8 +1,9 @@
 //! Where a run writes: a new folder, a named one, or one that it goes on in.
 
 use crate::failure::{Failure, Kind, OrFail};
+use crate::training;
 use clap::ValueEnum;
-use haggle_learn::{Checkpoint, RunStatus, read_facts};
+use haggle_learn::{Checkpoint, RunStatus, lock_run, read_facts};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,7 @@ impl Seat {
             );
             return Err(Failure::say(Kind::Usage, sentence));
         };
+        drop(lock_run(folder).map_err(training::failure)?); // nobody is writing what may be moved or removed
         let checkpoints = Checkpoint::list(&folder.join("checkpoints")).unwrap_or_default();
         match restart {
             Existing::Resume if !checkpoints.is_empty() => return Ok(Self::Resume(folder.to_owned())),
@@ -113,6 +115,18 @@ mod tests {
         run_in(&folder);
         let refused = Seat::at(&folder, None).expect_err("taken").to_string();
         assert!(refused.contains("--restart resume"), "{refused}");
+
+        let busy = lock_run(&folder).expect("nobody's");
+        for restart in [Existing::Resume, Existing::Restart, Existing::Overwrite] {
+            let refused = Seat::at(&folder, Some(restart)).expect_err("busy");
+            assert_eq!(refused.kind(), Kind::Usage);
+            assert!(
+                refused.to_string().contains("another process is training"),
+                "{refused}"
+            );
+        }
+        assert!(folder.join("run.json").exists());
+        drop(busy);
 
         let checkpoint = folder.join("checkpoints/step-1.checkpoint");
         fs::write(&checkpoint, "x").expect("written");

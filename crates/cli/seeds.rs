@@ -1,7 +1,7 @@
 //! `haggle train --seeds`: the same training from several seeds, and what they say together.
 
 use crate::args::Train;
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::{Failure, Kind, OrFail, Report};
 use crate::jobs::{run_all, side_by_side};
 use crate::output::{Label, Output};
 use crate::plan::Plan;
@@ -19,6 +19,15 @@ use std::path::{Path, PathBuf};
 const SUMMARY: &str = "summary.json";
 /// Tags that are told over seeds begin with one of these.
 const TOLD: [&str; 3] = ["eval/", "pricing/", "rollout/ep_rew_mean"];
+
+/// A summary for programs; where a seed failed, with what every failure tells them.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    failure: Option<Report<'a>>,
+    #[serde(flatten)]
+    summary: &'a Summary,
+}
 
 /// What several runs say together.
 #[derive(Debug, Serialize)]
@@ -104,18 +113,20 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
     };
     let json = serde_json::to_vec_pretty(&summary).or_fail(Kind::Data)?;
     std::fs::write(summary.folder.join(SUMMARY), json).or_fail(Kind::Data)?;
-    output.result(people(&summary), &summary);
-    match results.into_iter().find_map(Result::err) {
-        None => Ok(()),
-        Some(first) => {
-            let failed = summary.runs.iter().filter(|run| run.error.is_some()).count();
-            let sentence = format!(
-                "{failed} of {} seeds failed; the first: {first}",
-                summary.runs.len()
-            );
-            Err(Failure::told(first.kind(), sentence))
-        }
-    }
+    let failure = results.into_iter().find_map(Result::err).map(|first| {
+        let failed = summary.runs.iter().filter(|run| run.error.is_some()).count();
+        let sentence = format!(
+            "{failed} of {} seeds failed; the first: {first}",
+            summary.runs.len()
+        );
+        Failure::told(first.kind(), sentence)
+    });
+    let told = Told {
+        failure: failure.as_ref().map(Failure::report),
+        summary: &summary,
+    };
+    output.result(people(&summary), &told);
+    failure.map_or(Ok(()), Err)
 }
 
 fn seed_folder(group: &Path, seed: u64) -> PathBuf {

@@ -1,4 +1,4 @@
-//! A training run from its first step to its last, whatever it is trained in: run folder, checkpoints, console, Ctrl-C.
+//! A training run from its first step to its last, whatever it is trained in: run folder, checkpoints, console, signals.
 
 use crate::console::{Console, Valuation};
 use crate::failure::{Failure, Kind, OrFail};
@@ -8,12 +8,16 @@ use crate::seat::Seat;
 use haggle_core::Digest;
 use haggle_env::Env;
 use haggle_learn::{
-    Checkpoint, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, latest_checkpoint, point_latest, train,
+    Checkpoint, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, latest_checkpoint, point_latest,
+    record_bundle, train,
 };
 use haggle_policy::BundleError;
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::{register, register_conditional_shutdown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 /// What is to be done.
@@ -122,6 +126,7 @@ impl Trained {
         write: impl FnOnce(&Path) -> Result<(Digest, PathBuf), BundleError>,
     ) -> Result<Facts, Failure> {
         let (digest, bundle) = write(&self.folder.join("bundles")).or_fail(Kind::Data)?;
+        record_bundle(&self.folder, digest).map_err(failure)?;
         Ok(Facts {
             run: self.folder.clone(),
             steps: self.learner.steps(),
@@ -153,14 +158,16 @@ pub fn is_stopping() -> bool {
     stop_flag().load(Ordering::Relaxed)
 }
 
-/// Set by the first Ctrl-C: the learner writes a checkpoint and stops.
+/// Set by the first Ctrl-C or SIGTERM: the learner writes a checkpoint and stops. SIGHUP is left as it is, so that `nohup` works.
 fn stop_flag() -> &'static AtomicBool {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    // A second training run in this process keeps the first one's handler.
-    let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+    static STOP: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the second signal finds the flag set by the first and ends the program at once.
+            let _ = register_conditional_shutdown(signal, 130, Arc::clone(&stop));
+            let _ = register(signal, Arc::clone(&stop));
         }
+        stop
     });
     &STOP
 }
@@ -168,7 +175,10 @@ fn stop_flag() -> &'static AtomicBool {
 /// The exit code that a learner's error stands for.
 pub fn failure(error: LearnError) -> Failure {
     let kind = match &error {
-        LearnError::Config(_) | LearnError::Environment { .. } | LearnError::NobodyActs { .. } => Kind::Usage,
+        LearnError::Config(_)
+        | LearnError::Environment { .. }
+        | LearnError::NobodyActs { .. }
+        | LearnError::Busy { .. } => Kind::Usage,
         LearnError::Device { .. } => Kind::Device,
         LearnError::Diverged { .. } => Kind::Diverged,
         _ => Kind::Data,

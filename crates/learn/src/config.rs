@@ -2,6 +2,13 @@ use haggle_env::EnvSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Copies of an environment at most.
+const COPIES_MAX: usize = 1 << 24;
+/// Numbers that a roll-out keeps at most.
+const ROLLOUT_MAX: usize = 1 << 31;
+/// Numbers that a roll-out keeps of a step at least, whatever the environment.
+const STEP_NUMBERS: usize = 16;
+
 /// Everything that decides how a policy is learnt. A field left out takes the value of [`TrainConfig::default`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -10,9 +17,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Environment steps (one step of one copy counts one); rounded up to whole roll-outs. At least 1.
     pub steps: u64,
-    /// Copies of the environment that step together. At least 1.
+    /// Copies of the environment that step together, 1 to 16,777,216.
     pub copies: usize,
-    /// Steps of each copy in one roll-out. At least 1.
+    /// Steps of each copy in one roll-out. At least 1; with the copies, agents and columns up to 2^31 numbers.
     pub horizon: usize,
     /// Passes over a roll-out, 1 to 100.
     pub epochs: usize,
@@ -273,8 +280,10 @@ impl TrainConfig {
     /// The first value out of range, or the first two that disagree.
     pub fn validate(&self) -> Result<(), ConfigError> {
         in_range("steps", self.steps, self.steps >= 1, "at least 1")?;
-        in_range("copies", self.copies, self.copies >= 1, "at least 1")?;
+        let copies = (1..=COPIES_MAX).contains(&self.copies);
+        in_range("copies", self.copies, copies, "1 to 16,777,216")?;
         in_range("horizon", self.horizon, self.horizon >= 1, "at least 1")?;
+        self.fits(STEP_NUMBERS)?;
         in_range(
             "epochs",
             self.epochs,
@@ -375,7 +384,23 @@ impl TrainConfig {
             format!("{shape:?}"),
             sound,
             "at least 1 each, at most 64 rungs",
-        )
+        )?;
+        let id = if self.agent_id { spec.agents } else { 0 };
+        let of_agent = spec.obs_width + id + spec.state_width + 2 * self.memory + spec.constraints;
+        self.fits(of_agent.saturating_mul(spec.agents))
+    }
+
+    /// Refuses roll-outs that no machine holds; `numbers` are those that it keeps of one step.
+    fn fits(&self, numbers: usize) -> Result<(), ConfigError> {
+        let whole = self.copies.checked_mul(self.horizon);
+        match whole.and_then(|steps| steps.checked_mul(numbers)) {
+            Some(whole) if whole <= ROLLOUT_MAX => Ok(()),
+            _ => Err(ConfigError::Disagree {
+                first: format!("copies = {}", self.copies),
+                second: format!("horizon = {}", self.horizon),
+                why: "copies x horizon x agents x columns of a roll-out may be up to 2,147,483,648",
+            }),
+        }
     }
 
     /// Checks what an environment forbids whose agents set multipliers.
@@ -498,6 +523,7 @@ fn positive(field: &'static str, value: f64) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use haggle_env::{Env, ProbeConfig, ProbeEnv};
 
     #[test]
     fn the_default_is_sound_and_an_unknown_key_is_not() {
@@ -513,6 +539,35 @@ mod tests {
         config.multiplier.max = 2.0;
         let text = config.validate().expect_err("disagree").to_string();
         assert!(text.contains("multiplier.start = 3") && text.contains("multiplier.max = 2"));
+    }
+
+    #[test]
+    fn a_roll_out_that_no_machine_holds_is_refused() {
+        let sized = |copies, horizon| TrainConfig {
+            copies,
+            horizon,
+            ..TrainConfig::default()
+        };
+        sized(1 << 24, 1).validate().expect("sound");
+        sized(64, 1 << 20).validate().expect("sound");
+        for (copies, horizon) in [(1_000_000_000, 128), (64, i64::MAX as usize), (1 << 24, 16)] {
+            let error = sized(copies, horizon).validate().expect_err("too large");
+            assert_eq!(error.field(), "copies", "{error}");
+        }
+        let probe: ProbeConfig =
+            toml::from_str(include_str!("../../../envs/probe/late-sale.toml")).expect("a probe config");
+        let wide = EnvSpec {
+            agents: 8,
+            obs_width: 512,
+            ..ProbeEnv::new(probe).expect("an environment").spec().clone()
+        };
+        let long = sized(wide.copies, (1 << 26) / wide.copies);
+        long.validate().expect("sound by itself");
+        let error = long.validate_for(&wide).expect_err("too wide").to_string();
+        assert!(
+            error.contains("copies = ") && error.contains("horizon = "),
+            "{error}"
+        );
     }
 
     #[test]

@@ -63,6 +63,12 @@ pub enum LearnError {
     /// Logged offers that cannot be tuned on.
     #[error("cannot tune: {0}")]
     Log(String),
+    /// A run's folder that somebody else writes into.
+    #[error("{folder}: another process is training in this folder; let it end, or choose another one", folder = folder.display())]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A file or folder.
     #[error("cannot {doing} {path}", path = path.display())]
     Io {

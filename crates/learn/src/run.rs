@@ -1,17 +1,18 @@
 use crate::error::io;
 use crate::events::{EventWriter, Setting};
 use crate::machine::libtorch_version;
-use crate::metrics_file::{MetricsFile, replace};
+use crate::metrics_file::MetricsFile;
 use crate::progress::Metrics;
-use crate::run_facts::{FACTS, RunFacts, RunStatus, RunSubject, read_facts};
+use crate::run_facts::{RunFacts, RunStatus, RunSubject, read_facts};
 use crate::{Checkpoint, LearnError};
 use haggle_core::Digest;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.toml";
 const LATEST: &str = "latest";
+const LOCK: &str = "lock";
 /// Results that TensorBoard's table of runs shows beside the settings.
 const RESULTS: [&str; 4] = [
     "eval/mean_reward",
@@ -27,6 +28,23 @@ pub struct Run {
     facts: RunFacts,
     metrics: MetricsFile,
     events: EventWriter,
+    _lock: File,
+}
+
+/// A run's folder for one process alone, for as long as the file stays open.
+///
+/// # Errors
+/// When another process has it, or the file cannot be made.
+pub fn lock_run(folder: &Path) -> Result<File, LearnError> {
+    let path = folder.join(LOCK);
+    let lock = File::create(&path).map_err(io("create", &path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(LearnError::Busy {
+            folder: folder.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
+    }
 }
 
 impl Run {
@@ -64,13 +82,14 @@ impl Run {
             .to_string_lossy()
             .into_owned();
         fs::create_dir_all(folder).map_err(io("create", folder))?;
+        let lock = lock_run(folder)?;
         for part in ["tb", "checkpoints", "bundles", "eval"] {
             fs::create_dir(folder.join(part)).map_err(io("create", folder.join(part)))?;
         }
         fs::write(folder.join(CONFIG), config_toml).map_err(io("write", folder.join(CONFIG)))?;
         let facts = RunFacts::begin(name, subject);
         let metrics = MetricsFile::open(folder)?;
-        let mut run = Self::open(folder, facts, metrics)?;
+        let mut run = Self::open(folder, facts, metrics, lock)?;
         run.write_facts()?;
         run.events.settings(&run.facts.name, settings, &RESULTS);
         run.events
@@ -82,23 +101,25 @@ impl Run {
     /// nothing is told twice.
     ///
     /// # Errors
-    /// When the folder is no run or cannot be written.
+    /// When the folder is no run, cannot be written, or another process trains in it.
     pub fn resume(folder: &Path, steps: u64) -> Result<Self, LearnError> {
         let mut facts = read_facts(folder)?;
+        let lock = lock_run(folder)?;
         facts.status = RunStatus::Running;
         let metrics = MetricsFile::resume(folder, steps)?;
-        let run = Self::open(folder, facts, metrics)?;
+        let run = Self::open(folder, facts, metrics, lock)?;
         run.write_facts()?;
         Ok(run)
     }
 
-    fn open(folder: &Path, facts: RunFacts, metrics: MetricsFile) -> Result<Self, LearnError> {
+    fn open(folder: &Path, facts: RunFacts, metrics: MetricsFile, lock: File) -> Result<Self, LearnError> {
         let events = EventWriter::create(&folder.join("tb"));
         Ok(Self {
             events: events.map_err(io("create events in", folder.join("tb")))?,
             folder: folder.to_owned(),
             facts,
             metrics,
+            _lock: lock,
         })
     }
 
@@ -173,12 +194,7 @@ impl Run {
     }
 
     fn write_facts(&self) -> Result<(), LearnError> {
-        let path = self.folder.join(FACTS);
-        let mut bytes = serde_json::to_vec_pretty(&self.facts)
-            .map_err(std::io::Error::other)
-            .map_err(io("write", &path))?;
-        bytes.push(b'\n');
-        replace(&path, &bytes)
+        self.facts.write(&self.folder)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::LearnError;
 use crate::error::io;
+use crate::metrics_file::replace;
 use haggle_core::Digest;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -55,6 +56,9 @@ pub struct RunFacts {
     /// The version of libtorch, where it says so itself.
     #[serde(default)]
     pub libtorch: Option<String>,
+    /// The bundle that it wrote last.
+    #[serde(default)]
+    pub bundle: Option<Digest>,
 }
 
 impl RunFacts {
@@ -73,8 +77,28 @@ impl RunFacts {
             argv: std::env::args().collect(),
             device: None,
             libtorch: None,
+            bundle: None,
         }
     }
+
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), LearnError> {
+        let path = folder.join(FACTS);
+        let mut bytes = serde_json::to_vec_pretty(self)
+            .map_err(std::io::Error::other)
+            .map_err(io("write", &path))?;
+        bytes.push(b'\n');
+        replace(&path, &bytes)
+    }
+}
+
+/// Notes the bundle that a run wrote last.
+///
+/// # Errors
+/// When `run.json` cannot be read or written.
+pub fn record_bundle(folder: &Path, bundle: Digest) -> Result<(), LearnError> {
+    let mut facts = read_facts(folder)?;
+    facts.bundle = Some(bundle);
+    facts.write(folder)
 }
 
 /// How a run stands.
