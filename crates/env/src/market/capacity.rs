@@ -21,7 +21,7 @@ pub struct CapacityDuopoly {
     pub costs: f64,
     /// Quality of each product.
     pub quality: f64,
-    /// How little shoppers care for differences, above 0.
+    /// How little shoppers care for differences, 1e-6 or more.
     pub mu: f64,
     /// Quality of buying nothing.
     pub outside_quality: f64,

@@ -131,7 +131,9 @@ impl Torch {
                 scope.spawn(move || worker.run(job, || {}));
             }
             first.run(&job, || {
-                let _ = sums.g_add_(&self.step(&job.exchange.sum(), config.grad_norm_max, learning_rate));
+                if let Some(packed) = job.exchange.sum() {
+                    let _ = sums.g_add_(&self.step(&packed, config.grad_norm_max, learning_rate));
+                }
                 batch += 1;
                 if config.target_kl > 0.0 && batch % batches == 0 && batch < batches * job.epochs {
                     let total = f64::from(to_host(&sums)[3]);

@@ -1,11 +1,11 @@
 use crate::TrainConfig;
 use crate::device::set_threads;
 use crate::fused::SpinBarrier;
-use crate::gradient::{self, Columns, MEANS};
+use crate::gradient::{self, Columns};
 use crate::network::ActorCritic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use tch::{Device, Kind, Tensor, no_grad_guard};
+use tch::{Tensor, no_grad_guard};
 
 /// What all threads of an update look at.
 pub(super) struct Job<'a> {
@@ -56,7 +56,7 @@ impl Exchange {
     }
 
     /// What all threads found, the first one's first.
-    pub(super) fn sum(&self) -> Tensor {
+    pub(super) fn sum(&self) -> Option<Tensor> {
         let parts = self
             .places
             .iter()
@@ -105,16 +105,11 @@ impl Worker {
             let sizes = (self.net.shape().obs as i64, count as f64);
             gradient::step(&self.net, &columns, sizes, job.config, job.entropy_weight).packed()
         };
-        let mut chunks = own.clone().step_by(job.chunk).map(chunk).peekable();
-        chunks.peek().is_some().then(|| total(chunks))
+        total(own.clone().step_by(job.chunk).map(chunk))
     }
 }
 
-/// The sum of tensors alike, in order.
-fn total(parts: impl Iterator<Item = Tensor>) -> Tensor {
-    let mut parts = parts;
-    let first = parts
-        .next()
-        .unwrap_or_else(|| Tensor::zeros([MEANS], (Kind::Float, Device::Cpu)));
-    parts.fold(first, |mut sum, part| sum.g_add_(&part))
+/// The sum of tensors alike, in order; none of none.
+fn total(parts: impl Iterator<Item = Tensor>) -> Option<Tensor> {
+    parts.reduce(|mut sum, part| sum.g_add_(&part))
 }
