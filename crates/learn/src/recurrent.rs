@@ -6,8 +6,7 @@ use crate::TrainConfig;
 use crate::adam::{Adam, AdamState, clip_norm, to_host};
 use crate::device::set_threads;
 use crate::distribution::{entropy, logs, probabilities};
-use crate::engine::{UPDATE_METRICS, Updated};
-use crate::fused::KL_SLACK;
+use crate::engine::{Sums, Updated};
 use crate::gradient::{Columns, VALUE_WEIGHT};
 use crate::network::{ActorCritic, Shape};
 use crate::sequence::{PAD, Sequences};
@@ -95,27 +94,18 @@ impl Recurrent {
     ) -> Updated {
         let size = [table.rows() as i64, table.columns() as i64];
         let numbers = Tensor::from_slice(&table.numbers).view(size);
-        let mut sums = Tensor::zeros([UPDATE_METRICS.len() as i64], (Kind::Float, Device::Cpu));
-        let (mut epochs, mut before) = (0, 0.0);
+        let mut sums = Sums::new(orders.len(), batches, Device::Cpu);
         for order in orders {
             for batch in 0..batches {
                 let (from, to) = (batch * order.len() / batches, (batch + 1) * order.len() / batches);
                 let block = Block::new(&table.sequences, &order[from..to], self.shape().memory);
-                let _ = sums.g_add_(&self.gradient_step(&numbers, table, &block, config, rates));
+                sums.add(Some(&self.gradient_step(&numbers, table, &block, config, rates)));
             }
-            epochs += 1;
-            let total = f64::from(to_host(&sums)[3]);
-            if config.target_kl > 0.0 && (total - before) / batches as f64 > KL_SLACK * config.target_kl {
+            if sums.moved_too_far(config.target_kl) {
                 break;
             }
-            before = total;
         }
-        let steps = (epochs * batches) as f64;
-        let mut means = [0.0; UPDATE_METRICS.len()];
-        for (mean, sum) in means.iter_mut().zip(to_host(&sums)) {
-            *mean = f64::from(sum) / steps;
-        }
-        Updated { means, epochs }
+        sums.end()
     }
 
     fn gradient_step(

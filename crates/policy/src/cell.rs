@@ -2,7 +2,7 @@
 //!
 //! `r = s(Wr x + Ur h)`, `z = s(Wz x + Uz h)`, `n = tanh(Wn x + r (Un h))`, `h' = (1 - z) n + z h`; each product has its bias.
 
-use crate::network::Dense;
+use crate::dense::Dense;
 use crate::{Layer, NetworkError};
 
 /// What an agent carries from one step of a session to the next, and how it changes.

@@ -127,7 +127,7 @@ pub enum BundleError {
     /// A probe comes out differently.
     #[error(
         "bundle: probe {probe} gives a score {difference} away from what its maker computed (limit {})",
-        crate::bundle::PROBE_TOLERANCE
+        crate::probe::PROBE_TOLERANCE
     )]
     Probe {
         /// Number of the probe.

@@ -1,9 +1,9 @@
 //! A bundle that prices a market of `envs/`: the same two files, named by their digest, with another manifest. Nobody serves
 //! it: it is evaluated, compared and reported.
 
-use crate::bundle::compare_probe;
 use crate::files::Files;
 use crate::manifest::{FORMAT, Head, Provenance};
+use crate::probe::compare_probe;
 use crate::tensors::{self, Widths};
 use crate::{Actors, BundleError, Network};
 use haggle_core::{Digest, LADDER_RUNGS_MAX, PolicyError, Seeds};

@@ -7,13 +7,12 @@ mod worker;
 use crate::TrainConfig;
 use crate::adam::{Adam, AdamState, clip_norm, to_host};
 use crate::device::{processors, set_threads};
-use crate::engine::{UPDATE_METRICS, Updated};
-use crate::fused::KL_SLACK;
+use crate::engine::{Sums, Updated};
 use crate::gradient::MEANS;
 use crate::network::{ActorCritic, Shape};
 use crate::table::Table;
 use std::thread;
-use tch::{Device, Kind, Tensor, no_grad, no_grad_guard};
+use tch::{Device, Tensor, no_grad, no_grad_guard};
 use worker::{Exchange, Job, Worker};
 
 /// Rows of one pass through the networks on a processor.
@@ -123,35 +122,21 @@ impl Torch {
         };
         let mut workers = self.workers(table, orders);
         let first = workers.remove(0);
-        let mut sums = Tensor::zeros([UPDATE_METRICS.len() as i64], (Kind::Float, self.device));
-        let (mut batch, mut before) = (0, 0.0);
+        let mut sums = Sums::new(job.epochs, batches, self.device);
         thread::scope(|scope| {
             for worker in workers {
                 let job = &job;
                 scope.spawn(move || worker.run(job, || {}));
             }
             first.run(&job, || {
-                if let Some(packed) = job.exchange.sum() {
-                    let _ = sums.g_add_(&self.step(&packed, config.grad_norm_max, learning_rate));
-                }
-                batch += 1;
-                if config.target_kl > 0.0 && batch % batches == 0 && batch < batches * job.epochs {
-                    let total = f64::from(to_host(&sums)[3]);
-                    let far = (total - before) / batches as f64 > KL_SLACK * config.target_kl;
-                    job.exchange.end_if(far);
-                    before = total;
-                }
+                let packed = job.exchange.sum();
+                let means = packed.map(|packed| self.step(&packed, config.grad_norm_max, learning_rate));
+                sums.add(means.as_ref());
+                job.exchange.end_if(sums.moved_too_far(config.target_kl));
             });
         });
         self.refresh_acting();
-        let mut means = [0.0; UPDATE_METRICS.len()];
-        for (mean, sum) in means.iter_mut().zip(to_host(&sums)) {
-            *mean = f64::from(sum) / batch as f64;
-        }
-        Updated {
-            means,
-            epochs: batch / batches,
-        }
+        sums.end()
     }
 
     fn workers(&self, table: &Table, orders: &[Vec<u32>]) -> Vec<Worker> {

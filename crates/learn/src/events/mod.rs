@@ -1,35 +1,21 @@
 //! TensorBoard event files. `tensorboard-rs` gives the record framing and `tensorboard-proto` the messages; its own
 //! writer is not used, because it can lose data and end the process on a full disk.
 
-use protobuf::well_known_types::Value;
+mod message;
+mod setting;
+
 use protobuf::{Message, RepeatedField};
-use std::collections::HashMap;
+pub use setting::Setting;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tensorboard_proto::api::{DataType, Experiment, HParamInfo, MetricInfo, MetricName, Status};
 use tensorboard_proto::event::Event;
-use tensorboard_proto::plugin_hparams::{HParamsPluginData, SessionEndInfo, SessionStartInfo};
-use tensorboard_proto::summary::{
-    HistogramProto, Summary, Summary_Value, SummaryMetadata, SummaryMetadata_PluginData,
-};
-use tensorboard_proto::tensor::TensorProto;
-use tensorboard_proto::tensor_shape::{TensorShapeProto, TensorShapeProto_Dim};
+use tensorboard_proto::plugin_hparams::HParamsPluginData;
+use tensorboard_proto::summary::{Summary, Summary_Value};
 use tensorboard_rs::record_writer::RecordWriter;
 
 const FLUSH_EVERY: Duration = Duration::from_secs(2);
-
-/// A setting of a run as TensorBoard's table of runs shows it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Setting {
-    /// A number.
-    Number(f64),
-    /// Yes or no.
-    Flag(bool),
-    /// Anything else.
-    Text(String),
-}
 
 /// Writes one event file. Watching must not end a run: the first failure is kept as a warning, later ones are counted.
 #[derive(Debug)]
@@ -90,90 +76,32 @@ impl EventWriter {
 
     /// One number.
     pub fn scalar(&mut self, tag: &str, value: f64, step: u64) {
-        let mut summary = tagged(tag);
-        summary.set_simple_value(value as f32);
-        self.summary(summary, step);
+        self.summary(message::scalar(tag, value), step);
     }
 
     /// Counts of whole numbers: `counts[n]` times the value `n`.
     pub fn counts(&mut self, tag: &str, counts: &[f64], step: u64) {
-        let values = || counts.iter().enumerate().map(|(n, count)| (n as f64, *count));
-        let seen: Vec<f64> = values()
-            .filter(|(_, count)| *count > 0.0)
-            .map(|(value, _)| value)
-            .collect();
-        let (Some(least), Some(most)) = (seen.first(), seen.last()) else {
-            return;
-        };
-        let mut histogram = HistogramProto::new();
-        histogram.set_min(*least);
-        histogram.set_max(*most);
-        histogram.set_num(counts.iter().sum());
-        histogram.set_sum(values().map(|(value, count)| value * count).sum());
-        histogram.set_sum_squares(values().map(|(value, count)| value * value * count).sum());
-        // An empty bucket first: TensorBoard takes the first limit as the left edge.
-        histogram.set_bucket_limit(
-            std::iter::once(-0.5)
-                .chain(values().map(|(value, _)| value + 0.5))
-                .collect(),
-        );
-        histogram.set_bucket(std::iter::once(0.0).chain(counts.iter().copied()).collect());
-        let mut summary = tagged(tag);
-        summary.set_histo(histogram);
-        self.summary(summary, step);
+        if let Some(histogram) = message::histogram(tag, counts) {
+            self.summary(histogram, step);
+        }
     }
 
     /// A text in Markdown.
     pub fn text(&mut self, tag: &str, markdown: &str, step: u64) {
-        let mut dimension = TensorShapeProto_Dim::new();
-        dimension.set_size(1);
-        let mut shape = TensorShapeProto::new();
-        shape.set_dim(RepeatedField::from_vec(vec![dimension]));
-        let mut tensor = TensorProto::new();
-        tensor.set_dtype(tensorboard_proto::types::DataType::DT_STRING);
-        tensor.set_tensor_shape(shape);
-        tensor.set_string_val(RepeatedField::from_vec(vec![markdown.as_bytes().to_vec()]));
-        let mut summary = tagged(tag);
-        summary.set_metadata(plugin("text", Vec::new()));
-        summary.set_tensor(tensor);
-        self.summary(summary, step);
+        self.summary(message::text(tag, markdown), step);
     }
 
     /// The settings of the run and the tags that its results have: what the HPARAMS tab shows.
     pub fn settings(&mut self, run: &str, settings: &[(String, Setting)], results: &[&str]) {
-        let mut experiment = Experiment::new();
-        experiment.set_hparam_infos(settings.iter().map(|(name, value)| info(name, value)).collect());
-        experiment.set_metric_infos(results.iter().map(|tag| result_info(tag)).collect());
-        let mut data = HParamsPluginData::new();
-        data.set_experiment(experiment);
-        self.hparams("_hparams_/experiment", &data);
-
-        let mut start = SessionStartInfo::new();
-        start.set_hparams(
-            settings
-                .iter()
-                .map(|(name, value)| (name.clone(), proto_value(value)))
-                .collect::<HashMap<_, _>>(),
-        );
-        start.set_group_name(run.to_owned());
-        start.set_start_time_secs(wall_time());
-        let mut data = HParamsPluginData::new();
-        data.set_session_start_info(start);
-        self.hparams("_hparams_/session_start_info", &data);
+        self.hparams("_hparams_/experiment", &message::experiment(settings, results));
+        let start = message::session_start(run, settings, wall_time());
+        self.hparams("_hparams_/session_start_info", &start);
     }
 
     /// The run is over; everything is on its way to the disk. Returns the warning of the first failure, if there was one.
     pub fn finish(mut self, success: bool) -> Option<String> {
-        let mut end = SessionEndInfo::new();
-        end.set_status(if success {
-            Status::STATUS_SUCCESS
-        } else {
-            Status::STATUS_FAILURE
-        });
-        end.set_end_time_secs(wall_time());
-        let mut data = HParamsPluginData::new();
-        data.set_session_end_info(end);
-        self.hparams("_hparams_/session_end_info", &data);
+        let end = message::session_end(success, wall_time());
+        self.hparams("_hparams_/session_end_info", &end);
         self.flush();
         self.warning()
     }
@@ -200,18 +128,10 @@ impl EventWriter {
     }
 
     fn hparams(&mut self, tag: &str, data: &HParamsPluginData) {
-        let mut summary = tagged(tag);
         match data.write_to_bytes() {
-            Ok(bytes) => summary.set_metadata(plugin("hparams", bytes)),
-            Err(error) => return self.fail(&io::Error::other(error)),
+            Ok(bytes) => self.summary(message::hparams(tag, bytes), 0),
+            Err(error) => self.fail(&io::Error::other(error)),
         }
-        // TensorBoard skips summaries without content, so an empty tensor stands beside the metadata.
-        let mut tensor = TensorProto::new();
-        tensor.set_dtype(tensorboard_proto::types::DataType::DT_FLOAT);
-        tensor.set_tensor_shape(TensorShapeProto::new());
-        tensor.set_float_val(vec![0.0]);
-        summary.set_tensor(tensor);
-        self.summary(summary, 0);
     }
 
     fn summary(&mut self, value: Summary_Value, step: u64) {
@@ -253,50 +173,6 @@ fn wall_time() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |time| time.as_secs_f64())
-}
-
-fn tagged(tag: &str) -> Summary_Value {
-    let mut value = Summary_Value::new();
-    value.set_tag(tag.to_owned());
-    value
-}
-
-fn plugin(name: &str, content: Vec<u8>) -> SummaryMetadata {
-    let mut data = SummaryMetadata_PluginData::new();
-    data.set_plugin_name(name.to_owned());
-    data.set_content(content);
-    let mut metadata = SummaryMetadata::new();
-    metadata.set_plugin_data(data);
-    metadata
-}
-
-fn info(name: &str, value: &Setting) -> HParamInfo {
-    let mut info = HParamInfo::new();
-    info.set_name(name.to_owned());
-    info.set_field_type(match value {
-        Setting::Number(_) => DataType::DATA_TYPE_FLOAT64,
-        Setting::Flag(_) => DataType::DATA_TYPE_BOOL,
-        Setting::Text(_) => DataType::DATA_TYPE_STRING,
-    });
-    info
-}
-
-fn result_info(tag: &str) -> MetricInfo {
-    let mut name = MetricName::new();
-    name.set_tag(tag.to_owned());
-    let mut info = MetricInfo::new();
-    info.set_name(name);
-    info
-}
-
-fn proto_value(setting: &Setting) -> Value {
-    let mut value = Value::new();
-    match setting {
-        Setting::Number(number) => value.set_number_value(*number),
-        Setting::Flag(flag) => value.set_bool_value(*flag),
-        Setting::Text(text) => value.set_string_value(text.clone()),
-    }
-    value
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use crate::offer_table::OfferTable;
+use super::offer_table::OfferTable;
 use tch::{Kind, Tensor};
 
 /// Rows that enter the normal equations at once.

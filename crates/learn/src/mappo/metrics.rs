@@ -1,0 +1,58 @@
+//! What a roll-out says.
+
+use super::Mappo;
+use crate::progress::Metrics;
+
+impl Mappo {
+    pub(super) fn rollout_metrics(&mut self, returns: &[f32], values: &[f32]) -> Metrics {
+        let mut scalars = self.episodes.take(&self.rollout);
+        scalars.insert("rollout/reward_mean".into(), mean(&self.rollout.reward));
+        scalars.insert(
+            "train/explained_variance".into(),
+            explained_variance(values, returns),
+        );
+        if self.rollout.multipliers.is_empty() {
+            let rungs: Vec<f32> = self.rollout.rung.iter().map(|rung| f32::from(*rung)).collect();
+            scalars.insert("pricing/rung_mean".into(), mean(&rungs));
+        } else {
+            let set = self.rollout.set_multipliers();
+            scalars.insert("pricing/price_multiplier_mean".into(), mean(&set));
+        }
+        scalars
+    }
+
+    /// Nothing where agents set multipliers.
+    pub(super) fn agents_counts(&self) -> Vec<Vec<f64>> {
+        if !self.rollout.multipliers.is_empty() {
+            return Vec::new();
+        }
+        self.rollout
+            .rung_counts()
+            .chunks_exact(self.spec.rungs)
+            .map(<[f64]>::to_vec)
+            .collect()
+    }
+}
+
+pub(super) fn mean(numbers: &[f32]) -> f64 {
+    numbers.iter().map(|x| f64::from(*x)).sum::<f64>() / numbers.len().max(1) as f64
+}
+
+/// `1 - var(return - value) / var(return)`; 0 where returns do not vary.
+fn explained_variance(values: &[f32], returns: &[f32]) -> f64 {
+    let variance = |numbers: &[f32]| {
+        let middle = mean(numbers);
+        numbers
+            .iter()
+            .map(|x| (f64::from(*x) - middle).powi(2))
+            .sum::<f64>()
+            / numbers.len().max(1) as f64
+    };
+    let errors: Vec<f32> = returns.iter().zip(values).map(|(a, b)| a - b).collect();
+    let spread = variance(returns);
+    if spread > 1e-12 {
+        1.0 - variance(&errors) / spread
+    } else {
+        0.0
+    }
+}
