@@ -77,6 +77,18 @@ impl Failure {
         }
     }
 
+    /// The same, with another clause behind its sentence; none where it is empty.
+    pub fn followed_by(self, clause: &str) -> Self {
+        if clause.is_empty() {
+            return self;
+        }
+        let sentence = format!("{:#}; {clause}", self.error);
+        Self {
+            error: anyhow::anyhow!(sentence),
+            ..self
+        }
+    }
+
     /// What kind it is.
     pub fn kind(&self) -> Kind {
         self.kind

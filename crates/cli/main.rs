@@ -20,6 +20,7 @@ mod failure;
 mod fault;
 mod fit;
 mod gate;
+mod going_on;
 mod group;
 mod import;
 mod jobs;

@@ -11,7 +11,7 @@ use haggle_core::{Digest, Seeds};
 use haggle_env::market::{Market, MarketEnv, Oracle};
 use haggle_env::{Env, ProbeConfig, ProbeEnv};
 use haggle_eval::{MarketValue, MarketValueError};
-use haggle_learn::{Metrics, RunSubject};
+use haggle_learn::{Mappo, Metrics, RunSubject};
 use haggle_policy::{Actors, DataSource, MarketBundle, MarketTerms, Provenance};
 use serde::Serialize;
 
@@ -74,7 +74,6 @@ fn metrics(value: &MarketValue) -> Metrics {
 /// `haggle train` in a market: trains, and says what the last policy is worth.
 pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Result<(String, Told), Failure> {
     let env = stage.environment(plan.learner.copies)?;
-    let (obs_width, multipliers) = (env.spec().obs_width, env.multipliers());
     let judge = stage.judge()?;
     let score = |actors: &Actors| judge.as_ref().map_or(Ok(None), |judge| judge.score(actors));
     let training = Training {
@@ -86,13 +85,8 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Resul
         }),
     };
     let trained = training.run(plan, output)?;
-    let actors = trained.learner.actors().or_fail(Kind::Data)?;
-    let terms = MarketTerms {
-        multipliers,
-        ..stage.terms(plan, obs_width, &trained.name())?
-    };
-    let bundle = MarketBundle::new(terms, &actors).or_fail(Kind::Data)?;
-    let facts = trained.keep(|folder| bundle.write(folder))?;
+    let make = |learner: &Mappo, run: &str| stage.bundle(plan, learner, run);
+    let (bundle, facts) = trained.keep(make, MarketBundle::write)?;
     let worth = match stage {
         Stage::Market(_) => Some(Worth::of(&facts.bundle, &bundle, None)?),
         Stage::Probe(_) => None,
@@ -155,6 +149,16 @@ impl Stage<'_> {
             seed: plan.learner.seed,
             data: vec![(source.name, source.digest)],
         })
+    }
+
+    /// The policy of a learner, with the terms under which it was trained.
+    fn bundle(&self, plan: &Plan, learner: &Mappo, run: &str) -> Result<MarketBundle, Failure> {
+        let actors = learner.actors().or_fail(Kind::Data)?;
+        let terms = MarketTerms {
+            multipliers: actors.multipliers().to_vec(),
+            ..self.terms(plan, learner.spec().obs_width, run)?
+        };
+        MarketBundle::new(terms, &actors).or_fail(Kind::Data)
     }
 
     fn terms(&self, plan: &Plan, obs_width: usize, run: &str) -> Result<MarketTerms, Failure> {

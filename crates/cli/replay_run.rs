@@ -10,7 +10,7 @@ use crate::seat::Seat;
 use crate::training::{Facts, Training};
 use crate::value;
 use haggle_env::{Batch, Env, ReplayEnv};
-use haggle_learn::{Metrics, RunSubject};
+use haggle_learn::{Mappo, Metrics, RunSubject};
 use haggle_policy::{Actors, Bundle, DataSource, Provenance, Terms};
 use serde::Serialize;
 use std::sync::Arc;
@@ -71,15 +71,11 @@ pub fn train_policy(
         valuation,
     };
     let trained = training.run(plan, output)?;
-    let actors = trained.learner.actors().or_fail(Kind::Data)?;
-    let bundle = bundle_of(
-        plan,
-        scene,
-        &actors,
-        trained.learner.multipliers(),
-        &trained.name(),
-    )?;
-    let facts = trained.keep(|folder| bundle.write(folder))?;
+    let make = |learner: &Mappo, run: &str| {
+        let actors = learner.actors().or_fail(Kind::Data)?;
+        bundle_of(plan, scene, &actors, learner.multipliers(), run)
+    };
+    let (bundle, facts) = trained.keep(make, Bundle::write)?;
     Ok(Learnt { facts, bundle })
 }
 

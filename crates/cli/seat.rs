@@ -16,8 +16,13 @@ pub enum Seat {
     Named(PathBuf),
     /// The same, for one of several runs: `latest` points at all of them.
     OfGroup(PathBuf),
-    /// The run in this folder goes on from its last checkpoint.
-    Resume(PathBuf),
+    /// A run goes on.
+    Resume {
+        /// Its folder.
+        folder: PathBuf,
+        /// The name of the checkpoint, as [`haggle_learn::find_checkpoint`] reads it; the last one where there is none.
+        from: Option<String>,
+    },
 }
 
 /// What to do where a run's folder exists already.
@@ -53,7 +58,12 @@ impl Seat {
         drop(lock_run(folder).map_err(training::failure)?); // nobody is writing what may be moved or removed
         let checkpoints = Checkpoint::list(&folder.join("checkpoints")).unwrap_or_default();
         match restart {
-            Existing::Resume if !checkpoints.is_empty() => return Ok(Self::Resume(folder.to_owned())),
+            Existing::Resume if !checkpoints.is_empty() => {
+                return Ok(Self::Resume {
+                    folder: folder.to_owned(),
+                    from: None,
+                });
+            }
             // Stopped before its first checkpoint: there is nothing to go on from, and nothing to lose.
             Existing::Resume | Existing::Overwrite => fs::remove_dir_all(folder).or_fail(Kind::Data)?,
             Existing::Restart => fs::rename(folder, beside(folder)).or_fail(Kind::Data)?,
@@ -131,7 +141,8 @@ mod tests {
         let checkpoint = folder.join("checkpoints/step-1.checkpoint");
         fs::write(&checkpoint, "x").expect("written");
         let resumed = Seat::at(&folder, Some(Existing::Resume)).expect("resumed");
-        assert_eq!(resumed, Seat::Resume(folder.clone()));
+        let (at, from) = (folder.clone(), None);
+        assert_eq!(resumed, Seat::Resume { folder: at, from });
 
         Seat::at(&folder, Some(Existing::Restart)).expect("moved");
         assert!(!folder.exists() && parent.path().join("mine.1/run.json").exists());

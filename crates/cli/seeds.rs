@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::runs::aligned;
 use crate::seat::{Existing, Seat, is_done};
 use crate::seed_list::SeedList;
-use crate::{train, training};
+use crate::{going_on, train, training};
 use haggle_eval::{Aggregate, Bootstrap, Interval, Scores};
 use haggle_learn::{Metrics, last_metrics, point_latest, unique_name};
 use serde::Serialize;
@@ -59,7 +59,7 @@ struct OverSeeds {
 
 /// Trains from every seed; a seed that fails does not take the others with it.
 pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure> {
-    let plan = Plan::read(&args.config, &args.sets)?.0;
+    let (plan, origins) = Plan::read(&args.config, &args.sets)?;
     let folder = match &args.out {
         Some(folder) => folder.clone(),
         None => plan
@@ -82,7 +82,7 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
         }
         let mut plan = plan.clone();
         plan.learner.seed = *seed;
-        train::check_resume(&plan, seat)?;
+        going_on::check(&plan, seat, &origins)?;
         train::train(
             &plan,
             seat,

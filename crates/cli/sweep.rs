@@ -9,7 +9,7 @@ use crate::plan::Plan;
 use crate::runs::aligned;
 use crate::seat::{Existing, Seat, is_done};
 use crate::sweep_file::{Goal, Round, SweepFile, Trial};
-use crate::{train, training};
+use crate::{going_on, train, training};
 use haggle_eval::{Aggregate, Scores};
 use haggle_learn::{last_metrics, point_latest};
 use serde::Serialize;
@@ -226,7 +226,7 @@ fn train_cell(
         plan.learner.checkpoint_every = round.steps.div_ceil(CHECKPOINTS);
     }
     let seat = Seat::at(folder, Some(Existing::Resume))?.of_group();
-    train::check_resume(&plan, &seat)?;
+    going_on::check(&plan, &seat, &[])?;
     train::train(&plan, &seat, output).map(drop)
 }
 

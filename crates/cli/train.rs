@@ -6,7 +6,7 @@ use crate::market_run::{self, Stage};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::seat::{Seat, is_done};
-use crate::{replay_run, seeds};
+use crate::{going_on, replay_run, seeds};
 use haggle_learn::read_facts;
 use serde::Serialize;
 use std::fmt;
@@ -17,13 +17,16 @@ pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
     if let Some(list) = &args.seeds {
         return seeds::run(args, list, output);
     }
-    let (plan, _) = Plan::read(&args.config, &args.sets)?;
+    let (plan, origins) = Plan::read(&args.config, &args.sets)?;
     let seat = match (&args.resume, &args.out) {
-        (Some(folder), _) => Seat::Resume(folder.clone()),
+        (Some(folder), _) => Seat::Resume {
+            folder: folder.clone(),
+            from: args.from.clone(),
+        },
         (None, Some(folder)) => Seat::at(folder, args.restart)?,
         (None, None) => Seat::New,
     };
-    check_resume(&plan, &seat)?;
+    going_on::check(&plan, &seat, &origins)?;
     if let Some(done) = Done::find(&plan, &seat)? {
         output.result(&done, &done);
         return Ok(());
@@ -54,7 +57,7 @@ struct Done {
 
 impl Done {
     fn find(plan: &Plan, seat: &Seat) -> Result<Option<Self>, Failure> {
-        let Seat::Resume(folder) = seat else {
+        let Seat::Resume { folder, from: None } = seat else {
             return Ok(None);
         };
         let steps = read_facts(folder).or_fail(Kind::Data)?.steps;
@@ -94,20 +97,4 @@ pub fn train(plan: &Plan, seat: &Seat, output: Output) -> Result<(String, Told),
     };
     let (text, told) = market_run::run(plan, &stage, seat, output)?;
     Ok((text, Told::Market(Box::new(told))))
-}
-
-/// A run goes on with the values it began with; only its length, its device and its bookkeeping may change.
-pub fn check_resume(plan: &Plan, seat: &Seat) -> Result<(), Failure> {
-    let Seat::Resume(folder) = seat else {
-        return Ok(());
-    };
-    let began = Plan::of_run(folder)?;
-    if began.learner.going_on_as(&plan.learner) == plan.learner && began.env == plan.env {
-        return Ok(());
-    }
-    let sentence = format!(
-        "{} began with other values than are asked for now; only its length, device, threads and bookkeeping may change",
-        folder.display()
-    );
-    Err(Failure::say(Kind::Usage, sentence))
 }

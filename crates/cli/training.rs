@@ -2,15 +2,13 @@
 
 use crate::console::{Console, Valuation};
 use crate::failure::{Failure, Kind, OrFail};
+use crate::going_on;
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::seat::Seat;
 use haggle_core::Digest;
 use haggle_env::Env;
-use haggle_learn::{
-    Checkpoint, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, latest_checkpoint, point_latest,
-    record_bundle, train,
-};
+use haggle_learn::{Change, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, point_latest, train};
 use haggle_policy::BundleError;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -51,10 +49,10 @@ pub struct Facts {
 
 /// A learner that did all its steps.
 pub struct Trained {
-    /// The learner.
-    pub learner: Mappo,
-    folder: PathBuf,
+    learner: Mappo,
+    run: Run,
     steps_per_second: f64,
+    output: Output,
 }
 
 impl Training<'_> {
@@ -75,11 +73,16 @@ impl Training<'_> {
             Seat::OfGroup(folder) => {
                 Run::create_at(folder, self.subject, &config, &settings).map_err(failure)?
             }
-            Seat::Resume(folder) => {
-                let path = latest_checkpoint(folder).map_err(failure)?;
-                let checkpoint = Checkpoint::read(&path).map_err(failure)?;
+            Seat::Resume { folder, from } => {
+                let (path, checkpoint) = going_on::checkpoint(folder, from.as_deref())?;
                 learner.restore(&checkpoint).map_err(failure)?;
-                Run::resume(folder, learner.steps()).map_err(failure)?
+                let changes = going_on::changes(folder, &plan.learner)?;
+                for Change { field, old, new } in &changes {
+                    output.progress(format_args!("changed    {field} = {new}, was {old}"));
+                }
+                let mut run = Run::resume(folder, learner.steps()).map_err(failure)?;
+                run.goes_on(&path, &config, changes).map_err(failure)?;
+                run
             }
         };
         run.runs_on(learner.device()).map_err(failure)?;
@@ -87,54 +90,81 @@ impl Training<'_> {
         let (began, started) = (learner.steps(), Instant::now());
         let mut console = Console::new(output, plan.learner.steps, self.valuation);
         let outcome = train(&mut learner, Some(&mut run), &mut console, stop_flag());
-        let status = match &outcome {
-            Ok(finish) if finish.how == Ended::Finished => RunStatus::Finished,
-            Ok(_) => RunStatus::Interrupted,
-            Err(_) => RunStatus::Failed,
+        let finish = match outcome {
+            Ok(finish) => finish,
+            Err(error) => {
+                let advice = advice(&error, run.folder());
+                close(run, RunStatus::Failed, output)?;
+                return Err(failure(error).within(&plan.env_name).followed_by(&advice));
+            }
         };
-        let folder = run.folder().to_owned();
-        if let Some(warning) = run.finish(status).map_err(failure)? {
-            output.progress(warning);
-        }
-        let finish = outcome.map_err(|error| failure(error).within(&plan.env_name))?;
         if finish.how == Ended::Interrupted {
             let sentence = format!(
                 "interrupted at {} steps; go on with --resume {}",
                 finish.steps,
-                folder.display()
+                run.folder().display()
             );
+            close(run, RunStatus::Interrupted, output)?;
             return Err(Failure::say(Kind::Interrupted, sentence));
         }
         Ok(Trained {
             steps_per_second: (finish.steps - began) as f64 / started.elapsed().as_secs_f64(),
             learner,
-            folder,
+            run,
+            output,
         })
     }
 }
 
-impl Trained {
-    /// The run's name: that of its folder.
-    pub fn name(&self) -> String {
-        let name = self.folder.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+/// Closes a run; tells what TensorBoard lost.
+fn close(run: Run, status: RunStatus, output: Output) -> Result<(), Failure> {
+    if let Some(warning) = run.finish(status).map_err(failure)? {
+        output.progress(warning);
     }
+    Ok(())
+}
 
-    /// Has the run's bundle written; `write` gets the folder for it.
-    pub fn keep(
-        &self,
-        write: impl FnOnce(&Path) -> Result<(Digest, PathBuf), BundleError>,
-    ) -> Result<Facts, Failure> {
-        let (digest, bundle) = write(&self.folder.join("bundles")).or_fail(Kind::Data)?;
-        record_bundle(&self.folder, digest).map_err(failure)?;
-        Ok(Facts {
-            run: self.folder.clone(),
+/// What somebody can do about a run that diverged.
+fn advice(error: &LearnError, folder: &Path) -> String {
+    match error {
+        LearnError::Diverged { .. } => format!(
+            "go on from it with --resume {} and smaller steps, e.g. --set learner.learning_rate.start=1e-4",
+            folder.display()
+        ),
+        _ => String::new(),
+    }
+}
+
+impl Trained {
+    /// Makes the run's bundle and closes the run: it is finished only when `run.json` names a bundle that is on disk. `make`
+    /// gets the learner and the run's name, `write` the folder for the bundle.
+    pub fn keep<B>(
+        mut self,
+        make: impl FnOnce(&Mappo, &str) -> Result<B, Failure>,
+        write: impl FnOnce(&B, &Path) -> Result<(Digest, PathBuf), BundleError>,
+    ) -> Result<(B, Facts), Failure> {
+        let made = make(&self.learner, &self.run.facts().name).and_then(|bundle| {
+            let (digest, path) = write(&bundle, &self.run.bundles()).or_fail(Kind::Data)?;
+            Ok((bundle, digest, path))
+        });
+        let (bundle, digest, path) = match made {
+            Ok(made) => made,
+            Err(failure) => {
+                close(self.run, RunStatus::Failed, self.output)?;
+                return Err(failure);
+            }
+        };
+        self.run.wrote(digest);
+        let facts = Facts {
+            run: self.run.folder().to_owned(),
             steps: self.learner.steps(),
             steps_per_second: self.steps_per_second,
             device: self.learner.device(),
-            bundle,
+            bundle: path,
             digest,
-        })
+        };
+        close(self.run, RunStatus::Finished, self.output)?;
+        Ok((bundle, facts))
     }
 }
 
@@ -178,6 +208,7 @@ pub fn failure(error: LearnError) -> Failure {
         LearnError::Config(_)
         | LearnError::Environment { .. }
         | LearnError::NobodyActs { .. }
+        | LearnError::NoCheckpoint { .. }
         | LearnError::Busy { .. } => Kind::Usage,
         LearnError::Device { .. } => Kind::Device,
         LearnError::Diverged { .. } => Kind::Diverged,

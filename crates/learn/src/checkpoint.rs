@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8] = b"haggle learner checkpoint 3\n";
 const DIGEST_BYTES: usize = 32;
-const SUFFIX: &str = ".checkpoint";
-const MILESTONE: &str = "-milestone.checkpoint";
-const BEST: &str = "best.checkpoint";
+pub(crate) const SUFFIX: &str = ".checkpoint";
+pub(crate) const MILESTONE: &str = "-milestone.checkpoint";
+pub(crate) const BEST: &str = "best.checkpoint";
 
 /// Everything that is needed to go on learning bit for bit. Streams of random numbers are named by the iteration, so its
 /// number is their position.
@@ -182,26 +182,21 @@ impl Checkpoint {
         Ok(found)
     }
 
-    /// Checks that a configuration would have learnt the same way. Length, device, threads and bookkeeping may differ.
+    /// Checks that a configuration is of the same problem and networks, see [`crate::Freedom`].
     pub(crate) fn check(&self, config: &TrainConfig) -> Result<(), CheckpointError> {
-        let learning = |config: &TrainConfig| {
-            let bare = config.clone().going_on_as(&TrainConfig::default());
-            match serde_json::to_value(bare) {
-                Ok(serde_json::Value::Object(fields)) => fields,
-                _ => serde_json::Map::new(),
-            }
-        };
-        let (old, new) = (learning(&self.config), learning(config));
-        for (field, value) in &new {
-            let before = old.get(field);
-            if before != Some(value) {
-                return Err(CheckpointError::Config {
-                    field: field.clone(),
-                    checkpoint: before.map_or_else(|| "nothing".to_owned(), ToString::to_string),
-                    config: value.to_string(),
-                });
-            }
+        match self.config.fixed_difference(config) {
+            None => Ok(()),
+            Some((field, checkpoint, config)) => Err(CheckpointError::Config {
+                field,
+                checkpoint,
+                config,
+            }),
         }
-        Ok(())
+    }
+
+    /// Whether every weight is a number.
+    pub(crate) fn is_finite(&self) -> bool {
+        let numbers = self.team.iter().flat_map(|saved| &saved.parameters);
+        numbers.into_iter().all(|weight| weight.is_finite())
     }
 }

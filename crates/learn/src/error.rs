@@ -54,6 +54,16 @@ pub enum LearnError {
     /// A checkpoint that cannot be used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// A run without a checkpoint of that name.
+    #[error("{}: no checkpoint `{name}`: {there}", folder.display())]
+    NoCheckpoint {
+        /// The folder of the checkpoints.
+        folder: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// Which ones there are, as a clause.
+        there: String,
+    },
     /// The evaluation that the caller hung in failed.
     #[error("evaluation failed: {0}")]
     Evaluation(String),

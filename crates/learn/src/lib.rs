@@ -4,6 +4,7 @@
 mod adam;
 mod advantage;
 mod checkpoint;
+mod checkpoints;
 mod config;
 mod credit;
 mod device;
@@ -40,9 +41,10 @@ mod tune;
 
 pub use advantage::{Track, advantages, standardise};
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use checkpoints::{find_checkpoint, latest_checkpoint, sound_checkpoints};
 pub use config::{
-    AdvantageScale, ConfigError, Critic, DeviceChoice, EngineChoice, MultiplierConfig, Schedule, Share,
-    TrainConfig,
+    AdvantageScale, ConfigError, Critic, DeviceChoice, EngineChoice, Freedom, MultiplierConfig, Schedule,
+    Share, TrainConfig,
 };
 pub use device::{choose_device, load_cuda};
 pub use error::LearnError;
@@ -53,8 +55,8 @@ pub use machine::{LIBTORCH_VERSION, Machine};
 pub use mappo::Mappo;
 pub use metrics_file::last_metrics;
 pub use progress::{Iteration, Metrics, Phases, Progress, Silent};
-pub use run::{Run, latest_checkpoint, lock_run, point_latest, unique_name};
-pub use run_facts::{RunFacts, RunStatus, RunSubject, read_facts, record_bundle};
+pub use run::{Run, lock_run, point_latest, unique_name};
+pub use run_facts::{Change, Divergence, Resumption, RunFacts, RunStatus, RunSubject, read_facts};
 pub use run_list::{ListedRun, damaged_runs, list_runs};
 pub use tabular::{TabularConfig, TabularError, TabularReport, tabular_q};
 pub use train::{Ended, Finish, train};

@@ -1,13 +1,14 @@
+use crate::LearnError;
+use crate::checkpoints::set_aside_after;
 use crate::error::io;
 use crate::events::{EventWriter, Setting};
 use crate::machine::libtorch_version;
 use crate::metrics_file::MetricsFile;
+use crate::metrics_file::replace;
 use crate::progress::Metrics;
-use crate::run_facts::{RunFacts, RunStatus, RunSubject, read_facts};
-use crate::{Checkpoint, LearnError};
+use crate::run_facts::{Change, Divergence, Resumption, RunFacts, RunStatus, RunSubject, read_facts};
 use haggle_core::Digest;
 use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.toml";
@@ -98,7 +99,7 @@ impl Run {
     }
 
     /// Goes on in an existing folder: a new event file beside the old ones, metrics after `steps` cut off, so that
-    /// nothing is told twice.
+    /// nothing is told twice, and later checkpoints set aside.
     ///
     /// # Errors
     /// When the folder is no run, cannot be written, or another process trains in it.
@@ -106,6 +107,8 @@ impl Run {
         let mut facts = read_facts(folder)?;
         let lock = lock_run(folder)?;
         facts.status = RunStatus::Running;
+        facts.steps = steps;
+        set_aside_after(folder, steps)?;
         let metrics = MetricsFile::resume(folder, steps)?;
         let run = Self::open(folder, facts, metrics, lock)?;
         run.write_facts()?;
@@ -121,6 +124,42 @@ impl Run {
             metrics,
             _lock: lock,
         })
+    }
+
+    /// Notes from which checkpoint it goes on, and with which values: `config_toml` is every one of them, `changes` are those
+    /// that were others before.
+    ///
+    /// # Errors
+    /// When `config.toml` or `run.json` cannot be written.
+    pub fn goes_on(
+        &mut self,
+        checkpoint: &Path,
+        config_toml: &str,
+        changes: Vec<Change>,
+    ) -> Result<(), LearnError> {
+        let steps = self.facts.steps;
+        self.facts
+            .resumed
+            .push(Resumption::now(steps, checkpoint, changes));
+        self.write_facts()?;
+        replace(&self.folder.join(CONFIG), config_toml.as_bytes())?;
+        let text = format!("```toml\n{config_toml}\n```");
+        self.events.text("config", &text, steps);
+        Ok(())
+    }
+
+    /// Notes that it diverged, and where the state before that is kept.
+    ///
+    /// # Errors
+    /// When `run.json` cannot be written.
+    pub(crate) fn diverged(&mut self, divergence: Divergence) -> Result<(), LearnError> {
+        self.facts.diverged.push(divergence);
+        self.write_facts()
+    }
+
+    /// Notes the bundle that it wrote last; on disk it is noted when the run is closed.
+    pub fn wrote(&mut self, bundle: Digest) {
+        self.facts.bundle = Some(bundle);
     }
 
     /// Notes where gradient steps run.
@@ -196,19 +235,6 @@ impl Run {
     fn write_facts(&self) -> Result<(), LearnError> {
         self.facts.write(&self.folder)
     }
-}
-
-/// The newest checkpoint of a run's folder.
-///
-/// # Errors
-/// When the folder cannot be read or has none.
-pub fn latest_checkpoint(folder: &Path) -> Result<PathBuf, LearnError> {
-    let folder = folder.join("checkpoints");
-    let none = || std::io::Error::new(ErrorKind::NotFound, "no checkpoint was written");
-    Checkpoint::list(&folder)?
-        .pop()
-        .ok_or_else(none)
-        .map_err(io("resume from", &folder))
 }
 
 /// `<stem>__<utc>-<id>`: a name that no other folder has.

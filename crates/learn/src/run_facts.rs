@@ -59,6 +59,66 @@ pub struct RunFacts {
     /// The bundle that it wrote last.
     #[serde(default)]
     pub bundle: Option<Digest>,
+    /// Every time that it went on from a checkpoint.
+    #[serde(default)]
+    pub resumed: Vec<Resumption>,
+    /// Every time that it diverged.
+    #[serde(default)]
+    pub diverged: Vec<Divergence>,
+}
+
+/// How a run went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resumption {
+    /// Environment steps done before.
+    pub steps: u64,
+    /// The checkpoint's file name.
+    pub checkpoint: String,
+    /// When, UTC, `2026-04-12T09:15:00Z`.
+    pub started: String,
+    /// The command line.
+    pub argv: Vec<String>,
+    /// What was set otherwise before.
+    pub changes: Vec<Change>,
+}
+
+/// A setting that a run has another value of than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Its dotted name.
+    pub field: String,
+    /// The value before, as TOML.
+    pub old: String,
+    /// The value from then on, as TOML.
+    pub new: String,
+}
+
+/// How a run diverged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Divergence {
+    /// The update, from 1.
+    pub update: u64,
+    /// Environment steps done before it.
+    pub steps: u64,
+    /// The quantity that was not finite.
+    pub what: String,
+    /// File name of the checkpoint that holds the state before it.
+    pub checkpoint: String,
+}
+
+impl Resumption {
+    pub(crate) fn now(steps: u64, checkpoint: &Path, changes: Vec<Change>) -> Self {
+        Self {
+            steps,
+            checkpoint: file_name(checkpoint),
+            started: now(),
+            argv: std::env::args().collect(),
+            changes,
+        }
+    }
 }
 
 impl RunFacts {
@@ -69,7 +129,7 @@ impl RunFacts {
             subject,
             status: RunStatus::Running,
             steps: 0,
-            started: jiff::Timestamp::now().strftime(STARTED).to_string(),
+            started: now(),
             program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
             revision: git(&["rev-parse", "HEAD"]),
             dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
@@ -78,6 +138,8 @@ impl RunFacts {
             device: None,
             libtorch: None,
             bundle: None,
+            resumed: Vec::new(),
+            diverged: Vec::new(),
         }
     }
 
@@ -89,16 +151,6 @@ impl RunFacts {
         bytes.push(b'\n');
         replace(&path, &bytes)
     }
-}
-
-/// Notes the bundle that a run wrote last.
-///
-/// # Errors
-/// When `run.json` cannot be read or written.
-pub fn record_bundle(folder: &Path, bundle: Digest) -> Result<(), LearnError> {
-    let mut facts = read_facts(folder)?;
-    facts.bundle = Some(bundle);
-    facts.write(folder)
 }
 
 /// How a run stands.
@@ -125,6 +177,16 @@ pub fn read_facts(folder: &Path) -> Result<RunFacts, LearnError> {
     serde_json::from_slice(&bytes)
         .map_err(std::io::Error::other)
         .map_err(io("understand", &path))
+}
+
+fn now() -> String {
+    jiff::Timestamp::now().strftime(STARTED).to_string()
+}
+
+/// The last part of a path.
+pub(crate) fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// What git says, where there is git and a repository.

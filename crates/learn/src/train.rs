@@ -1,5 +1,6 @@
 use crate::progress::{Metrics, Progress};
-use crate::{LearnError, Mappo, Run, TrainConfig, latest_checkpoint};
+use crate::run_facts::file_name;
+use crate::{Checkpoint, Divergence, LearnError, Mappo, Run, TrainConfig, latest_checkpoint};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -29,7 +30,8 @@ pub enum Ended {
 /// TensorBoard events and checkpoints go there.
 ///
 /// # Errors
-/// When learning diverges (the last checkpoint stays), an evaluation fails, or a file cannot be written.
+/// When learning diverges, an evaluation fails, or a file cannot be written. With a run folder the state before that is kept as
+/// a checkpoint, whatever the settings say of them.
 pub fn train(
     learner: &mut Mappo,
     mut run: Option<&mut Run>,
@@ -42,11 +44,44 @@ pub fn train(
         checkpoint: run.as_ref().and_then(|run| latest_checkpoint(run.folder()).ok()),
         evaluation: Metrics::new(),
     };
+    let mut good = learner.checkpoint();
+    let keep = learner.config().checkpoints_keep;
+    match learn(
+        learner,
+        run.as_deref_mut(),
+        progress,
+        stop,
+        (&mut good, &mut finish),
+    ) {
+        Ok(()) => Ok(finish),
+        Err(error) => Err(match run {
+            Some(run) => kept(error, &good, run, keep),
+            None => error,
+        }),
+    }
+}
+
+/// The loop of [`train`]. `good` is the state after the last update whose numbers are all finite.
+fn learn(
+    learner: &mut Mappo,
+    mut run: Option<&mut Run>,
+    progress: &mut dyn Progress,
+    stop: &AtomicBool,
+    (good, finish): (&mut Checkpoint, &mut Finish),
+) -> Result<(), LearnError> {
     while !learner.finished() {
         let before = learner.steps();
-        let iteration = learner
-            .iterate()
-            .map_err(|error| with_checkpoint(error, finish.checkpoint.as_ref()))?;
+        let iteration = learner.iterate()?;
+        let state = learner.checkpoint();
+        if !state.is_finite() {
+            return Err(LearnError::Diverged {
+                update: iteration.iteration,
+                steps: before,
+                what: "a weight".to_owned(),
+                kept: String::new(),
+            });
+        }
+        *good = state;
         finish.steps = iteration.steps;
         if let Some(run) = run.as_deref_mut() {
             run.record(iteration.steps, &iteration.scalars)?;
@@ -57,6 +92,7 @@ pub fn train(
         let last = learner.finished() || interrupted;
         if !interrupted && (last || crossed(before, iteration.steps, learner.config().eval_every)) {
             finish.evaluation = evaluate(learner, run.as_deref_mut(), progress)?;
+            *good = learner.checkpoint(); // it knows the best evaluation
         }
         let TrainConfig {
             checkpoint_every,
@@ -70,7 +106,7 @@ pub fn train(
         if let Some(run) = run.as_deref_mut()
             && (last || milestone || crossed(before, iteration.steps, *checkpoint_every))
         {
-            let path = learner.checkpoint().write(&run.checkpoints(), *keep, milestone)?;
+            let path = good.write(&run.checkpoints(), *keep, milestone)?;
             progress.checkpoint(&path);
             finish.checkpoint = Some(path);
         }
@@ -79,7 +115,7 @@ pub fn train(
             break;
         }
     }
-    Ok(finish)
+    Ok(())
 }
 
 /// What the best checkpoint is chosen by.
@@ -112,19 +148,33 @@ fn crossed(before: u64, after: u64, every: u64) -> bool {
     every > 0 && after / every > before / every
 }
 
-fn with_checkpoint(error: LearnError, checkpoint: Option<&PathBuf>) -> LearnError {
-    match (error, checkpoint) {
-        (
-            LearnError::Diverged {
-                update, steps, what, ..
-            },
-            Some(path),
-        ) => LearnError::Diverged {
+/// Writes the state before a failure, whatever the settings say of checkpoints: nothing that was learnt is lost. `run.json` tells
+/// of a divergence.
+fn kept(error: LearnError, good: &Checkpoint, run: &mut Run, keep: usize) -> LearnError {
+    let written = good.write(&run.checkpoints(), keep, false);
+    let LearnError::Diverged {
+        update, steps, what, ..
+    } = error
+    else {
+        return error;
+    };
+    let noted = written.and_then(|path| {
+        let divergence = Divergence {
             update,
             steps,
-            what,
-            kept: format!("; the last good checkpoint is {}", path.display()),
-        },
-        (error, _) => error,
+            what: what.clone(),
+            checkpoint: file_name(&path),
+        };
+        run.diverged(divergence).map(|()| path)
+    });
+    let kept = match noted {
+        Ok(path) => format!("; the last good checkpoint is {}", path.display()),
+        Err(why) => format!("; the state before it is lost: {why}"),
+    };
+    LearnError::Diverged {
+        update,
+        steps,
+        what,
+        kept,
     }
 }

@@ -5,7 +5,8 @@ use haggle_env::market::{Market, MarketEnv};
 use haggle_env::{Actions, Env, EnvSpec, ObserveOut, ProbeConfig, ProbeEnv, StepOut};
 use haggle_learn::{
     Checkpoint, CheckpointError, DeviceChoice, Ended, EngineChoice, Iteration, LearnError, Mappo, Metrics,
-    Progress, Run, RunStatus, RunSubject, Share, Silent, TrainConfig, latest_checkpoint, train,
+    Progress, Run, RunStatus, RunSubject, Schedule, Share, Silent, TrainConfig, latest_checkpoint,
+    read_facts, train,
 };
 use haggle_policy::Actors;
 use std::path::Path;
@@ -201,28 +202,71 @@ impl Env for Broken {
 }
 
 #[test]
-fn a_reward_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint() {
-    let mut config = learner(|_| ()).config().clone();
-    config.checkpoint_every = 160;
-    let mut probe: ProbeConfig =
-        toml::from_str(include_str!("../../../envs/probe/late-sale.toml")).expect("a probe config");
-    probe.copies = 16;
-    let env = Broken(ProbeEnv::new(probe).expect("an environment"), 0);
-    let mut learner = Mappo::new(config, Box::new(env)).expect("a learner");
+fn a_reward_that_is_no_number_ends_the_run_and_keeps_the_state_before_it() {
+    let mut straight = learner(|_| ());
+    for _ in 0..4 {
+        straight.iterate().expect("an iteration");
+    }
+    for checkpoint_every in [0, 160] {
+        let mut config = learner(|_| ()).config().clone();
+        config.checkpoint_every = checkpoint_every;
+        let mut probe: ProbeConfig =
+            toml::from_str(include_str!("../../../envs/probe/late-sale.toml")).expect("a probe config");
+        probe.copies = 16;
+        let env = Broken(ProbeEnv::new(probe).expect("an environment"), 0);
+        let mut broken = Mappo::new(config, Box::new(env)).expect("a learner");
+        let parent = tempfile::tempdir().expect("a folder");
+        let mut run = Run::create(parent.path(), subject(), "", &[]).expect("a run");
+        let stop = AtomicBool::new(false);
+        let error = train(&mut broken, Some(&mut run), &mut Silent, &stop).expect_err("no number");
+        let kept = latest_checkpoint(run.folder()).expect("a checkpoint");
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "learning diverged in update 5, after 640 environment steps: a reward of the environment's agent 0 is not finite; \
+                 the last good checkpoint is {}",
+                kept.display()
+            )
+        );
+        let noted = &read_facts(run.folder()).expect("facts").diverged[0];
+        assert_eq!((noted.update, noted.steps), (5, 640));
+        assert!(kept.ends_with(&noted.checkpoint));
+
+        // Bit for bit the learner that never saw what is no number.
+        let mut restored = learner(|_| ());
+        restored
+            .restore(&Checkpoint::read(&kept).expect("sound"))
+            .expect("restored");
+        assert!(restored.checkpoint() == straight.checkpoint());
+    }
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_never_kept_and_smaller_steps_go_on() {
+    let one_step = |rate: f64| {
+        learner(|config| {
+            config.learning_rate = Schedule::constant(rate);
+            (config.epochs, config.minibatch_rows) = (1, 1000);
+        })
+    };
     let parent = tempfile::tempdir().expect("a folder");
     let mut run = Run::create(parent.path(), subject(), "", &[]).expect("a run");
     let stop = AtomicBool::new(false);
-    let error = train(&mut learner, Some(&mut run), &mut Silent, &stop).expect_err("no number");
-    let kept = latest_checkpoint(run.folder()).expect("a checkpoint");
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "learning diverged in update 5, after 640 environment steps: a reward of the environment's agent 0 is not finite; \
-             the last good checkpoint is {}",
-            kept.display()
-        )
+    // The only step of the first update leaves single precision: its losses were still finite.
+    let error = train(&mut one_step(1e39), Some(&mut run), &mut Silent, &stop).expect_err("no number");
+    assert!(
+        error.to_string().starts_with(
+            "learning diverged in update 1, after 0 environment steps: a weight is not finite; the last good"
+        ),
+        "{error}"
     );
-    assert_eq!(Checkpoint::read(&kept).expect("sound").steps(), 640);
+    let kept = latest_checkpoint(run.folder()).expect("a checkpoint");
+    let kept = Checkpoint::read(&kept).expect("sound");
+    assert!(kept.steps() == 0);
+    let mut smaller = one_step(1e-3);
+    smaller.restore(&kept).expect("another rate");
+    train(&mut smaller, None, &mut Silent, &stop).expect("a run");
+    assert!(smaller.finished());
 }
 
 #[test]
@@ -272,7 +316,7 @@ fn only_the_newest_checkpoints_stay() {
 
 #[test]
 fn divergence_is_an_error_and_not_a_policy() {
-    let mut learner = learner(|config| config.learning_rate = haggle_learn::Schedule::constant(1e38));
+    let mut learner = learner(|config| config.learning_rate = Schedule::constant(1e38));
     let error = (0..8).find_map(|_| learner.iterate().err()).expect("it diverges");
     assert!(matches!(error, LearnError::Diverged { .. }), "{error}");
 }

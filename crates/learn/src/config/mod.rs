@@ -3,12 +3,14 @@
 mod check;
 mod choice;
 mod error;
+mod freedom;
 mod multiplier;
 mod schedule;
 mod size;
 
 pub use choice::{AdvantageScale, Critic, DeviceChoice, EngineChoice, Share};
 pub use error::ConfigError;
+pub use freedom::Freedom;
 pub use multiplier::MultiplierConfig;
 pub use schedule::Schedule;
 use schemars::JsonSchema;
@@ -133,21 +135,6 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// The same, with the length, the device and the bookkeeping of another: what a run may change when it goes on.
-    #[must_use]
-    pub fn going_on_as(self, other: &Self) -> Self {
-        Self {
-            steps: other.steps,
-            device: other.device,
-            threads: other.threads,
-            checkpoint_every: other.checkpoint_every,
-            checkpoints_keep: other.checkpoints_keep,
-            checkpoint_milestones: other.checkpoint_milestones.clone(),
-            eval_every: other.eval_every,
-            ..self
-        }
-    }
-
     /// Roll-outs of the whole run.
     #[must_use]
     pub fn iterations(&self) -> u64 {

@@ -22,7 +22,7 @@ impl Mappo {
         }
     }
 
-    /// Goes on from a checkpoint of the same configuration (only `steps` and what does not touch learning may differ).
+    /// Goes on from a checkpoint of the same configuration (see [`crate::Freedom`]).
     ///
     /// # Errors
     /// When the checkpoint belongs to another configuration or environment.
