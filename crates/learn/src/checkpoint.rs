@@ -15,7 +15,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"haggle learner checkpoint 3\n";
+const MAGIC: &[u8] = b"haggle learner checkpoint 4\n";
 const DIGEST_BYTES: usize = 32;
 pub(crate) const SUFFIX: &str = ".checkpoint";
 pub(crate) const MILESTONE: &str = "-milestone.checkpoint";

@@ -44,7 +44,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use checkpoints::{find_checkpoint, latest_checkpoint, sound_checkpoints};
 pub use config::{
     AdvantageScale, ConfigError, Critic, DeviceChoice, EngineChoice, Freedom, MultiplierConfig, Schedule,
-    Share, TrainConfig,
+    Share, TrainConfig, Way,
 };
 pub use device::{choose_device, load_cuda};
 pub use error::LearnError;

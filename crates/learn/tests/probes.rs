@@ -23,10 +23,7 @@ fn settings(seed: u64, steps: u64) -> TrainConfig {
         minibatch_rows: 512,
         gamma: 1.0,
         exploration: 0.0,
-        learning_rate: Schedule {
-            start: 3e-3,
-            end: 0.0,
-        },
+        learning_rate: Schedule::linear(3e-3, 0.0),
         device: DeviceChoice::Cpu,
         threads: 1,
         ..TrainConfig::default()

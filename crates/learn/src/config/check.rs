@@ -36,10 +36,11 @@ impl TrainConfig {
             "above 0 and below 1",
         )?;
         not_negative("value_clip", self.value_clip)?;
-        not_negative("entropy.start", self.entropy.start)?;
-        not_negative("entropy.end", self.entropy.end)?;
+        self.entropy
+            .validate(["entropy.start", "entropy.end", "entropy.until"])?;
         positive("learning_rate.start", self.learning_rate.start)?;
-        not_negative("learning_rate.end", self.learning_rate.end)?;
+        self.learning_rate
+            .validate(["learning_rate.start", "learning_rate.end", "learning_rate.until"])?;
         self.validate_hidden()?;
         positive("grad_norm_max", self.grad_norm_max)?;
         positive("huber", self.huber)?;

@@ -12,7 +12,7 @@ pub use choice::{AdvantageScale, Critic, DeviceChoice, EngineChoice, Share};
 pub use error::ConfigError;
 pub use freedom::Freedom;
 pub use multiplier::MultiplierConfig;
-pub use schedule::Schedule;
+pub use schedule::{Schedule, Way};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,14 +102,8 @@ impl Default for TrainConfig {
             lambda: 0.95,
             clip_ratio: 0.2,
             value_clip: 0.2,
-            entropy: Schedule {
-                start: 0.01,
-                end: 0.0,
-            },
-            learning_rate: Schedule {
-                start: 1e-3,
-                end: 0.0,
-            },
+            entropy: Schedule::linear(0.01, 0.0),
+            learning_rate: Schedule::linear(1e-3, 0.0),
             hidden: vec![64, 64],
             grad_norm_max: 0.5,
             huber: 10.0,
