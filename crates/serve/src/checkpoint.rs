@@ -1,7 +1,7 @@
 //! A checkpoint: everything that the daemon remembers as it was at one number of the journal, so that a start reads only the
 //! records from there on. The journal is the truth; a checkpoint that is missing, damaged or of another journal costs time only.
 //!
-//! Layout of the folder `checkpoint` in a store: `state` (eight bytes `HAGGLEC2`, the CRC-32C of the rest, the [`State`] as
+//! Layout of the folder `checkpoint` in a store: `state` (eight bytes `HAGGLEC3`, the CRC-32C of the rest, the [`State`] as
 //! the codec writes records), replaced whole, and the archive that the state names, byte for byte. What makes a checkpoint never looks at the
 //! memory of a running daemon: it is what a restart would find, written down.
 
@@ -26,7 +26,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const MAGIC: [u8; 8] = *b"HAGGLEC2";
+const MAGIC: [u8; 8] = *b"HAGGLEC3";
 const HEAD_BYTES: usize = 12;
 
 /// What the daemon remembers; the ledger says at which number of the journal.

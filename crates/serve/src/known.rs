@@ -42,6 +42,7 @@ pub struct Known {
     source: Source,
     binding: Option<Rule>,
     lowest_minor: Option<PriceMinor>,
+    stock_minded: Option<bool>,
     trail: Box<[Step]>,
 }
 
@@ -96,6 +97,7 @@ impl Known {
             source: record.source,
             binding: record.binding,
             lowest_minor: record.lowest_minor,
+            stock_minded: record.stock.map(|stock| stock.minded),
             trail: record.trail.as_slice().into(),
         })
     }
@@ -165,6 +167,7 @@ impl Known {
             source: self.source,
             deferred: self.deferred.is_some(),
             lowest_30d_minor: self.lowest_minor,
+            stock_minded: self.stock_minded,
             personal_data_used: self.personal,
             disclosure: self.personal.then(|| DISCLOSURE.to_owned()),
             logged: true,

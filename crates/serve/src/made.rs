@@ -2,7 +2,7 @@ use crate::decide::{Decision, Mode, Question, Source, decide};
 use crate::engine::Core;
 use crate::price_request::{PriceRequest, ShelfNews};
 use crate::quote::Arrival;
-use crate::record::{DecisionRecord, ShadowRecord};
+use crate::record::{DecisionRecord, ShadowRecord, StockRecord};
 use crate::refusal::{Code, Refusal};
 use crate::view::{Ask, View};
 use haggle_core::{
@@ -23,6 +23,7 @@ pub(crate) struct Made {
     binding: Option<Rule>,
     shadow: Option<ShadowRecord>,
     state: Option<Digest>,
+    stock: Option<StockRecord>,
 }
 
 impl Core {
@@ -37,6 +38,13 @@ impl Core {
             let message = "in the mode apprentice a price request says `own_minor`, the caller's own price";
             return Err(Refusal::new(Code::BadRequest, message));
         }
+        if request.stock.is_some_and(|stock| stock.units_left == 0) {
+            let message = format!(
+                "item `{}` is sold out (`stock.units_left` is 0): there is nothing to price; leave `stock` out to show a price all the same",
+                request.item
+            );
+            return Err(Refusal::new(Code::SoldOut, message));
+        }
         let news = |news: &ShelfNews| Some((catalog.find(&news.item)?, news.entry()));
         Ok(Ask {
             session: request.session.clone(),
@@ -46,6 +54,7 @@ impl Core {
             shelf: request.context.shelf.iter().filter_map(news).collect(),
             segment,
             channel: request.channel.clone(),
+            stock: request.stock,
         })
     }
 
@@ -93,6 +102,11 @@ impl Core {
                 .then(|| ruling.binding(item, usize::from(decision.rung)))
                 .flatten(),
             shadow: self.beside(&question, &ruling, &ask),
+            stock: ask.stock.map(|told| StockRecord {
+                told,
+                minded: decision.source == Source::Policy
+                    && bandit.as_ref().is_some_and(ItemBandit::minds_stock),
+            }),
             state: bandit
                 .filter(|_| matches!(decision.source, Source::Policy | Source::Caller))
                 .map(|bandit| bandit.state()),
@@ -109,7 +123,8 @@ impl Core {
         match bundle.policy() {
             PolicyKind::Bandit(_) => {
                 let lessons = self.desk.lock();
-                lessons.bandit(bundle.digest(), ask.item, ask.segment.as_deref())
+                let bandit = lessons.bandit(bundle.digest(), ask.item, ask.segment.as_deref());
+                bandit.map(|bandit| bandit.facing(ask.stock))
             }
             PolicyKind::Mlp(_) | PolicyKind::Fixed(_) => None,
         }
@@ -184,6 +199,7 @@ impl Core {
             terms: self.settings.terms(policy),
             shadow: made.shadow.clone(),
             state: made.state,
+            stock: made.stock,
         }
     }
 

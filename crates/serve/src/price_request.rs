@@ -1,6 +1,7 @@
 use crate::protocol::{ID_BYTES_MAX, NAME_BYTES_MAX, TIME_S_MAX, name, within};
 use crate::refusal::{Code, Refusal};
 use haggle_core::{Bounds, PriceMinor, SessionContext, ShelfEntry};
+use haggle_policy::bandit::Stock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,6 +31,9 @@ pub struct PriceRequest {
     /// What else is known of the session: only attributes that the daemon's configuration names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// What is left of the item to sell, and for how many visits: bandits that sample from their posterior mind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<Stock>,
     /// The price that the caller would set himself; answered in the mode `apprentice`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_minor: Option<PriceMinor>,
@@ -123,6 +127,8 @@ impl PriceRequest {
             name("attributes", attribute, NAME_BYTES_MAX)?;
             name(attribute, value, NAME_BYTES_MAX)?;
         }
+        let visits_left = self.stock.map_or(1, |stock| stock.visits_left);
+        within("stock.visits_left", visits_left, 1..=u32::MAX)?;
         within("deadline_ms", self.deadline_ms.unwrap_or(1), 1..=u32::MAX)?;
         within("own_minor", self.own_minor.map_or(1, |own| own.0), 1..=u32::MAX)?;
         let context = &self.context;

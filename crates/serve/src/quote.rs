@@ -180,6 +180,7 @@ impl Core {
             source: record.source,
             deferred: record.deferred,
             lowest_30d_minor: record.lowest_minor,
+            stock_minded: record.stock.map(|stock| stock.minded),
             personal_data_used: record.personal,
             disclosure: record.personal.then(|| DISCLOSURE.to_owned()),
             logged,

@@ -2,7 +2,8 @@ use crate::decide::{Mode, Source};
 use haggle_core::{
     DecisionId, Digest, Offer, Pmf, PriceMinor, Reward, RewardTerms, Rule, SessionContext, ShelfEntry, Step,
 };
-use serde::{Deserialize, Serialize};
+use haggle_policy::bandit::Stock;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What the journal holds, in the order in which it happened.
 ///
@@ -124,6 +125,28 @@ pub struct DecisionRecord {
     pub shadow: Option<ShadowRecord>,
     /// Where a bandit was asked, the name of exactly what it had learnt.
     pub state: Option<Digest>,
+    /// What the request said is left to sell. The last field: where nothing was said it takes no bytes, as in the journals of
+    /// before it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "at_the_end"
+    )]
+    pub stock: Option<StockRecord>,
+}
+
+/// What a request said is left to sell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockRecord {
+    /// What it said.
+    pub told: Stock,
+    /// Whether the policy that set the price minds it.
+    pub minded: bool,
+}
+
+/// Reads a field with nothing behind it: where the bytes end before it, it is not there. (They are checked by then.)
+fn at_the_end<'de, D: Deserializer<'de>, T: Deserialize<'de>>(bytes: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::deserialize(bytes).unwrap_or(None))
 }
 
 impl DecisionRecord {
@@ -183,4 +206,39 @@ pub enum SwapReason {
     Forced,
     /// Back to the bundle before.
     Rollback,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haggle_core::{decode_record, encode_record};
+
+    /// A decision as builds of before the stock wrote it.
+    const BEFORE: &str = "0100017300016301690e9601a00100000001016473f291693e31fe77be7bfb78ebc9042b2e2c437c87eca0c122e0e8a0bbfbe6250101000000000000f03f00000e0000000000000000000000000000000000000000000010090000000000d80400020000";
+
+    #[test]
+    fn journals_of_before_the_stock_read_and_are_written_the_same() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let byte = |at: usize| u8::from_str_radix(&BEFORE[at..at + 2], 16);
+        let before = (0..BEFORE.len())
+            .step_by(2)
+            .map(byte)
+            .collect::<Result<Vec<u8>, _>>()?;
+        let Record::Decision(mut record) = decode_record(&before)? else {
+            return Err("no decision".into());
+        };
+        assert_eq!(
+            (record.offer.session.as_str(), record.request, record.stock),
+            ("s", 9, None)
+        );
+        assert_eq!(encode_record(&Record::Decision(record.clone())), before);
+        let told = Stock {
+            units_left: 3,
+            visits_left: 700,
+        };
+        record.stock = Some(StockRecord { told, minded: true });
+        let record = Record::Decision(record);
+        assert_eq!(decode_record::<Record>(&encode_record(&record))?, record);
+        Ok(())
+    }
 }

@@ -321,6 +321,7 @@ fn ask_again(core: &Core, record: &DecisionRecord, item: usize) -> Ask {
         shelf: record.shelf.iter().filter_map(known).collect(),
         segment: record.segment.clone(),
         channel: record.channel.clone(),
+        stock: record.stock.map(|stock| stock.told),
     }
 }
 

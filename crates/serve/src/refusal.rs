@@ -35,6 +35,8 @@ pub enum Code {
     PriceFloorAboveCeiling,
     /// The rules leave no price.
     NothingAllowed,
+    /// Nothing of the item is left to sell.
+    SoldOut,
     /// All connections are taken.
     Busy,
     /// Decisions come faster than they can be journalled.

@@ -77,6 +77,9 @@ pub struct PriceReply {
     /// The lowest price that was shown in the 30 days before, on the channel that the request named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lowest_30d_minor: Option<PriceMinor>,
+    /// For a request that says its `stock`: whether the policy that set the price minds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock_minded: Option<bool>,
     /// Whether personal data could move the price.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub personal_data_used: bool,
