@@ -24,7 +24,9 @@ pub(crate) struct Metrics {
     hits: Family<Hit, Counter>,
     rewards: Family<Rewarded, Counter>,
     policy: Family<Served, Gauge>,
-    since: Family<Since, Gauge>,
+    since: Family<OfPolicy, Gauge>,
+    learnt: Family<OfPolicy, Gauge>,
+    to_learn: Family<OfPolicy, Gauge>,
     gauges: Gauges,
 }
 
@@ -66,7 +68,7 @@ struct Served {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Since {
+struct OfPolicy {
     policy: String,
 }
 
@@ -79,6 +81,7 @@ impl Metrics {
         let commit = Histogram::new(exponential_buckets(16e-6, 2.0, 19));
         let (decisions, hits) = (Family::default(), Family::default());
         let (rewards, policy, since) = (Family::default(), Family::default(), Family::default());
+        let (learnt, to_learn) = (Family::default(), Family::default());
         let explored = Counter::default();
         let seconds = Unit::Seconds;
         registry.register_with_unit(
@@ -119,6 +122,16 @@ impl Metrics {
             "policy_info",
             "The bundle that is served, and the mode",
             policy.clone(),
+        );
+        registry.register(
+            "bandit_lessons_learnt",
+            "Outcomes that the bandits of each bundle that learns have learnt, ever",
+            learnt.clone(),
+        );
+        registry.register(
+            "bandit_lessons_waiting",
+            "Outcomes on disk that they have not learnt yet",
+            to_learn.clone(),
         );
         let gauges = Gauges::default();
         let now: [(&str, &str, &Gauge); 10] = [
@@ -178,6 +191,8 @@ impl Metrics {
             rewards,
             policy,
             since,
+            learnt,
+            to_learn,
             gauges,
         }
     }
@@ -247,7 +262,15 @@ impl Metrics {
         self.policy.get_or_create(&served).set(1);
         for (policy, since_s) in &engine.lock().served {
             let policy = policy.short();
-            self.since.get_or_create(&Since { policy }).set(*since_s);
+            self.since.get_or_create(&OfPolicy { policy }).set(*since_s);
+        }
+        self.learnt.clear();
+        self.to_learn.clear();
+        for progress in &status.bandits {
+            let policy = progress.policy.short();
+            let of = OfPolicy { policy };
+            count(&self.learnt.get_or_create(&of), progress.lessons);
+            count(&self.to_learn.get_or_create(&of), progress.waiting as u64);
         }
         let mut text = String::new();
         // Writing to a text does not fail.
