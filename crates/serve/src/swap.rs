@@ -95,10 +95,23 @@ impl Engine {
             return Err(refusal);
         }
         tracing::info!("bundle {to:?} is served now, {from:?} before ({reason:?})");
+        self.end_shadow_of(to);
         Ok(Swapped {
             policy: to,
             previous: from,
         })
+    }
+
+    /// A bundle that is served is nobody's shadow any more: the mode goes back to live.
+    fn end_shadow_of(&self, served: Digest) {
+        let scored = {
+            let core = self.lock();
+            let shadow = core.shadow.as_ref().map(|bundle| bundle.digest());
+            core.mode == Mode::Shadow && shadow == Some(served)
+        };
+        if scored && let Err(refusal) = self.enter(Mode::Live, None) {
+            tracing::warn!("bundle {served:?} stays its own shadow: {refusal}");
+        }
     }
 }
 
