@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// All metrics of a daemon. Counters begin at 0 at every start.
@@ -25,6 +26,7 @@ pub(crate) struct Metrics {
     rewards: Family<Rewarded, Counter>,
     policy: Family<Served, Gauge>,
     since: Family<OfPolicy, Gauge>,
+    canary: Family<OfPolicy, Gauge<f64, AtomicU64>>,
     learnt: Family<OfPolicy, Gauge>,
     to_learn: Family<OfPolicy, Gauge>,
     gauges: Gauges,
@@ -81,7 +83,7 @@ impl Metrics {
         let commit = Histogram::new(exponential_buckets(16e-6, 2.0, 19));
         let (decisions, hits) = (Family::default(), Family::default());
         let (rewards, policy, since) = (Family::default(), Family::default(), Family::default());
-        let (learnt, to_learn) = (Family::default(), Family::default());
+        let (canary, learnt, to_learn) = (Family::default(), Family::default(), Family::default());
         let explored = Counter::default();
         let seconds = Unit::Seconds;
         registry.register_with_unit(
@@ -122,6 +124,11 @@ impl Metrics {
             "policy_info",
             "The bundle that is served, and the mode",
             policy.clone(),
+        );
+        registry.register(
+            "canary_share_ratio",
+            "The share of the users who are served a canary",
+            canary.clone(),
         );
         registry.register(
             "bandit_lessons_learnt",
@@ -191,6 +198,7 @@ impl Metrics {
             rewards,
             policy,
             since,
+            canary,
             learnt,
             to_learn,
             gauges,
@@ -263,6 +271,11 @@ impl Metrics {
         for (policy, since_s) in &engine.lock().served {
             let policy = policy.short();
             self.since.get_or_create(&OfPolicy { policy }).set(*since_s);
+        }
+        self.canary.clear();
+        if let Some(canary) = status.canary {
+            let policy = canary.policy.short();
+            self.canary.get_or_create(&OfPolicy { policy }).set(canary.share);
         }
         self.learnt.clear();
         self.to_learn.clear();

@@ -35,6 +35,8 @@ pub enum Record {
     /// The window of a decision has closed. Without a reward it has earned its default reward; deferred and never activated
     /// it has lapsed.
     Expired(Event),
+    /// A share of the users is served another bundle from here on, or none is any more.
+    Canary(CanaryRecord),
 }
 
 /// Something that happened to a decision.
@@ -81,7 +83,7 @@ impl Record {
             Self::Activated(event) | Self::Cancelled(event) | Self::Carted(event) | Self::Expired(event) => {
                 Some(&event.decision.0)
             }
-            Self::Swap(_) | Self::Mode(_) | Self::Void => None,
+            Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Void => None,
         }
     }
 }
@@ -206,6 +208,37 @@ pub enum SwapReason {
     Forced,
     /// Back to the bundle before.
     Rollback,
+    /// A canary is served to everybody.
+    Promoted,
+}
+
+/// A change of the share of users who are served another bundle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CanaryRecord {
+    /// That bundle.
+    pub bundle: Digest,
+    /// The share from here on; 0 ends it.
+    pub share: f64,
+    /// How it came about.
+    pub reason: CanaryReason,
+    /// When: seconds since 1970.
+    pub time_s: i64,
+}
+
+/// How a canary changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryReason {
+    /// It began; the gate passed it.
+    Gate,
+    /// It began; somebody insisted, without a verdict.
+    Forced,
+    /// Somebody changed the share.
+    Share,
+    /// Somebody stopped it.
+    Stopped,
+    /// It was found to earn less.
+    Worse,
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub enum Code {
     GateRefused,
     /// There is no earlier bundle to go back to.
     NoPrevious,
+    /// No bundle is a canary.
+    NoCanary,
     /// Prices are frozen: unfreeze before a swap.
     Frozen,
     /// The configuration or the rulebook cannot be used; the old one stays.

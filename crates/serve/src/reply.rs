@@ -2,6 +2,7 @@ use crate::decide::{Mode, Source};
 use crate::explain::Card;
 use crate::lessons::Progress;
 use crate::refusal::Refusal;
+use crate::trial::CanaryStatus;
 use haggle_core::{Digest, PriceMinor, Rule, Step};
 use serde::{Deserialize, Serialize};
 
@@ -224,6 +225,9 @@ pub struct Status {
     /// How far bandits have come; left out where none learns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bandits: Vec<Progress>,
+    /// The bundle that a share of the users is served, and what both have earned; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryStatus>,
 }
 
 fn yes() -> bool {
