@@ -157,6 +157,7 @@ fn daemon_week(history: &History, selection: &Selection, world: &World) -> Vec<(
                 } else {
                     Vec::new()
                 },
+                stock: None,
                 segment: None,
                 channel: None,
             };

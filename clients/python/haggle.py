@@ -64,8 +64,8 @@ class Haggle:
         self._wire = self._file = None
 
     def price(self, session, item, decision=None, log="sync", **fields):
-        """What does this item cost in this session? Fields: user, context, bounds, channel, attributes, own_minor, defer,
-        deadline_ms. Without a `decision` a fresh id is made."""
+        """What does this item cost in this session? Fields: user, context, bounds, channel, attributes, stock, own_minor,
+        defer, deadline_ms. Without a `decision` a fresh id is made."""
         decision = decision or uuid.uuid4().hex
         return self.ask("price", session=session, item=item, decision=decision, log=log, **fields)
 

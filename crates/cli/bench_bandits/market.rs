@@ -61,19 +61,19 @@ pub fn stock(market: &StockedPrices, seed: u64) -> Result<f64, BanditError> {
     let preset = BanditConfig::logit_thompson(market.prices.clone(), 0, seed);
     let mut bandit = Bandit::new(BanditConfig { floor: 0.0, ..preset })?;
     let mut rng = rng(seed);
-    let (mut revenue, mut units) = (0.0, market.stock as u64);
+    let (mut revenue, mut units) = (0.0, market.stock as u32);
     let context = Context { segment: 0, x: &[] };
     let all = Mask::all(market.prices.len());
     for visit in 0..market.periods {
         let left = Stock {
-            units,
-            visits: (market.periods - visit) as u64,
+            units_left: units,
+            visits_left: (market.periods - visit) as u32,
         };
         let rung = bandit.pmf_for_stock(context, all, left)?.draw(rng.random()).rung;
         if rung < market.prices.len() {
             let bought = rng.random::<f64>() < market.probabilities[rung];
             revenue += if bought { market.prices[rung] } else { 0.0 };
-            units -= u64::from(bought);
+            units -= u32::from(bought);
             bandit.update(context, rung, f64::from(bought))?;
         }
     }

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod codec;
+mod confidence;
 mod digest;
 mod feature;
 mod guardrail;
@@ -25,6 +26,7 @@ pub use catalog::{Catalog, CatalogError, Category, Item, ItemTraits, SavedCatego
 pub use codec::{
     FRAME_BYTES_MAX, FrameError, Frames, RECORD_VERSION, decode_record, encode_record, write_frame,
 };
+pub use confidence::{ARM_USERS_MIN, Arm, Difference, UserTotal};
 pub use digest::{Digest, DigestError};
 pub use feature::{FEATURE_NAMES, FEATURE_WIDTH, encode, feature_spec_digest};
 pub use guardrail::{Bounds, GuardrailError, Guardrails, Rule, allowed_rungs};

@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 
 /// What the operator asks on the admin socket, one JSON object a line as on the shop's socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum AdminRequest {
     /// How is the daemon doing?
@@ -33,6 +33,24 @@ pub enum AdminRequest {
     },
     /// Serve the bundle before this one.
     Rollback,
+    /// Serve a bundle to a share of the users.
+    Canary {
+        /// Its folder.
+        bundle: PathBuf,
+        /// The share, above 0 and up to 1.
+        share: f64,
+        /// Without a passing verdict of the gate; the journal says so.
+        force: bool,
+    },
+    /// Another share of the users.
+    CanaryShare {
+        /// The share, above 0 and up to 1.
+        share: f64,
+    },
+    /// Serve the canary to everybody.
+    CanaryPromote,
+    /// Serve the canary to nobody any more.
+    CanaryStop,
     /// The kill switch: every price is the static one.
     Freeze,
     /// Back to the mode before.
@@ -75,7 +93,7 @@ pub enum AdminReply {
     BackedUp(Box<Checked>),
 }
 
-const OPS: &str = "status, swap, rollback, freeze, unfreeze, mode, reload, export, backup, drain";
+const OPS: &str = "status, swap, rollback, canary, canary_share, canary_promote, canary_stop, freeze, unfreeze, mode, reload, export, backup, drain";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +101,21 @@ struct SwapBody {
     bundle: PathBuf,
     #[serde(default)]
     force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CanaryBody {
+    bundle: PathBuf,
+    share: f64,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShareBody {
+    share: f64,
 }
 
 #[derive(Deserialize)]
@@ -177,6 +210,15 @@ fn request(envelope: &Envelope<'_>, line: &[u8]) -> Result<AdminRequest, Refusal
             Ok(AdminRequest::Swap { bundle, force })
         }
         "rollback" => plain(AdminRequest::Rollback),
+        "canary" => {
+            let CanaryBody { bundle, share, force } = envelope.body(line)?;
+            Ok(AdminRequest::Canary { bundle, share, force })
+        }
+        "canary_share" => envelope
+            .body(line)
+            .map(|ShareBody { share }| AdminRequest::CanaryShare { share }),
+        "canary_promote" => plain(AdminRequest::CanaryPromote),
+        "canary_stop" => plain(AdminRequest::CanaryStop),
         "freeze" => plain(AdminRequest::Freeze),
         "unfreeze" => plain(AdminRequest::Unfreeze),
         "mode" => {
@@ -200,6 +242,10 @@ fn carry_out(engine: &Engine, request: AdminRequest) -> Result<AdminReply, Refus
         AdminRequest::Status | AdminRequest::Drain => {}
         AdminRequest::Swap { bundle, force } => return engine.swap(&bundle, force).map(AdminReply::Swapped),
         AdminRequest::Rollback => return engine.rollback().map(AdminReply::Swapped),
+        AdminRequest::Canary { bundle, share, force } => engine.begin_canary(&bundle, share, force)?,
+        AdminRequest::CanaryShare { share } => engine.share_canary(share)?,
+        AdminRequest::CanaryPromote => return engine.promote_canary().map(AdminReply::Swapped),
+        AdminRequest::CanaryStop => engine.stop_canary()?,
         AdminRequest::Freeze => engine.freeze(true)?,
         AdminRequest::Unfreeze => engine.freeze(false)?,
         AdminRequest::Mode { mode, bundle } => engine.set_mode(mode, bundle.as_deref())?,

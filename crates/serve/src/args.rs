@@ -165,6 +165,9 @@ pub enum Ctl {
     },
     /// Serve the bundle before this one.
     Rollback,
+    /// Serve a bundle to a share of the users, and watch what it earns.
+    #[command(subcommand)]
+    Canary(CtlCanary),
     /// The kill switch: every price is the static one.
     Freeze,
     /// Back to the mode before.
@@ -193,6 +196,31 @@ pub enum Ctl {
     },
     /// Answer what is in flight, write what waits, stop.
     Drain,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CtlCanary {
+    /// Begin: it needs a passing gate.json that quotes the bundle and the one that is served.
+    Start {
+        /// Folder of the bundle.
+        #[arg(long)]
+        bundle: PathBuf,
+        /// The share of the users who are served it, above 0 and up to 1.
+        #[arg(long)]
+        share: f64,
+        /// Without a verdict of the gate; the journal says so.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Serve it to another share of the users; what was earned is counted anew.
+    Share {
+        /// The share, above 0 and up to 1.
+        share: f64,
+    },
+    /// Serve it to everybody from now on.
+    Promote,
+    /// Serve it to nobody any more.
+    Stop,
 }
 
 /// How prices come about.

@@ -1,11 +1,12 @@
 //! A checkpoint: everything that the daemon remembers as it was at one number of the journal, so that a start reads only the
 //! records from there on. The journal is the truth; a checkpoint that is missing, damaged or of another journal costs time only.
 //!
-//! Layout of the folder `checkpoint` in a store: `state` (eight bytes `HAGGLEC2`, the CRC-32C of the rest, the [`State`] as
+//! Layout of the folder `checkpoint` in a store: `state` (eight bytes `HAGGLEC3`, the CRC-32C of the rest, the [`State`] as
 //! the codec writes records), replaced whole, and the archive that the state names, byte for byte. What makes a checkpoint never looks at the
 //! memory of a running daemon: it is what a restart would find, written down.
 
 use crate::archive::{Archive, Places};
+use crate::canary::Canary;
 use crate::decide::Mode;
 use crate::engine::{Core, SinceStart};
 use crate::error::ServeError;
@@ -17,6 +18,7 @@ use crate::market::{Market, Memory};
 use crate::recovery::kept;
 use crate::settings::Settings;
 use crate::store_error::StoreError;
+use crate::trial::Trial;
 use haggle_core::{Digest, Policy, decode_record, encode_record};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -26,7 +28,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const MAGIC: [u8; 8] = *b"HAGGLEC2";
+const MAGIC: [u8; 8] = *b"HAGGLEC3";
 const HEAD_BYTES: usize = 12;
 
 /// What the daemon remembers; the ledger says at which number of the journal.
@@ -45,6 +47,7 @@ pub(crate) struct State<'a> {
     bundle: Digest,
     previous: Option<Digest>,
     shadow: Option<Digest>,
+    canary: Option<(Digest, Cow<'a, Trial>)>,
     mode: Mode,
     thawed: Mode,
     learnt: Learnt<'a>,
@@ -78,6 +81,10 @@ pub(crate) fn save(
         bundle: core.bundle.digest(),
         previous: core.previous.as_ref().map(|bundle| bundle.digest()),
         shadow: core.shadow.as_ref().map(|bundle| bundle.digest()),
+        canary: core
+            .canary
+            .as_ref()
+            .map(|canary| (canary.bundle.digest(), Cow::Borrowed(&canary.trial))),
         mode: core.mode,
         thawed: core.thawed,
         learnt: lessons.learnt(),
@@ -123,6 +130,13 @@ pub(crate) fn load(
     Ok(Some(Core {
         previous: state.previous.map(load).transpose()?,
         shadow: state.shadow.map(load).transpose()?,
+        canary: state
+            .canary
+            .map(|(digest, trial)| {
+                let (bundle, trial) = (load(digest)?, trial.into_owned());
+                Ok::<_, ServeError>(Canary { bundle, trial })
+            })
+            .transpose()?,
         market: Market::resume(bundle.terms(), state.memory.into_owned()),
         bundle,
         ledger,

@@ -1,3 +1,4 @@
+use crate::canary::Canary;
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
 use crate::committer::{Committer, Health, Ticket};
@@ -32,6 +33,8 @@ pub struct Engine {
     pub(crate) reader: JournalReader,
     pub(crate) bundles: PathBuf,
     pub(crate) draws: Seeds,
+    /// Who is served a canary.
+    pub(crate) arms: Seeds,
     pub(crate) files: SettingsFiles,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -42,6 +45,7 @@ pub(crate) struct Core {
     pub bundle: Arc<Bundle>,
     pub previous: Option<Arc<Bundle>>,
     pub shadow: Option<Arc<Bundle>>,
+    pub canary: Option<Canary>,
     pub market: Market,
     pub ledger: Ledger,
     pub settings: Settings,
@@ -119,6 +123,10 @@ impl Engine {
             cancelled: counts.cancelled,
             fallbacks: since.fallbacks,
             bandits: core.desk.lock().progress(),
+            canary: core
+                .canary
+                .as_ref()
+                .map(|canary| canary.trial.status(canary.bundle.digest())),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::shapley::{Contribution, contributions};
 use crate::swap::{chain, settled};
 use haggle_core::{Digest, Item, Mask, Observation, Policy, PriceMinor, Rule, Step};
 use haggle_policy::Bundle;
-use haggle_policy::bandit::ItemBandit;
+use haggle_policy::bandit::{ItemBandit, Stock};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -161,11 +161,14 @@ impl Engine {
         let now = desk
             .lock()
             .bandit(bundle.digest(), number, record.segment.as_deref());
-        if now.as_ref().is_some_and(|bandit| bandit.state() == state) {
-            return Ok(now);
-        }
-        taught_again(&self.reader, bundle, number, record, state)
-            .map_err(|error| Refusal::new(Code::StoreFailed, chain(&error)))
+        let then = if now.as_ref().is_some_and(|bandit| bandit.state() == state) {
+            now
+        } else {
+            taught_again(&self.reader, bundle, number, record, state)
+                .map_err(|error| Refusal::new(Code::StoreFailed, chain(&error)))?
+        };
+        let told = record.stock.map(|stock| stock.told);
+        Ok(then.map(|bandit| bandit.facing(told)))
     }
 
     /// Since when a policy had been served at a time.
@@ -252,8 +255,15 @@ fn why(record: &DecisionRecord, item: &Item, mask: Mask) -> String {
         }
         Source::Caller => format!("{price} is the caller's own price; the policy only watched"),
     };
-    match record.binding {
-        Some(rule) => format!("{said}; the rule `{rule}` holds it there"),
-        None => said,
-    }
+    let stock = record.stock.filter(|stock| stock.minded).map(|stock| stock.told);
+    let stock = stock.map(|told| {
+        let Stock {
+            units_left,
+            visits_left,
+        } = told;
+        format!("; {units_left} units are left for {visits_left} visits")
+    });
+    let rule = record.binding;
+    let rule = rule.map(|rule| format!("; the rule `{rule}` holds it there"));
+    said + &stock.unwrap_or_default() + &rule.unwrap_or_default()
 }

@@ -42,6 +42,7 @@ pub struct Known {
     source: Source,
     binding: Option<Rule>,
     lowest_minor: Option<PriceMinor>,
+    stock_minded: Option<bool>,
     trail: Box<[Step]>,
 }
 
@@ -96,6 +97,7 @@ impl Known {
             source: record.source,
             binding: record.binding,
             lowest_minor: record.lowest_minor,
+            stock_minded: record.stock.map(|stock| stock.minded),
             trail: record.trail.as_slice().into(),
         })
     }
@@ -126,23 +128,42 @@ impl Known {
         }
     }
 
+    /// Whether its policy answers for its price: drawn from it, or the fallback because it had no answer in time.
+    #[must_use]
+    pub fn is_by_policy(&self) -> bool {
+        matches!(
+            self.source,
+            Source::Policy | Source::PolicyError | Source::Deadline
+        )
+    }
+
+    /// What it had earned by the time its window had closed, in minor units. Nothing for a decision that was never shown.
+    #[must_use]
+    pub fn value_in_time(&self) -> Option<i64> {
+        Some(self.terms.join(self.parts_in_time()?).0)
+    }
+
     /// The units that it sold by the time its window had closed: where rewards name none but are worth something, one.
     /// Nothing for a decision that was never shown.
     #[must_use]
     pub fn units_in_time(&self) -> Option<u32> {
+        let parts = self.parts_in_time()?;
+        // A default reward is no sale.
+        if parts.is_empty() {
+            return Some(0);
+        }
+        match self.terms.join(parts) {
+            (1.., 0) => Some(1),
+            (_, units) => Some(units),
+        }
+    }
+
+    /// Value and units of each reward that came in time; nothing for a decision that was never shown.
+    fn parts_in_time(&self) -> Option<Vec<(i64, u32)>> {
         let shown = matches!(self.stage, Stage::Open | Stage::Closed);
         let in_time = self.counting().filter(|part| !part.late);
-        let parts: Vec<_> = in_time.map(|part| (part.value_minor, part.units)).collect();
-        // A default reward is no sale.
-        let units = if parts.is_empty() {
-            0
-        } else {
-            match self.terms.join(parts) {
-                (1.., 0) => 1,
-                (_, units) => units,
-            }
-        };
-        shown.then_some(units)
+        let parts = in_time.map(|part| (part.value_minor, part.units));
+        shown.then(|| parts.collect())
     }
 
     /// The answer that the decision was given, and is given again.
@@ -165,6 +186,7 @@ impl Known {
             source: self.source,
             deferred: self.deferred.is_some(),
             lowest_30d_minor: self.lowest_minor,
+            stock_minded: self.stock_minded,
             personal_data_used: self.personal,
             disclosure: self.personal.then(|| DISCLOSURE.to_owned()),
             logged: true,

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 /// What the journal has taught the bandits of a store, and what they are still to learn: a function of its records in their
 /// order. A bandit learns from the decisions that were made, and whose windows close, while its bundle is served, was served
-/// just before, or is scored beside.
+/// just before, is scored beside, or is served to a share of the users.
 #[derive(Debug, Default)]
 pub struct Lessons {
     bandits: BTreeMap<Digest, Bandits>,
     served: Option<Digest>,
     previous: Option<Digest>,
     shadow: Option<Digest>,
+    canary: Option<Digest>,
     /// By id of the decision, until its window closes.
     open: BTreeMap<Box<str>, Lesson>,
     /// In the order of the journal: who is to learn what.
@@ -41,8 +42,8 @@ pub struct Lesson {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Learnt<'a> {
     bandits: BTreeMap<Digest, Vec<Cow<'a, Bandit>>>,
-    /// The bundles served, served before, and scored beside.
-    roles: [Option<Digest>; 3],
+    /// The bundles served, served before, scored beside, and served to a share of the users.
+    roles: [Option<Digest>; 4],
     open: Cow<'a, BTreeMap<Box<str>, Lesson>>,
 }
 
@@ -85,7 +86,7 @@ impl Lessons {
         }
         Learnt {
             bandits,
-            roles: [self.served, self.previous, self.shadow],
+            roles: [self.served, self.previous, self.shadow, self.canary],
             open: Cow::Borrowed(&self.open),
         }
     }
@@ -95,11 +96,12 @@ impl Lessons {
     /// # Errors
     /// When what was kept is not of these bundles' bandits.
     pub fn resume(learnt: Learnt<'static>, bundles: &[Bundle]) -> Result<Self, BanditError> {
-        let [served, previous, shadow] = learnt.roles;
+        let [served, previous, shadow, canary] = learnt.roles;
         let mut lessons = Self {
             served,
             previous,
             shadow,
+            canary,
             open: learnt.open.into_owned(),
             ..Self::default()
         };
@@ -125,7 +127,11 @@ impl Lessons {
     /// Takes in a record of the journal. The end of a window is told to [`Lessons::close`], with what was sold by then.
     pub fn take(&mut self, record: &Record) {
         match record {
-            Record::Swap(swap) => self.previous = self.served.replace(swap.to),
+            Record::Swap(swap) => {
+                self.previous = self.served.replace(swap.to);
+                self.canary = None;
+            }
+            Record::Canary(canary) => self.canary = (canary.share > 0.0).then_some(canary.bundle),
             Record::Mode(mode) => self.shadow = mode.shadow,
             Record::Decision(record) => self.open(record),
             Record::Cancelled(event) => {
@@ -196,7 +202,8 @@ impl Lessons {
     /// The bundles whose bandits learn now, each once.
     fn learners(&self) -> Vec<Digest> {
         let mut learners = Vec::new();
-        for policy in [self.served, self.previous, self.shadow].into_iter().flatten() {
+        let roles = [self.served, self.previous, self.shadow, self.canary];
+        for policy in roles.into_iter().flatten() {
             if self.bandits.contains_key(&policy) && !learners.contains(&policy) {
                 learners.push(policy);
             }

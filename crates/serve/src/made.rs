@@ -2,7 +2,7 @@ use crate::decide::{Decision, Mode, Question, Source, decide};
 use crate::engine::Core;
 use crate::price_request::{PriceRequest, ShelfNews};
 use crate::quote::Arrival;
-use crate::record::{DecisionRecord, ShadowRecord};
+use crate::record::{DecisionRecord, ShadowRecord, StockRecord};
 use crate::refusal::{Code, Refusal};
 use crate::view::{Ask, View};
 use haggle_core::{
@@ -11,10 +11,12 @@ use haggle_core::{
 };
 use haggle_policy::bandit::ItemBandit;
 use haggle_policy::{Bundle, PolicyKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One decision with all that it was made from.
 pub(crate) struct Made {
+    bundle: Arc<Bundle>,
     pub ask: Ask,
     pub view: View,
     features: [f32; FEATURE_WIDTH],
@@ -23,6 +25,7 @@ pub(crate) struct Made {
     binding: Option<Rule>,
     shadow: Option<ShadowRecord>,
     state: Option<Digest>,
+    stock: Option<StockRecord>,
 }
 
 impl Core {
@@ -37,6 +40,13 @@ impl Core {
             let message = "in the mode apprentice a price request says `own_minor`, the caller's own price";
             return Err(Refusal::new(Code::BadRequest, message));
         }
+        if request.stock.is_some_and(|stock| stock.units_left == 0) {
+            let message = format!(
+                "item `{}` is sold out (`stock.units_left` is 0): there is nothing to price; leave `stock` out to show a price all the same",
+                request.item
+            );
+            return Err(Refusal::new(Code::SoldOut, message));
+        }
         let news = |news: &ShelfNews| Some((catalog.find(&news.item)?, news.entry()));
         Ok(Ask {
             session: request.session.clone(),
@@ -46,12 +56,14 @@ impl Core {
             shelf: request.context.shelf.iter().filter_map(news).collect(),
             segment,
             channel: request.channel.clone(),
+            stock: request.stock,
         })
     }
 
-    /// Decides what was asked; changes nothing.
+    /// Decides what was asked, by a bundle; changes nothing.
     pub fn make(
         &self,
+        bundle: Arc<Bundle>,
         ask: Ask,
         request: &PriceRequest,
         arrival: Arrival,
@@ -60,7 +72,7 @@ impl Core {
         let view = self.market.look(&ask, arrival.now_s);
         let mut features = [0.0; FEATURE_WIDTH];
         self.market.encode(&view, &mut features);
-        let (terms, rules) = (self.bundle.terms(), &self.settings.rules[ask.item]);
+        let (terms, rules) = (bundle.terms(), &self.settings.rules[ask.item]);
         let item = &terms.catalog.items()[ask.item];
         let past = self
             .market
@@ -74,7 +86,7 @@ impl Core {
         let late = |ms| arrival.since.elapsed() > Duration::from_millis(u64::from(ms));
         let question = Question {
             item,
-            width: self.bundle.manifest().rungs,
+            width: bundle.manifest().rungs,
             observation: Observation {
                 item: ask.item,
                 features: &features,
@@ -84,8 +96,8 @@ impl Core {
             own: request.own_minor,
             uniform,
         };
-        let bandit = self.bandit(&self.bundle, &ask);
-        let policy: &dyn Policy = bandit.as_ref().map_or(self.bundle.as_ref(), |bandit| bandit);
+        let bandit = self.bandit(&bundle, &ask);
+        let policy: &dyn Policy = bandit.as_ref().map_or(bundle.as_ref(), |bandit| bandit);
         let decision = decide(policy, ruling.mask, ruling.frozen, &question);
         let governed = self.settings.governed && decision.source != Source::Caller;
         Ok(Made {
@@ -93,9 +105,15 @@ impl Core {
                 .then(|| ruling.binding(item, usize::from(decision.rung)))
                 .flatten(),
             shadow: self.beside(&question, &ruling, &ask),
+            stock: ask.stock.map(|told| StockRecord {
+                told,
+                minded: decision.source == Source::Policy
+                    && bandit.as_ref().is_some_and(ItemBandit::minds_stock),
+            }),
             state: bandit
                 .filter(|_| matches!(decision.source, Source::Policy | Source::Caller))
                 .map(|bandit| bandit.state()),
+            bundle,
             ask,
             view,
             features,
@@ -109,7 +127,8 @@ impl Core {
         match bundle.policy() {
             PolicyKind::Bandit(_) => {
                 let lessons = self.desk.lock();
-                lessons.bandit(bundle.digest(), ask.item, ask.segment.as_deref())
+                let bandit = lessons.bandit(bundle.digest(), ask.item, ask.segment.as_deref());
+                bandit.map(|bandit| bandit.facing(ask.stock))
             }
             PolicyKind::Mlp(_) | PolicyKind::Fixed(_) => None,
         }
@@ -144,7 +163,7 @@ impl Core {
         let (category, _) = catalog.place(ask.item);
         let item: &Item = &catalog.items()[ask.item];
         let named = |(item, entry): &(usize, ShelfEntry)| (catalog.items()[*item].id.clone(), *entry);
-        let policy = self.bundle.digest();
+        let policy = made.bundle.digest();
         let lowest = |channel: &String| self.market.lowest(ask.item, channel, now_s);
         DecisionRecord {
             offer: Offer {
@@ -179,20 +198,24 @@ impl Core {
             channel: ask.channel.clone(),
             segment: ask.segment.clone(),
             lowest_minor: ask.channel.as_ref().and_then(lowest),
-            personal: decision.source == Source::Policy && self.personal(ask, view),
+            personal: decision.source == Source::Policy && self.personal(made),
             deferred: request.defer,
             terms: self.settings.terms(policy),
             shadow: made.shadow.clone(),
             state: made.state,
+            stock: made.stock,
         }
     }
 
     /// Whether personal data could move the price: the policy looks at its observation, and there is some in it; or a
     /// corridor or a bandit looks at the session's segment.
-    fn personal(&self, ask: &Ask, view: &View) -> bool {
+    fn personal(&self, made: &Made) -> bool {
+        let Made {
+            bundle, ask, view, ..
+        } = made;
         let segment = ask.segment.as_deref();
         let corridor = segment.is_some() && self.settings.rules[ask.item].corridor.is_some();
-        let (looks, told_apart) = match self.bundle.policy() {
+        let (looks, told_apart) = match bundle.policy() {
             PolicyKind::Mlp(_) => (true, false),
             PolicyKind::Fixed(_) => (false, false),
             PolicyKind::Bandit(bandits) => (

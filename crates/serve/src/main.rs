@@ -5,7 +5,7 @@ mod bench;
 mod top;
 
 use anyhow::Context;
-use args::{Bench, Cli, Command, Ctl, CtlMode, Serve};
+use args::{Bench, Cli, Command, Ctl, CtlCanary, CtlMode, Serve};
 use clap::Parser;
 use haggle_serve::{
     AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Index, Journal, Mode,
@@ -248,6 +248,16 @@ fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {
             force,
         },
         Ctl::Rollback => AdminRequest::Rollback,
+        Ctl::Canary(canary) => match canary {
+            CtlCanary::Start { bundle, share, force } => AdminRequest::Canary {
+                bundle: absolute(bundle)?,
+                share,
+                force,
+            },
+            CtlCanary::Share { share } => AdminRequest::CanaryShare { share },
+            CtlCanary::Promote => AdminRequest::CanaryPromote,
+            CtlCanary::Stop => AdminRequest::CanaryStop,
+        },
         Ctl::Freeze => AdminRequest::Freeze,
         Ctl::Unfreeze => AdminRequest::Unfreeze,
         Ctl::Mode { mode, bundle } => AdminRequest::Mode {

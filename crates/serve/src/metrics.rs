@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// All metrics of a daemon. Counters begin at 0 at every start.
@@ -24,7 +25,10 @@ pub(crate) struct Metrics {
     hits: Family<Hit, Counter>,
     rewards: Family<Rewarded, Counter>,
     policy: Family<Served, Gauge>,
-    since: Family<Since, Gauge>,
+    since: Family<OfPolicy, Gauge>,
+    canary: Family<OfPolicy, Gauge<f64, AtomicU64>>,
+    learnt: Family<OfPolicy, Gauge>,
+    to_learn: Family<OfPolicy, Gauge>,
     gauges: Gauges,
 }
 
@@ -66,7 +70,7 @@ struct Served {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Since {
+struct OfPolicy {
     policy: String,
 }
 
@@ -79,6 +83,7 @@ impl Metrics {
         let commit = Histogram::new(exponential_buckets(16e-6, 2.0, 19));
         let (decisions, hits) = (Family::default(), Family::default());
         let (rewards, policy, since) = (Family::default(), Family::default(), Family::default());
+        let (canary, learnt, to_learn) = (Family::default(), Family::default(), Family::default());
         let explored = Counter::default();
         let seconds = Unit::Seconds;
         registry.register_with_unit(
@@ -119,6 +124,21 @@ impl Metrics {
             "policy_info",
             "The bundle that is served, and the mode",
             policy.clone(),
+        );
+        registry.register(
+            "canary_share_ratio",
+            "The share of the users who are served a canary",
+            canary.clone(),
+        );
+        registry.register(
+            "bandit_lessons_learnt",
+            "Outcomes that the bandits of each bundle that learns have learnt, ever",
+            learnt.clone(),
+        );
+        registry.register(
+            "bandit_lessons_waiting",
+            "Outcomes on disk that they have not learnt yet",
+            to_learn.clone(),
         );
         let gauges = Gauges::default();
         let now: [(&str, &str, &Gauge); 10] = [
@@ -178,6 +198,9 @@ impl Metrics {
             rewards,
             policy,
             since,
+            canary,
+            learnt,
+            to_learn,
             gauges,
         }
     }
@@ -247,7 +270,20 @@ impl Metrics {
         self.policy.get_or_create(&served).set(1);
         for (policy, since_s) in &engine.lock().served {
             let policy = policy.short();
-            self.since.get_or_create(&Since { policy }).set(*since_s);
+            self.since.get_or_create(&OfPolicy { policy }).set(*since_s);
+        }
+        self.canary.clear();
+        if let Some(canary) = status.canary {
+            let policy = canary.policy.short();
+            self.canary.get_or_create(&OfPolicy { policy }).set(canary.share);
+        }
+        self.learnt.clear();
+        self.to_learn.clear();
+        for progress in &status.bandits {
+            let policy = progress.policy.short();
+            let of = OfPolicy { policy };
+            count(&self.learnt.get_or_create(&of), progress.lessons);
+            count(&self.to_learn.get_or_create(&of), progress.waiting as u64);
         }
         let mut text = String::new();
         // Writing to a text does not fail.

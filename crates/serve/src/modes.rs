@@ -37,6 +37,13 @@ impl Engine {
                 let refuse = |error: &dyn std::error::Error| Refusal::new(Code::BundleRefused, chain(error));
                 let bundle = load(folder).map_err(|error| refuse(&error))?;
                 let served = self.lock().bundle.clone();
+                if bundle.digest() == served.digest() {
+                    let message = format!(
+                        "bundle {:?} is served: it cannot be its own shadow",
+                        bundle.digest()
+                    );
+                    return Err(Refusal::new(Code::BundleRefused, message));
+                }
                 check_catalog(&served.terms().catalog, &bundle.terms().catalog)?;
                 keep(&bundle, &self.bundles).map_err(|error| refuse(&error))?;
                 Some(Arc::new(bundle))
@@ -48,7 +55,7 @@ impl Engine {
         self.enter(mode, shadow)
     }
 
-    fn enter(&self, mode: Mode, shadow: Option<Arc<Bundle>>) -> Result<(), Refusal> {
+    pub(crate) fn enter(&self, mode: Mode, shadow: Option<Arc<Bundle>>) -> Result<(), Refusal> {
         let (before, ticket) = {
             let mut core = self.lock();
             let before = (core.mode, core.thawed, core.shadow.clone());

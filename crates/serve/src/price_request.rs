@@ -1,8 +1,11 @@
 use crate::protocol::{ID_BYTES_MAX, NAME_BYTES_MAX, TIME_S_MAX, name, within};
 use crate::refusal::{Code, Refusal};
 use haggle_core::{Bounds, PriceMinor, SessionContext, ShelfEntry};
+use haggle_policy::bandit::Stock;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// `{"op":"price"}`: what does this item cost in this session?
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,8 +31,15 @@ pub struct PriceRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
     /// What else is known of the session: only attributes that the daemon's configuration names.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "once_each"
+    )]
     pub attributes: BTreeMap<String, String>,
+    /// What is left of the item to sell, and for how many visits: bandits that sample from their posterior mind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock: Option<Stock>,
     /// The price that the caller would set himself; answered in the mode `apprentice`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_minor: Option<PriceMinor>,
@@ -123,6 +133,8 @@ impl PriceRequest {
             name("attributes", attribute, NAME_BYTES_MAX)?;
             name(attribute, value, NAME_BYTES_MAX)?;
         }
+        let visits_left = self.stock.map_or(1, |stock| stock.visits_left);
+        within("stock.visits_left", visits_left, 1..=u32::MAX)?;
         within("deadline_ms", self.deadline_ms.unwrap_or(1), 1..=u32::MAX)?;
         within("own_minor", self.own_minor.map_or(1, |own| own.0), 1..=u32::MAX)?;
         let context = &self.context;
@@ -214,5 +226,50 @@ impl ShelfNews {
             mailer: self.mailer,
             display: self.display,
         }
+    }
+}
+
+/// Reads a map of texts in which no key stands twice: which of two values counts, nobody could say.
+fn once_each<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    deserializer.deserialize_map(OnceEach)
+}
+
+struct OnceEach;
+
+impl<'de> Visitor<'de> for OnceEach {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut texts = BTreeMap::new();
+        while let Some((key, text)) = map.next_entry::<String, String>()? {
+            if texts.contains_key(&key) {
+                return Err(A::Error::custom(format!("duplicate field `{key}`")));
+            }
+            texts.insert(key, text);
+        }
+        Ok(texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_that_stands_twice_is_refused_in_both_encodings() {
+        let twice = r#"{"session":"s","item":"i","attributes":{"kind":"new","kind":"loyal"}}"#;
+        let error = serde_json::from_str::<PriceRequest>(twice)
+            .map(|_| ())
+            .map_err(|error| error.to_string());
+        assert!(error.is_err_and(|said| said.contains("duplicate field `kind`")));
+        let twice = b"\x83\xa7session\xa1s\xa4item\xa1i\xaaattributes\x82\xa1k\xa1a\xa1k\xa1b";
+        let error = rmp_serde::from_slice::<PriceRequest>(twice)
+            .map(|_| ())
+            .map_err(|error| error.to_string());
+        assert!(error.is_err_and(|said| said.contains("duplicate field `k`")));
     }
 }

@@ -111,7 +111,8 @@ impl Engine {
         if !logged && request.log == LogMode::Sync {
             self.check_room()?;
         }
-        let made = core.make(ask, &request, arrival, uniform)?;
+        let bundle = self.bundle_for(core, &ask);
+        let made = core.make(bundle, ask, &request, arrival, uniform)?;
         core.since_start.fallbacks += u64::from(matches!(
             made.decision.source,
             Source::PolicyError | Source::Deadline
@@ -168,7 +169,7 @@ impl Core {
             price_minor: record.offer.price_minor,
             rung: draw.map(|draw| draw.rung).unwrap_or_default(),
             propensity: record.propensity(),
-            policy: self.bundle.digest(),
+            policy: draw.map_or_else(|| self.bundle.digest(), |draw| draw.policy),
             explored: record.explored,
             rules: record.trail.iter().map(|step| step.rule).collect(),
             binding: record.binding,
@@ -180,6 +181,7 @@ impl Core {
             source: record.source,
             deferred: record.deferred,
             lowest_30d_minor: record.lowest_minor,
+            stock_minded: record.stock.map(|stock| stock.minded),
             personal_data_used: record.personal,
             disclosure: record.personal.then(|| DISCLOSURE.to_owned()),
             logged,

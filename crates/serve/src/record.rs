@@ -2,7 +2,8 @@ use crate::decide::{Mode, Source};
 use haggle_core::{
     DecisionId, Digest, Offer, Pmf, PriceMinor, Reward, RewardTerms, Rule, SessionContext, ShelfEntry, Step,
 };
-use serde::{Deserialize, Serialize};
+use haggle_policy::bandit::Stock;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What the journal holds, in the order in which it happened.
 ///
@@ -34,6 +35,8 @@ pub enum Record {
     /// The window of a decision has closed. Without a reward it has earned its default reward; deferred and never activated
     /// it has lapsed.
     Expired(Event),
+    /// A share of the users is served another bundle from here on, or none is any more.
+    Canary(CanaryRecord),
 }
 
 /// Something that happened to a decision.
@@ -80,7 +83,7 @@ impl Record {
             Self::Activated(event) | Self::Cancelled(event) | Self::Carted(event) | Self::Expired(event) => {
                 Some(&event.decision.0)
             }
-            Self::Swap(_) | Self::Mode(_) | Self::Void => None,
+            Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Void => None,
         }
     }
 }
@@ -124,6 +127,28 @@ pub struct DecisionRecord {
     pub shadow: Option<ShadowRecord>,
     /// Where a bandit was asked, the name of exactly what it had learnt.
     pub state: Option<Digest>,
+    /// What the request said is left to sell. The last field: where nothing was said it takes no bytes, as in the journals of
+    /// before it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "at_the_end"
+    )]
+    pub stock: Option<StockRecord>,
+}
+
+/// What a request said is left to sell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockRecord {
+    /// What it said.
+    pub told: Stock,
+    /// Whether the policy that set the price minds it.
+    pub minded: bool,
+}
+
+/// Reads a field with nothing behind it: where the bytes end before it, it is not there. (They are checked by then.)
+fn at_the_end<'de, D: Deserializer<'de>, T: Deserialize<'de>>(bytes: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::deserialize(bytes).unwrap_or(None))
 }
 
 impl DecisionRecord {
@@ -183,4 +208,70 @@ pub enum SwapReason {
     Forced,
     /// Back to the bundle before.
     Rollback,
+    /// A canary is served to everybody.
+    Promoted,
+}
+
+/// A change of the share of users who are served another bundle.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CanaryRecord {
+    /// That bundle.
+    pub bundle: Digest,
+    /// The share from here on; 0 ends it.
+    pub share: f64,
+    /// How it came about.
+    pub reason: CanaryReason,
+    /// When: seconds since 1970.
+    pub time_s: i64,
+}
+
+/// How a canary changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryReason {
+    /// It began; the gate passed it.
+    Gate,
+    /// It began; somebody insisted, without a verdict.
+    Forced,
+    /// Somebody changed the share.
+    Share,
+    /// Somebody stopped it.
+    Stopped,
+    /// It was found to earn less.
+    Worse,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use haggle_core::{decode_record, encode_record};
+
+    /// A decision as builds of before the stock wrote it.
+    const BEFORE: &str = "0100017300016301690e9601a00100000001016473f291693e31fe77be7bfb78ebc9042b2e2c437c87eca0c122e0e8a0bbfbe6250101000000000000f03f00000e0000000000000000000000000000000000000000000010090000000000d80400020000";
+
+    #[test]
+    fn journals_of_before_the_stock_read_and_are_written_the_same() -> Result<(), Box<dyn std::error::Error>>
+    {
+        let byte = |at: usize| u8::from_str_radix(&BEFORE[at..at + 2], 16);
+        let before = (0..BEFORE.len())
+            .step_by(2)
+            .map(byte)
+            .collect::<Result<Vec<u8>, _>>()?;
+        let Record::Decision(mut record) = decode_record(&before)? else {
+            return Err("no decision".into());
+        };
+        assert_eq!(
+            (record.offer.session.as_str(), record.request, record.stock),
+            ("s", 9, None)
+        );
+        assert_eq!(encode_record(&Record::Decision(record.clone())), before);
+        let told = Stock {
+            units_left: 3,
+            visits_left: 700,
+        };
+        record.stock = Some(StockRecord { told, minded: true });
+        let record = Record::Decision(record);
+        assert_eq!(decode_record::<Record>(&encode_record(&record))?, record);
+        Ok(())
+    }
 }

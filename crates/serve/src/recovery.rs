@@ -100,7 +100,8 @@ impl Engine {
             "store is open"
         );
         let desk = Arc::clone(&core.desk);
-        let draws = Seeds::new(journal.secret()).named("draws");
+        let seeds = Seeds::new(journal.secret());
+        let (draws, arms) = (seeds.named("draws"), seeds.named("arms"));
         let core = Arc::new(Mutex::new(core));
         let (earned, taught) = (Arc::clone(&core), Arc::clone(&desk));
         let written = move |record: &Record| {
@@ -109,6 +110,13 @@ impl Engine {
                 core.ledger.recall(decision).ok()?;
                 core.ledger.find(decision)?.units_in_time()
             });
+            if let Record::Expired(event) = record {
+                let mut core = earned.lock().unwrap_or_else(PoisonError::into_inner);
+                // Where it cannot be looked up it does not count, until a restart reads the journal.
+                if core.canary.is_some() && core.ledger.recall(&event.decision.0).is_ok() {
+                    core.watch(&event.decision.0);
+                }
+            }
         };
         let ledger = Arc::clone(&core);
         let refused = move |record: &Record| {
@@ -134,6 +142,7 @@ impl Engine {
             reader,
             bundles,
             draws,
+            arms,
             files: config.files.clone(),
             metrics,
         })
@@ -288,7 +297,10 @@ fn replay(
         Record::Early(early) => {
             core.ledger.wait(&early.reward, early.until_s);
         }
-        Record::Expired(event) => core.ledger.close(&event.decision.0),
+        Record::Expired(event) => {
+            core.ledger.close(&event.decision.0);
+            core.watch(&event.decision.0);
+        }
         Record::Activated(_) | Record::Cancelled(_) | Record::Carted(_) => core.happened(&record),
         Record::Swap(swap) => {
             let bundle = Arc::new(kept(bundles, swap.to)?);
@@ -296,6 +308,12 @@ fn replay(
             core.market.adopt(bundle.terms());
             core.previous = Some(std::mem::replace(&mut core.bundle, bundle));
             core.served.push((swap.to, swap.time_s));
+            core.canary = None;
+        }
+        Record::Canary(canary) => {
+            let bundle = Arc::new(kept(bundles, canary.bundle)?);
+            core.desk.lock().add(&bundle);
+            core.take_canary(canary, bundle);
         }
         Record::Mode(ModeRecord { mode, shadow, .. }) => {
             let shadow = shadow.map(|digest| kept(bundles, digest)).transpose()?;
@@ -321,6 +339,7 @@ fn ask_again(core: &Core, record: &DecisionRecord, item: usize) -> Ask {
         shelf: record.shelf.iter().filter_map(known).collect(),
         segment: record.segment.clone(),
         channel: record.channel.clone(),
+        stock: record.stock.map(|stock| stock.told),
     }
 }
 
@@ -341,6 +360,7 @@ fn begun(bundle: Bundle, start: SwapRecord, config: &EngineConfig) -> Result<Cor
         ledger: Ledger::default(),
         settings: Settings::default(),
         shadow: None,
+        canary: None,
         mode: Mode::Live,
         thawed: Mode::Live,
         since_start: SinceStart::default(),

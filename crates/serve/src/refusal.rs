@@ -35,6 +35,8 @@ pub enum Code {
     PriceFloorAboveCeiling,
     /// The rules leave no price.
     NothingAllowed,
+    /// Nothing of the item is left to sell.
+    SoldOut,
     /// All connections are taken.
     Busy,
     /// Decisions come faster than they can be journalled.
@@ -49,6 +51,8 @@ pub enum Code {
     GateRefused,
     /// There is no earlier bundle to go back to.
     NoPrevious,
+    /// No bundle is a canary.
+    NoCanary,
     /// Prices are frozen: unfreeze before a swap.
     Frozen,
     /// The configuration or the rulebook cannot be used; the old one stays.

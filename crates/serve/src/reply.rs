@@ -2,6 +2,7 @@ use crate::decide::{Mode, Source};
 use crate::explain::Card;
 use crate::lessons::Progress;
 use crate::refusal::Refusal;
+use crate::trial::CanaryStatus;
 use haggle_core::{Digest, PriceMinor, Rule, Step};
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +78,9 @@ pub struct PriceReply {
     /// The lowest price that was shown in the 30 days before, on the channel that the request named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lowest_30d_minor: Option<PriceMinor>,
+    /// For a request that says its `stock`: whether the policy that set the price minds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stock_minded: Option<bool>,
     /// Whether personal data could move the price.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub personal_data_used: bool,
@@ -221,6 +225,9 @@ pub struct Status {
     /// How far bandits have come; left out where none learns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bandits: Vec<Progress>,
+    /// The bundle that a share of the users is served, and what both have earned; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryStatus>,
 }
 
 fn yes() -> bool {

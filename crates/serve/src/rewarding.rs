@@ -47,7 +47,9 @@ impl Engine {
 
     /// Closes the windows that have ended by `now_s`, as far as the store takes records in.
     pub fn expire(&self, now_s: i64) {
-        self.close_windows(&mut self.lock(), now_s);
+        let mut core = self.lock();
+        self.close_windows(&mut core, now_s);
+        self.judge_canary(&mut core);
     }
 
     pub(crate) fn close_windows(&self, core: &mut Core, now_s: i64) {

@@ -1,5 +1,6 @@
 use crate::error::ServeError;
 use crate::price_request::PriceRequest;
+use crate::protocol::{NAME_BYTES_MAX, VALUE_MINOR_MAX, name};
 use crate::refusal::{Code, Refusal};
 use haggle_core::{Bounds, Catalog, Digest, Guardrails, ItemRules, Past, RewardTerms, Rulebook, Ruling};
 use serde::de::DeserializeOwned;
@@ -123,6 +124,10 @@ impl SettingsFiles {
             let book: Rulebook = parse(path)?;
             book.check(catalog)
                 .map_err(|error| unusable(path, error.to_string()))?;
+            if let Some(attribute) = &book.segment_by {
+                name("segment_by", attribute, NAME_BYTES_MAX)
+                    .map_err(|refusal| unusable(path, refusal.message))?;
+            }
             let protected = book
                 .segment_by
                 .iter()
@@ -202,11 +207,17 @@ impl DaemonConfig {
             .policy
             .iter()
             .map(|(name, terms)| (format!("policy.{name}"), terms));
-        for (name, terms) in std::iter::once(of_rewards).chain(of_policies) {
+        for (place, terms) in std::iter::once(of_rewards).chain(of_policies) {
             if !RewardTerms::WINDOW_S.contains(&terms.window_s) {
                 return Err(format!(
-                    "{name}.window_s is {}; allowed are {low} to {high}",
+                    "{place}.window_s is {}; allowed are {low} to {high}",
                     terms.window_s
+                ));
+            }
+            let (got, most) = (terms.default_minor, VALUE_MINOR_MAX);
+            if !(-most..=most).contains(&got) {
+                return Err(format!(
+                    "{place}.default_minor is {got}; allowed are -{most} to {most}, as for a reward"
                 ));
             }
         }

@@ -3,18 +3,20 @@
 use crate::asked::Asked;
 use crate::decide::Source;
 use crate::record::DecisionRecord;
-use haggle_core::{FEATURE_NAMES, Logged, Mask, Observation};
+use haggle_core::{FEATURE_NAMES, Logged, Mask, Observation, Policy};
+use haggle_policy::bandit::ItemBandit;
 use serde::{Deserialize, Serialize};
 
-/// Groups of features, by the first part of their names. The rules are one more player of the game.
+/// Groups of features, by the first part of their names. The rules are one more player of the game, and the stock is another
+/// one where the policy minds it.
 const GROUPS: [&str; 5] = ["session", "item", "shelf", "loyalty", "state"];
-const PLAYERS: usize = GROUPS.len() + 1;
 const RULES: usize = GROUPS.len();
+const STOCK: usize = RULES + 1;
 
 /// A part of the difference between a price and the base price.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contribution {
-    /// `habit`: what the policy does on an average observation without rules. A group of features, or `rules`: its Shapley
+    /// `habit`: what the policy does on an average observation without rules. A group of features, `rules` or `stock`: its Shapley
     /// value for the mean price. `draw`: the drawn price less the mean price. Else who set the price instead of the policy; or
     /// `policy`, where a bandit cannot be asked any more as it was then.
     pub of: String,
@@ -25,7 +27,7 @@ pub struct Contribution {
 /// What moved the price of a decision away from the base price; the parts add up to the difference.
 ///
 /// The value of a coalition is the mean price of the policy's distribution, where features of absent groups are replaced by
-/// the mean observation of the policy's training (what is usual for a bandit), and absent rules by those of the log's support. The Shapley value of a
+/// the mean observation of the policy's training (what is usual for a bandit), absent rules by those of the log's support, and an absent stock by plenty. The Shapley value of a
 /// player is its marginal value, averaged over all orders of arrival (Shapley 1953).
 #[must_use]
 pub fn contributions(asked: Asked<'_>, record: &DecisionRecord, draw: &Logged) -> Vec<Contribution> {
@@ -43,12 +45,15 @@ pub fn contributions(asked: Asked<'_>, record: &DecisionRecord, draw: &Logged) -
     };
     let average = asked.average();
     let mean = |coalition| mean_price(asked, &average, draw, coalition);
-    let values: Option<Vec<f64>> = (0..1 << PLAYERS).map(mean).collect();
+    let minded = asked.bandit.is_some_and(ItemBandit::minds_stock);
+    let mut players: Vec<&str> = GROUPS.into_iter().chain(["rules"]).collect();
+    players.extend(minded.then_some("stock"));
+    let values: Option<Vec<f64>> = (0..1 << players.len()).map(mean).collect();
     let (Some(values), None) = (values, instead) else {
         return vec![part(instead.unwrap_or("policy"), price - base)];
     };
     let mut parts = vec![part("habit", values[0] - base)];
-    for (player, name) in GROUPS.iter().copied().chain(["rules"]).enumerate() {
+    for (player, name) in players.into_iter().enumerate() {
         parts.push(part(name, shapley(&values, player)));
     }
     parts.push(part("draw", price - values[values.len() - 1]));
@@ -81,18 +86,25 @@ fn mean_price(asked: Asked<'_>, average: &[f32], draw: &Logged, coalition: usize
         item: asked.number,
         features: &features,
     };
-    let pmf = asked.policy().pmf(observation, mask).ok()?;
+    let of_plenty = asked.bandit.filter(|_| coalition >> STOCK & 1 == 0);
+    let of_plenty = of_plenty.map(|bandit| bandit.clone().facing(None));
+    let policy: &dyn Policy = match &of_plenty {
+        Some(bandit) => bandit,
+        None => asked.policy(),
+    };
+    let pmf = policy.pmf(observation, mask).ok()?;
     Some(pmf.mean(|rung| item.ladder.price(rung).as_f64()))
 }
 
 /// The Shapley value of a player, from the values of all coalitions.
 fn shapley(values: &[f64], player: usize) -> f64 {
     let factorial = |n: usize| (1..=n).product::<usize>() as f64;
+    let players = values.len().ilog2() as usize;
     let without = (0..values.len()).filter(|coalition| coalition >> player & 1 == 0);
     without
         .map(|coalition| {
             let size = coalition.count_ones() as usize;
-            let weight = factorial(size) * factorial(PLAYERS - 1 - size) / factorial(PLAYERS);
+            let weight = factorial(size) * factorial(players - 1 - size) / factorial(players);
             weight * (values[coalition | 1 << player] - values[coalition])
         })
         .sum()
@@ -107,13 +119,13 @@ mod tests {
         let alone = [3.0, -1.0, 0.0, 0.5, 2.0, 0.0];
         let value = |coalition: usize| -> f64 {
             let there = |player: usize| coalition >> player & 1 == 1;
-            let sum: f64 = (0..PLAYERS)
+            let sum: f64 = (0..alone.len())
                 .filter(|player| there(*player))
                 .map(|player| alone[player])
                 .sum();
             sum + if there(0) && there(5) { 4.0 } else { 0.0 }
         };
-        let values: Vec<f64> = (0..1 << PLAYERS).map(value).collect();
+        let values: Vec<f64> = (0..1 << alone.len()).map(value).collect();
         for (player, expected) in [5.0, -1.0, 0.0, 0.5, 2.0, 2.0].into_iter().enumerate() {
             assert!(
                 (shapley(&values, player) - expected).abs() < 1e-12,

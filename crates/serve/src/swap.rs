@@ -33,6 +33,7 @@ impl Engine {
         let incumbent = {
             let core = self.lock();
             core.check_unfrozen()?;
+            core.check_no_canary()?;
             core.bundle.clone()
         };
         // Asked again, perhaps because a reply was lost: the bundle before stays the one to roll back to.
@@ -60,15 +61,21 @@ impl Engine {
     pub fn rollback(&self) -> Result<Swapped, Refusal> {
         let (previous, incumbent) = {
             let core = self.lock();
+            core.check_no_canary()?;
             (core.previous.clone(), core.bundle.clone())
         };
         let none = || Refusal::new(Code::NoPrevious, "no bundle was served before this one");
         self.serve(previous.ok_or_else(none)?, &incumbent, SwapReason::Rollback)
     }
 
-    fn serve(&self, bundle: Arc<Bundle>, incumbent: &Bundle, reason: SwapReason) -> Result<Swapped, Refusal> {
+    pub(crate) fn serve(
+        &self,
+        bundle: Arc<Bundle>,
+        incumbent: &Bundle,
+        reason: SwapReason,
+    ) -> Result<Swapped, Refusal> {
         let (to, from) = (bundle.digest(), incumbent.digest());
-        let (before, ticket) = {
+        let (before, canary, ticket) = {
             let mut core = self.lock();
             core.check_unfrozen()?;
             if core.bundle.digest() != from {
@@ -83,27 +90,46 @@ impl Engine {
             };
             core.served.push((to, record.time_s));
             core.desk.lock().add(&bundle);
+            let canary = core.canary.take();
             let before = core.change(Some(bundle));
-            (before, self.write_with_ticket(&mut core, Record::Swap(record)))
+            (
+                before,
+                canary,
+                self.write_with_ticket(&mut core, Record::Swap(record)),
+            )
         };
         if let Err(refusal) = settled(ticket.blocking_recv()) {
             let mut core = self.lock();
             let back = core.previous.clone();
             core.change(back);
             core.previous = before;
+            core.canary = canary;
             core.served.pop();
             return Err(refusal);
         }
         tracing::info!("bundle {to:?} is served now, {from:?} before ({reason:?})");
+        self.end_shadow_of(to);
         Ok(Swapped {
             policy: to,
             previous: from,
         })
     }
+
+    /// A bundle that is served is nobody's shadow any more: the mode goes back to live.
+    fn end_shadow_of(&self, served: Digest) {
+        let scored = {
+            let core = self.lock();
+            let shadow = core.shadow.as_ref().map(|bundle| bundle.digest());
+            core.mode == Mode::Shadow && shadow == Some(served)
+        };
+        if scored && let Err(refusal) = self.enter(Mode::Live, None) {
+            tracing::warn!("bundle {served:?} stays its own shadow: {refusal}");
+        }
+    }
 }
 
 impl Core {
-    fn check_unfrozen(&self) -> Result<(), Refusal> {
+    pub(crate) fn check_unfrozen(&self) -> Result<(), Refusal> {
         if self.mode == Mode::Frozen {
             return Err(Refusal::new(
                 Code::Frozen,
@@ -142,7 +168,7 @@ pub(crate) fn check_catalog(ours: &Catalog, theirs: &Catalog) -> Result<(), Refu
     Err(Refusal::new(Code::BundleRefused, message))
 }
 
-fn check_verdict(folder: &Path, candidate: Digest, incumbent: Digest) -> Result<(), Refusal> {
+pub(crate) fn check_verdict(folder: &Path, candidate: Digest, incumbent: Digest) -> Result<(), Refusal> {
     let path = folder.join(GATE_FILE);
     let refuse = |message: String| Refusal::new(Code::GateRefused, message);
     let bytes = std::fs::read(&path)

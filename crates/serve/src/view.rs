@@ -1,5 +1,6 @@
 use crate::sessions::Sight;
 use haggle_core::{PriceMinor, SessionContext, ShelfEntry};
+use haggle_policy::bandit::Stock;
 use std::sync::Arc;
 
 /// A question about the price of one item, in the catalogue's numbers.
@@ -19,6 +20,8 @@ pub struct Ask {
     pub segment: Option<String>,
     /// The channel that the price is shown on.
     pub channel: Option<String>,
+    /// What is left of the item to sell, where the request says so.
+    pub stock: Option<Stock>,
 }
 
 /// What one question is shown, and what would be remembered of it.

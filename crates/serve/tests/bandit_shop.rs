@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{House, digest, segment_bundle};
+use common::{House, digest, get_http, segment_bundle};
 use haggle_core::Seeds;
-use haggle_serve::{Client, PriceRequest, Progress, RewardRequest};
+use haggle_serve::{Client, PriceRequest, Progress, RewardRequest, http_path};
 use std::time::{Duration, Instant};
 
 const PRICES: std::ops::RangeInclusive<u32> = 40..=110;
@@ -98,6 +98,12 @@ fn a_served_bandit_finds_each_segments_price_and_a_kill_costs_it_nothing() {
     sell(&mut client, 300, 1_500);
     let before = learnt(&mut client, 1_500);
     assert_eq!(before.policy.to_string(), digest(&bundle));
+    let metrics = get_http(&http_path(&house.socket()), "/metrics");
+    let of = format!("{{policy=\"{}\"}}", before.policy.short());
+    for (name, value) in [("learnt", 1_500), ("waiting", 0)] {
+        let line = format!("\nhaggle_bandit_lessons_{name}{of} {value}\n");
+        assert!(metrics.contains(&line), "{line} {metrics}");
+    }
     daemon.kill();
 
     let daemon = start();

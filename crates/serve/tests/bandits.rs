@@ -175,6 +175,35 @@ fn bandits_learn_while_they_are_served_one_rollback_away_or_in_the_shadow() {
 }
 
 #[test]
+fn a_canary_learns_from_both_arms_and_is_made_again_from_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (network, bandit) = (mlp_bundle(), bandit_bundle());
+    let (_, bandit_at) = bandit.write(&dir.path().join("candidates")).unwrap();
+    let engine = open(dir.path(), &network);
+    shop(&engine, 0, 30); // before it began
+    engine.begin_canary(&bandit_at, 0.5, true).unwrap();
+    shop(&engine, 30, 60);
+    learnt(&engine, bandit.digest(), 60);
+    let replies = shop(&engine, 90, 60);
+    let before = learnt(&engine, bandit.digest(), 120);
+    let own: Vec<&PriceReply> = replies
+        .iter()
+        .filter(|reply| reply.policy == bandit.digest())
+        .collect();
+    assert!(own.len() > 10 && own.len() < 50, "{}", own.len());
+    for reply in [own[0], own[own.len() - 1]] {
+        let card = engine.explain(&reply.decision, NOW).unwrap();
+        assert!(card.replayed && card.policy == bandit.digest(), "{card:?}");
+    }
+    engine.close().unwrap();
+    drop(engine);
+    let engine = open(dir.path(), &network);
+    assert_eq!(learnt(&engine, bandit.digest(), 120), before);
+    engine.stop_canary().unwrap();
+    assert!(engine.status().bandits.is_empty(), "it learns no more");
+}
+
+#[test]
 fn what_teaches_and_what_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = bandit_bundle();

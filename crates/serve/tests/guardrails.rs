@@ -325,6 +325,7 @@ fn unsound_rules_and_configurations_are_one_sentence() {
             "[all]\ncorridor = { share_max = 0.1, memory_s = 9 }",
             "a corridor needs `segment_by`",
         ),
+        ("segment_by = \"\"", "`segment_by`"),
     ];
     for (book, sentence) in cases {
         let said = refusal("", Some(book));
@@ -336,6 +337,14 @@ fn unsound_rules_and_configurations_are_one_sentence() {
         (
             "[rewards]\nterms = { window_s = 4 }",
             "rewards.terms.window_s is 4; allowed are 5 to 2592000",
+        ),
+        (
+            "[rewards]\nterms = { default_minor = 9223372036854775807 }",
+            "rewards.terms.default_minor is 9223372036854775807; allowed are -1000000000000 to 1000000000000",
+        ),
+        (
+            "[policy.0123456789ab]\ndefault_minor = -1000000000001",
+            "policy.0123456789ab.default_minor is -1000000000001",
         ),
         ("[prices]\ndeadline_ms = 0", "prices.deadline_ms is 0"),
         ("[policy.abc]\nwindow_s = 9", "policy.abc: the first 12 digits"),

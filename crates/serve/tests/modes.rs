@@ -241,3 +241,37 @@ fn a_card_explains_each_price_and_makes_it_again_to_the_last_bit() {
         Code::UnknownDecision
     );
 }
+
+#[test]
+fn a_shadow_that_is_served_is_no_shadow_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (served, shadow) = (fixed_bundle(6, 0.0), mlp_bundle());
+    let write = |bundle: &haggle_policy::Bundle| bundle.write(&dir.path().join("candidates")).unwrap().1;
+    let (served_at, shadow_at, other_at) = (write(&served), write(&shadow), write(&fixed_bundle(3, 0.0)));
+    let engine = engine_with(dir.path(), &served, "", None);
+    let itself = engine.set_mode(Mode::Shadow, Some(&served_at)).unwrap_err();
+    assert_eq!(itself.code, Code::BundleRefused);
+    let stands = |engine: &Engine| {
+        let status = engine.status();
+        (status.policy, status.mode, status.shadow)
+    };
+    engine.set_mode(Mode::Shadow, Some(&shadow_at)).unwrap();
+    engine.swap(&other_at, true).unwrap();
+    assert_eq!(
+        engine.status().mode,
+        Mode::Shadow,
+        "another bundle is still compared with it"
+    );
+    engine.swap(&shadow_at, true).unwrap();
+    let now = (shadow.digest(), Mode::Live, None);
+    assert_eq!(stands(&engine), now);
+    engine.close().unwrap();
+    drop(engine);
+    let engine = engine_with(dir.path(), &served, "", None);
+    assert_eq!(stands(&engine), now);
+    // The same by a rollback.
+    engine.swap(&served_at, true).unwrap();
+    engine.set_mode(Mode::Shadow, Some(&shadow_at)).unwrap();
+    engine.rollback().unwrap();
+    assert_eq!(stands(&engine), now);
+}

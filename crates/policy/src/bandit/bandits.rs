@@ -1,4 +1,4 @@
-use super::{Bandit, BanditError, BanditPlan, Context, DemandModel};
+use super::{Bandit, BanditError, BanditPlan, Context, DemandModel, Stock};
 use crate::Terms;
 use haggle_core::{Catalog, Digest, FEATURE_WIDTH, Mask, Observation, Pmf, Policy, PolicyError};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct ItemBandit {
     item: usize,
     segment: usize,
     bandit: Arc<Bandit>,
+    /// What it is told is left to sell.
+    stock: Option<Stock>,
 }
 
 impl Bandits {
@@ -90,6 +92,7 @@ impl Bandits {
             item,
             segment: segment.and_then(named).map_or(0, |at| at + 1),
             bandit: Arc::clone(bandit),
+            stock: None,
         })
     }
 
@@ -133,6 +136,19 @@ impl ItemBandit {
     #[must_use]
     pub fn state(&self) -> Digest {
         self.bandit.digest()
+    }
+
+    /// Prices for what is left to sell, where its rule can; else it prices as before.
+    #[must_use]
+    pub fn facing(self, stock: Option<Stock>) -> Self {
+        let stock = stock.filter(|_| self.bandit.minds_stock());
+        Self { stock, ..self }
+    }
+
+    /// Whether what is left to sell moves its prices.
+    #[must_use]
+    pub fn minds_stock(&self) -> bool {
+        self.stock.is_some()
     }
 
     /// Learns what a price sold to a visit with these features.
@@ -189,7 +205,11 @@ impl Policy for ItemBandit {
             segment: self.segment,
             x: &x,
         };
-        match self.bandit.pmf(context, allowed) {
+        let pmf = match self.stock {
+            Some(stock) => self.bandit.pmf_selling(context, allowed, stock),
+            None => self.bandit.pmf(context, allowed),
+        };
+        match pmf {
             Ok(pmf) => Ok(pmf.widened(self.sight.catalog.rungs_max())),
             Err(BanditError::Pmf(error)) => Err(error.into()),
             Err(error) => Err(PolicyError::NoAnswer(error.to_string())),

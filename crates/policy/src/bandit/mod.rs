@@ -128,16 +128,11 @@ impl Bandit {
     /// # Errors
     /// When the context does not fit or is not finite, or nothing is allowed.
     pub fn pmf(&self, context: Context<'_>, allowed: Mask) -> Result<Pmf, BanditError> {
-        self.check(context)?;
-        let rungs = self.config.prices.len();
-        let allowed = allowed.and(Mask::all(rungs));
-        if allowed.is_empty() {
-            return Err(PmfError::NothingAllowed(rungs).into());
-        }
+        let allowed = self.allowed(context, allowed)?;
         let (model, segment) = self.route(context.segment);
         let model = &self.models[model];
         let best = |demand: &[f64]| self.best(demand, allowed);
-        let mut weights = vec![0.0; rungs];
+        let mut weights = vec![0.0; self.config.prices.len()];
         let mut floor = self.config.floor;
         match self.config.rule {
             Rule::Thompson { .. } => {
@@ -194,6 +189,17 @@ impl Bandit {
             bytes.extend_from_slice(&x.to_le_bytes());
         }
         Digest::of_parts(&[self.digest.as_bytes(), &bytes])
+    }
+
+    /// The allowed rungs of the ladder, for a context that fits.
+    fn allowed(&self, context: Context<'_>, allowed: Mask) -> Result<Mask, BanditError> {
+        self.check(context)?;
+        let rungs = self.config.prices.len();
+        let allowed = allowed.and(Mask::all(rungs));
+        if allowed.is_empty() {
+            return Err(PmfError::NothingAllowed(rungs).into());
+        }
+        Ok(allowed)
     }
 
     fn check(&self, context: Context<'_>) -> Result<(), BanditError> {

@@ -1,47 +1,91 @@
+use super::config::setting;
 use super::{Bandit, BanditError, Context, Rule};
-use haggle_core::{Mask, Pmf, PmfError};
+use haggle_core::{LADDER_RUNGS_MAX, Mask, Pmf};
+use serde::{Deserialize, Serialize};
 
 /// What is left to sell, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stock {
     /// Units left.
-    pub units: u64,
+    pub units_left: u32,
     /// Visits left until the season ends, this one included.
-    pub visits: u64,
+    pub visits_left: u32,
 }
 
 impl Bandit {
+    /// Whether it can price for a stock: only the draws of Thompson sampling can be held against one.
+    #[must_use]
+    pub fn minds_stock(&self) -> bool {
+        matches!(self.config.rule, Rule::Thompson { .. })
+    }
+
     /// Thompson sampling with an inventory constraint (Ferreira, Simchi-Levi and Wang 2018, TS-update): under each posterior
-    /// draw, the mix of prices that earns most if every visit left were like this one and at most `units / visits` were
-    /// sold per visit; the mean of the mixes is the pmf. It has one rung more than the ladder: the last one is "no offer".
-    /// With nothing left, no offer is certain.
+    /// draw, the mix of prices that earns most if every visit left were like this one and at most `units_left / visits_left`
+    /// were sold per visit; the mean of the mixes is the pmf. It has one rung more than the ladder: the last one is "no
+    /// offer". With nothing left, no offer is certain.
     ///
     /// # Errors
-    /// As [`Bandit::pmf`]; and when the rule is not Thompson sampling or no visits are left.
+    /// As [`Bandit::pmf`]; and when the rule is not Thompson sampling, no visits are left, or there are 64 prices already.
     pub fn pmf_for_stock(
         &self,
         context: Context<'_>,
         allowed: Mask,
         stock: Stock,
     ) -> Result<Pmf, BanditError> {
-        self.check(context)?;
         let rungs = self.config.prices.len();
-        if !matches!(self.config.rule, Rule::Thompson { .. }) || rungs == haggle_core::LADDER_RUNGS_MAX {
-            return Err(BanditError::Setting {
-                name: "rule",
-                got: format!("{:?} over {rungs} prices", self.config.rule),
-                expected: "Thompson sampling over at most 63 prices: only its draws can be held against a stock",
-            });
-        }
-        super::config::setting("stock.visits", stock.visits, stock.visits > 0, "at least 1 visit")?;
-        let allowed = allowed.and(Mask::all(rungs));
-        if allowed.is_empty() {
-            return Err(PmfError::NothingAllowed(rungs).into());
-        }
-        if stock.units == 0 {
+        let room = rungs < LADDER_RUNGS_MAX;
+        setting(
+            "prices",
+            rungs,
+            room,
+            "at most 63 prices, so that no offer is one more",
+        )?;
+        let allowed = self.allowed(context, allowed)?;
+        let weights = self.mixes(context, allowed, stock)?;
+        if stock.units_left == 0 {
             return Ok(Pmf::certain(rungs + 1, rungs));
         }
-        let supply = stock.units as f64 / stock.visits as f64;
+        Ok(Pmf::from_weights(
+            weights,
+            allowed.with(rungs),
+            self.config.floor,
+        )?)
+    }
+
+    /// As [`Bandit::pmf_for_stock`], over the ladder alone, for a shop that always shows a price: the dearest allowed one
+    /// stands in for "no offer".
+    ///
+    /// That costs nothing in the linear programme. A price earns `price - cost` per unit, most at the dearest one, so the
+    /// best mix holds "no offer" only beside the dearest price, and only where even that sells faster than the stock lasts:
+    /// then every unit is sold at it, with or without pauses. Without pauses the stock ends before the season.
+    ///
+    /// # Errors
+    /// As [`Bandit::pmf`]; and when the rule is not Thompson sampling or no visits are left.
+    pub fn pmf_selling(&self, context: Context<'_>, allowed: Mask, stock: Stock) -> Result<Pmf, BanditError> {
+        let allowed = self.allowed(context, allowed)?;
+        let mut weights = self.mixes(context, allowed, stock)?;
+        let no_offer = weights.pop().unwrap_or_default();
+        let dearer = |a: &usize, b: &usize| self.config.prices[*a].total_cmp(&self.config.prices[*b]);
+        if let Some(dearest) = allowed.iter().max_by(dearer) {
+            weights[dearest] += no_offer;
+        }
+        Ok(Pmf::from_weights(weights, allowed, self.config.floor)?)
+    }
+
+    /// The sum of the best mixes under all posterior draws; the last weight is that of "no offer".
+    fn mixes(&self, context: Context<'_>, allowed: Mask, stock: Stock) -> Result<Vec<f64>, BanditError> {
+        if !self.minds_stock() {
+            return Err(BanditError::Setting {
+                name: "rule",
+                got: format!("{:?}", self.config.rule),
+                expected: "Thompson sampling: only its draws can be held against a stock",
+            });
+        }
+        let visits = stock.visits_left;
+        setting("stock.visits_left", visits, visits > 0, "at least 1 visit")?;
+        let rungs = self.config.prices.len();
+        let supply = f64::from(stock.units_left) / f64::from(visits);
         let (model, segment) = self.route(context.segment);
         let mut weights = vec![0.0; rungs + 1];
         let mut offers = Vec::with_capacity(rungs);
@@ -52,19 +96,14 @@ impl Bandit {
                     .iter()
                     .map(|rung| (rung, demand[rung], self.reward(rung, demand[rung]))),
             );
-            let mix = best_mix(&offers, supply);
             let mut idle = 1.0;
-            for (rung, share) in mix {
+            for (rung, share) in best_mix(&offers, supply) {
                 weights[rung] += share;
                 idle -= share;
             }
             weights[rungs] += idle.max(0.0);
         });
-        Ok(Pmf::from_weights(
-            weights,
-            allowed.with(rungs),
-            self.config.floor,
-        )?)
+        Ok(weights)
     }
 }
 

@@ -4,9 +4,10 @@ use haggle_core::{
     Catalog, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, MemoryRates, PriceMinor, SavedCategory,
     Seeds,
 };
+use haggle_policy::bandit::{BanditConfig, BanditPlan};
 use haggle_policy::{Bundle, Layer, Network, Provenance, Terms};
-use haggle_serve::{Client, FRAME_VERSION, Op, PriceRequest, WireContext};
-use std::path::PathBuf;
+use haggle_serve::{AdminRequest, Client, FRAME_VERSION, Op, PriceRequest, Swapped, WireContext, admin_path};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,14 @@ const WIDTH: usize = 64;
 const RUNGS: usize = 16;
 const START_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// A folder that goes away with it, for a daemon of this very program, with two bundles to serve.
+/// What its bandits look at.
+const BANDIT_FEATURES: [&str; 2] = ["session.visits_log", "shelf.posted_log"];
+
+/// A folder that goes away with it, for a daemon of this very program, with two networks to serve and bandits.
 pub struct House {
     pub socket: PathBuf,
     pub bundles: [PathBuf; 2],
+    pub bandits: PathBuf,
     folder: PathBuf,
     daemon: Option<Child>,
 }
@@ -36,10 +41,11 @@ impl House {
     /// Without a daemon.
     pub fn prepare() -> anyhow::Result<Self> {
         let folder = std::env::temp_dir().join(format!("haggle-bench-{}", std::process::id()));
-        let bundle =
-            |seed| -> anyhow::Result<PathBuf> { Ok(bundle(seed)?.write(&folder.join("bundles"))?.1) };
+        let write =
+            |bundle: Bundle| -> anyhow::Result<PathBuf> { Ok(bundle.write(&folder.join("bundles"))?.1) };
         Ok(Self {
-            bundles: [bundle(1)?, bundle(2)?],
+            bundles: [write(network(1)?)?, write(network(2)?)?],
+            bandits: write(bandits()?)?,
             socket: folder.join("s"),
             folder,
             daemon: None,
@@ -76,6 +82,14 @@ impl House {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
+    }
+
+    /// Has another bundle served.
+    pub fn swap(&self, bundle: &Path) -> anyhow::Result<()> {
+        let bundle = bundle.to_owned();
+        let mut operator = Client::connect(&admin_path(&self.socket))?;
+        let _: Swapped = operator.admin(&AdminRequest::Swap { bundle, force: true })?;
+        Ok(())
     }
 
     /// The processor time that the daemon has used.
@@ -129,8 +143,7 @@ pub fn request(n: usize) -> PriceRequest {
     }
 }
 
-/// A network of two hidden layers of 64 with random weights: what it says does not matter here.
-fn bundle(seed: u64) -> anyhow::Result<Bundle> {
+fn terms(seed: u64) -> anyhow::Result<Terms> {
     let multiples: Vec<f64> = (0..RUNGS).map(|rung| 0.7 + 0.04 * rung as f64).collect();
     let item = |n: usize| -> anyhow::Result<Item> {
         Ok(Item {
@@ -149,7 +162,7 @@ fn bundle(seed: u64) -> anyhow::Result<Bundle> {
     };
     let items = (0..ITEMS).map(item).collect::<anyhow::Result<_>>()?;
     let name = "all".to_owned();
-    let terms = Terms {
+    Ok(Terms {
         catalog: Catalog::new(vec![SavedCategory { name, items }])?,
         floor: 0.03,
         memory: MemoryRates::default(),
@@ -161,7 +174,18 @@ fn bundle(seed: u64) -> anyhow::Result<Bundle> {
             seed,
             ..Provenance::default()
         },
-    };
+    })
+}
+
+/// Logit-demand Thompson sampling that has learnt nothing: what it has learnt does not change what a price costs.
+fn bandits() -> anyhow::Result<Bundle> {
+    let like = BanditConfig::logit_thompson(Vec::new(), BANDIT_FEATURES.len(), 1);
+    let plan = BanditPlan::of(&like, BANDIT_FEATURES.map(str::to_owned).to_vec(), Vec::new())?;
+    Ok(Bundle::bandit(terms(1)?, plan)?)
+}
+
+/// A network of two hidden layers of 64 with random weights: what it says does not matter here.
+fn network(seed: u64) -> anyhow::Result<Bundle> {
     let layer = |inputs: usize, outputs: usize| {
         let seeds = Seeds::new(seed).named(&format!("{inputs}x{outputs}"));
         let value = |n: usize| (seeds.uniform_of(&n.to_le_bytes()) - 0.5) as f32 / 4.0;
@@ -178,5 +202,5 @@ fn bundle(seed: u64) -> anyhow::Result<Bundle> {
         layer(WIDTH, RUNGS),
     ];
     let network = Network::new(vec![0.0; FEATURE_WIDTH], vec![1.0; FEATURE_WIDTH], &layers)?;
-    Ok(Bundle::mlp(terms, &network)?)
+    Ok(Bundle::mlp(terms(seed)?, &network)?)
 }

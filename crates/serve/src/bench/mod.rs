@@ -34,6 +34,12 @@ pub fn bench(seconds: f64) -> anyhow::Result<Report> {
     let crowd_at = |path, requests: &[Vec<u8>]| many(CROWD, path, requests, length);
     let echo_alone = in_turn(&echo.path, &echo.requests(), length)?;
     let packed = in_turn(&house.socket, &frames, length)?;
+    house.swap(&house.bandits)?;
+    let bandit = in_turn(&house.socket, &frames, length)?;
+    // Two swaps away it learns from nothing that follows.
+    for bundle in house.bundles.iter().rev() {
+        house.swap(bundle)?;
+    }
     let json = in_turn(&house.socket, &lines, length)?;
     let crowd_echo = crowd_at(&echo.path, &echo.requests())?;
     let crowd_redis = redis
@@ -64,12 +70,14 @@ pub fn bench(seconds: f64) -> anyhow::Result<Report> {
     let (under_swaps, (swaps, swap_failures)) = (under_swaps?, swapped?);
     Ok(Report {
         packed_to_echo_p50: packed.p50_us / echo_alone.p50_us,
+        bandit_to_packed_p50: bandit.p50_us / packed.p50_us,
         json_to_echo_rate: json.per_second / echo_alone.per_second,
         crowd_to_echo_p99: crowd.p99_us / crowd_echo.p99_us,
         crowd_to_redis_p99: crowd_redis.as_ref().map(|redis| crowd.p99_us / redis.p99_us),
         swapping_p99_ratio: under_swaps.p99_us / crowd.p99_us,
         echo: echo_alone,
         packed,
+        bandit,
         json,
         crowd_echo,
         crowd_redis,

@@ -9,6 +9,9 @@ pub struct Report {
     pub echo: Times,
     pub packed: Times,
     pub packed_to_echo_p50: f64,
+    /// As `packed`, with bandits in place of the network.
+    pub bandit: Times,
+    pub bandit_to_packed_p50: f64,
     pub json: Times,
     pub json_to_echo_rate: f64,
     pub crowd_echo: Times,
@@ -43,6 +46,8 @@ impl Report {
         let mut text = row("bare echo, 1 connection", &self.echo, String::new());
         let ratio = format!("p50 {:.2} x echo", self.packed_to_echo_p50);
         text += &row("frames, 1 connection", &self.packed, ratio);
+        let ratio = format!("p50 {:.2} x the network's", self.bandit_to_packed_p50);
+        text += &row("the same with a logit-ts bandit", &self.bandit, ratio);
         let ratio = format!("rate {:.2} x echo", self.json_to_echo_rate);
         text += &row("JSON lines, 1 connection", &self.json, ratio);
         text += &row(

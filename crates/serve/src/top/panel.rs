@@ -40,7 +40,7 @@ impl Panel {
         let rows = [
             Constraint::Length(1),
             Constraint::Length(7),
-            Constraint::Length(9),
+            Constraint::Length(10),
             Constraint::Min(4),
         ];
         let [head, picture, numbers, timeline] = Layout::vertical(rows).areas(frame.area());
@@ -128,6 +128,7 @@ impl Panel {
                 "records that wait for the disk",
                 count(self.value("haggle_commit_queue_records")),
             ),
+            row("lessons of bandits, and waiting", self.lessons()),
             row(
                 "fallbacks since the start",
                 count(self.value("haggle_decisions_fallback")),
@@ -176,6 +177,15 @@ impl Panel {
             row(policy, ago)
         };
         served.into_iter().map(line).collect()
+    }
+
+    fn lessons(&self) -> String {
+        let sum = |name| count(self.value(name));
+        let (learnt, waiting) = (
+            sum("haggle_bandit_lessons_learnt"),
+            sum("haggle_bandit_lessons_waiting"),
+        );
+        format!("{learnt}, {waiting}")
     }
 
     fn explored(&self) -> String {
@@ -243,6 +253,8 @@ mod tests {
             haggle_policy_info{policy=\"0123456789ab\",mode=\"live\"} 1\n\
             haggle_policy_served_since_seconds{policy=\"0123456789ab\"} 0\n\
             haggle_guardrail_hits_total{rule=\"floor\"} 25\n\
+            haggle_bandit_lessons_learnt{policy=\"0123456789ab\"} 1500\n\
+            haggle_bandit_lessons_waiting{policy=\"0123456789ab\"} 7\n\
             haggle_decisions_open 12\n";
         let mut panel = Panel::default();
         panel.take(Ok(Scrape::read(text)));
@@ -259,6 +271,7 @@ mod tests {
             "store ready",
             "25 (25.0 %)",
             "100 decisions",
+            "1500, 7",
         ] {
             assert!(screen.contains(part), "{part}: {screen}");
         }

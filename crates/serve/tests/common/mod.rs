@@ -127,6 +127,24 @@ pub fn segment_bundle() -> Bundle {
     Bundle::bandit(terms, BanditPlan::of(&like, Vec::new(), segments).unwrap()).unwrap()
 }
 
+/// The prices of market B1 (Ferreira, Simchi-Levi and Wang 2018), in cents, and bandits over them.
+pub fn stocked_bundle(rule: impl Fn(Vec<f64>, usize, u64) -> BanditConfig) -> Bundle {
+    let rungs = [2990, 3490, 3990, 4490].map(PriceMinor);
+    let mut lamp = item("lamp".to_owned(), 2990);
+    (lamp.low_minor, lamp.high_minor) = (rungs[0], rungs[3]);
+    lamp.ladder = Ladder::new(rungs.to_vec()).unwrap();
+    let shop = SavedCategory {
+        name: "lamps".to_owned(),
+        items: vec![lamp],
+    };
+    let terms = Terms {
+        catalog: Catalog::new(vec![shop]).unwrap(),
+        ..terms(0.002)
+    };
+    let plan = BanditPlan::of(&rule(Vec::new(), 0, 0), Vec::new(), Vec::new());
+    Bundle::bandit(terms, plan.unwrap()).unwrap()
+}
+
 pub fn ask(session: &str, item: &str) -> PriceRequest {
     PriceRequest {
         session: session.to_owned(),

@@ -1,0 +1,214 @@
+use crate::engine::{Core, Engine};
+use crate::record::{CanaryReason, CanaryRecord, Record, SwapReason};
+use crate::recovery::{keep, load, now_s};
+use crate::refusal::{Code, Refusal};
+use crate::swap::{Swapped, chain, check_catalog, check_verdict, settled};
+use crate::trial::Trial;
+use crate::view::Ask;
+use haggle_core::Policy;
+use haggle_policy::{Bundle, Terms};
+use std::error::Error;
+use std::path::Path;
+use std::sync::{Arc, MutexGuard};
+
+/// A bundle that a share of the users is served, to find out whether it is worth more than the one of all others.
+#[derive(Clone, Debug)]
+pub(crate) struct Canary {
+    pub bundle: Arc<Bundle>,
+    pub trial: Trial,
+}
+
+impl Engine {
+    /// Serves the bundle in a folder to a share of the users from the next request on. Blocks until that is on disk.
+    ///
+    /// # Errors
+    /// When there is a canary already, prices are frozen, the share is out of range, the bundle is unsound, is served already,
+    /// prices other items or sees visits otherwise, has no passing verdict against what is served (unless `force`), or it
+    /// cannot be journalled.
+    pub fn begin_canary(&self, folder: &Path, share: f64, force: bool) -> Result<(), Refusal> {
+        check_share(share)?;
+        let refuse = |error: &dyn Error| Refusal::new(Code::BundleRefused, chain(error));
+        let bundle = load(folder).map_err(|error| refuse(&error))?;
+        let served = self.lock().bundle.clone();
+        if bundle.digest() == served.digest() {
+            let message = format!("bundle {:?} is served already", bundle.digest());
+            return Err(Refusal::new(Code::BundleRefused, message));
+        }
+        check_catalog(&served.terms().catalog, &bundle.terms().catalog)?;
+        check_sight(served.terms(), bundle.terms())?;
+        if !force {
+            check_verdict(folder, bundle.digest(), served.digest())?;
+        }
+        keep(&bundle, &self.bundles).map_err(|error| refuse(&error))?;
+        let core = self.lock();
+        core.check_unfrozen()?;
+        core.check_no_canary()?;
+        if core.bundle.digest() != served.digest() {
+            let message = "a swap came first; look at the status and try again";
+            return Err(Refusal::new(Code::Conflict, message));
+        }
+        let reason = if force {
+            CanaryReason::Forced
+        } else {
+            CanaryReason::Gate
+        };
+        self.enter_canary(core, Arc::new(bundle), share, reason)
+    }
+
+    /// Changes the share of the users who are served the canary; what was earned is counted anew. Blocks until that is on disk.
+    ///
+    /// # Errors
+    /// When there is no canary, the share is out of range, or it cannot be journalled.
+    pub fn share_canary(&self, share: f64) -> Result<(), Refusal> {
+        check_share(share)?;
+        let core = self.lock();
+        let bundle = core.canary()?.bundle.clone();
+        self.enter_canary(core, bundle, share, CanaryReason::Share)
+    }
+
+    /// Serves the canary to nobody any more. Blocks until that is on disk.
+    ///
+    /// # Errors
+    /// When there is no canary, or it cannot be journalled.
+    pub fn stop_canary(&self) -> Result<(), Refusal> {
+        let core = self.lock();
+        let bundle = core.canary()?.bundle.clone();
+        self.enter_canary(core, bundle, 0.0, CanaryReason::Stopped)
+    }
+
+    /// Serves the canary to everybody: a swap, with its rollback. Blocks until that is on disk.
+    ///
+    /// # Errors
+    /// When there is no canary, prices are frozen, or it cannot be journalled.
+    pub fn promote_canary(&self) -> Result<Swapped, Refusal> {
+        let (bundle, served) = {
+            let core = self.lock();
+            (core.canary()?.bundle.clone(), core.bundle.clone())
+        };
+        self.serve(bundle, &served, SwapReason::Promoted)
+    }
+
+    /// Stops a canary that is known to earn less.
+    pub(crate) fn judge_canary(&self, core: &mut Core) {
+        let worse = core.canary.as_ref().filter(|canary| canary.trial.is_worse());
+        let Some(bundle) = worse.map(|canary| Arc::clone(&canary.bundle)) else {
+            return;
+        };
+        tracing::warn!("canary {:?} earns less and is stopped", bundle.digest());
+        let record = canary_record(&bundle, 0.0, CanaryReason::Worse);
+        core.take_canary(&record, bundle);
+        // Where the disk refuses it, a restart finds the canary at work and stops it again.
+        self.write(core, Record::Canary(record));
+    }
+
+    /// The bundle for whoever asks: the canary for its share of the users, the same ones at every request.
+    pub(crate) fn bundle_for(&self, core: &Core, ask: &Ask) -> Arc<Bundle> {
+        let drawn = core.canary.as_ref().filter(|canary| {
+            let who = who(ask.user.as_deref(), &ask.session);
+            let key = format!("{} {who}", canary.bundle.digest());
+            self.arms.uniform_of(key.as_bytes()) < canary.trial.share
+        });
+        Arc::clone(drawn.map_or(&core.bundle, |canary| &canary.bundle))
+    }
+
+    fn enter_canary(
+        &self,
+        mut core: MutexGuard<'_, Core>,
+        bundle: Arc<Bundle>,
+        share: f64,
+        reason: CanaryReason,
+    ) -> Result<(), Refusal> {
+        let record = canary_record(&bundle, share, reason);
+        let (before, served) = (core.canary.clone(), core.served.len());
+        core.desk.lock().add(&bundle);
+        core.take_canary(&record, bundle);
+        let ticket = self.write_with_ticket(&mut core, Record::Canary(record.clone()));
+        drop(core);
+        let done = settled(ticket.blocking_recv());
+        if done.is_err() {
+            let mut core = self.lock();
+            core.canary = before;
+            core.served.truncate(served);
+        } else {
+            tracing::info!(
+                "canary {:?} is served to {share} of the users ({reason:?})",
+                record.bundle
+            );
+        }
+        done
+    }
+}
+
+impl Core {
+    /// Begins, changes or ends a canary, now or at a restart.
+    pub fn take_canary(&mut self, record: &CanaryRecord, bundle: Arc<Bundle>) {
+        if self.canary.is_none() {
+            self.served.push((record.bundle, record.time_s));
+        }
+        let trial = Trial::new(record.share, self.ledger.next, record.time_s);
+        self.canary = (record.share > 0.0).then_some(Canary { bundle, trial });
+    }
+
+    /// The window of a decision has closed, and that is on disk: it counts for its arm.
+    pub fn watch(&mut self, decision: &str) {
+        let (Some(canary), Some(known)) = (&mut self.canary, self.ledger.find(decision)) else {
+            return;
+        };
+        let policy = self.ledger.policy(known);
+        let is_new = policy == canary.bundle.digest();
+        let of_trial = known.record > canary.trial.record && (is_new || policy == self.bundle.digest());
+        if let Some(value_minor) = known.value_in_time().filter(|_| of_trial && known.is_by_policy()) {
+            let who = who(known.user.as_deref(), &known.session);
+            canary.trial.add(&who, is_new, value_minor);
+        }
+    }
+
+    /// # Errors
+    /// When there is a canary.
+    pub fn check_no_canary(&self) -> Result<(), Refusal> {
+        match &self.canary {
+            Some(canary) => {
+                let bundle = canary.bundle.digest();
+                let message = format!("bundle {bundle:?} is a canary; promote it or stop it first");
+                Err(Refusal::new(Code::Conflict, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn canary(&self) -> Result<&Canary, Refusal> {
+        let none = || Refusal::new(Code::NoCanary, "no bundle is a canary");
+        self.canary.as_ref().ok_or_else(none)
+    }
+}
+
+/// Who keeps his arm: the user, else the session.
+fn who(user: Option<&str>, session: &str) -> String {
+    user.map_or_else(|| format!("session {session}"), |user| format!("user {user}"))
+}
+
+fn canary_record(bundle: &Bundle, share: f64, reason: CanaryReason) -> CanaryRecord {
+    CanaryRecord {
+        bundle: bundle.digest(),
+        share,
+        reason,
+        time_s: now_s(),
+    }
+}
+
+fn check_share(share: f64) -> Result<(), Refusal> {
+    if share > 0.0 && share <= 1.0 {
+        return Ok(());
+    }
+    let message = format!("`share` is {share}, allowed are numbers above 0 and up to 1");
+    Err(Refusal::new(Code::BadRequest, message))
+}
+
+/// Both arms are shown the same observation: it must be that of both.
+fn check_sight(served: &Terms, canary: &Terms) -> Result<(), Refusal> {
+    if served.catalog == canary.catalog && served.memory == canary.memory {
+        return Ok(());
+    }
+    let message = "the bundle was made for other traits of items or other memory rates than what is served: it would see visits that it does not know; swap it in instead";
+    Err(Refusal::new(Code::BundleRefused, message))
+}
