@@ -1,11 +1,13 @@
-use crate::journal::JournalReader;
+use crate::bundles::Bundles;
+use crate::error::ServeError;
+use crate::journal::{Base, JournalReader};
 use crate::learner::Desk;
 use crate::ledger::Ledger;
 use crate::record::{DecisionRecord, Record};
-use crate::store_error::StoreError;
 use haggle_core::{Digest, FEATURE_WIDTH, Item, Policy};
 use haggle_policy::bandit::ItemBandit;
 use haggle_policy::{Bundle, PolicyKind};
+use std::sync::Arc;
 
 /// Who was asked for a decision, as it was then.
 #[derive(Clone, Copy, Debug)]
@@ -45,19 +47,27 @@ impl Asked<'_> {
     }
 }
 
-/// The bandit that was asked for a decision, as it was then: taught again, in order, what the journal had taught it. None
-/// where the journal no longer begins at the beginning.
+/// The bandit that was asked for a decision, as it was then: taught again, in order, what the journal had taught it, from what
+/// it knew where the journal begins. None where that does not come to the same, because records are lost or erased.
 ///
 /// # Errors
-/// When the journal cannot be read.
-pub fn taught_again(
+/// When the journal or a bundle cannot be read.
+pub(crate) fn taught_again(
     journal: &JournalReader,
+    bundles: &Bundles,
     bundle: &Bundle,
     number: usize,
     record: &DecisionRecord,
     state: Digest,
-) -> Result<Option<ItemBandit>, StoreError> {
-    let (desk, mut ledger) = (Desk::default(), Ledger::default());
+) -> Result<Option<ItemBandit>, ServeError> {
+    let _kept = journal.hold();
+    let (desk, mut ledger) = match Base::state(journal.store())? {
+        Some(state) => {
+            let mut core = state.restore(bundles)?;
+            (Arc::clone(&core.desk), std::mem::take(&mut core.ledger))
+        }
+        None => (Arc::new(Desk::default()), Ledger::default()),
+    };
     desk.lock().add(bundle);
     let as_then = || {
         let bandit = desk

@@ -1,6 +1,7 @@
+use crate::bundles::load;
+use crate::clock::now_s;
 use crate::engine::{Core, Engine};
 use crate::record::{CanaryReason, CanaryRecord, Record, SwapReason};
-use crate::recovery::{keep, load, now_s};
 use crate::refusal::{Code, Refusal};
 use crate::swap::{Swapped, chain, check_catalog, check_verdict, settled};
 use crate::trial::Trial;
@@ -39,7 +40,7 @@ impl Engine {
         if !force {
             check_verdict(folder, bundle.digest(), served.digest())?;
         }
-        keep(&bundle, &self.bundles).map_err(|error| refuse(&error))?;
+        self.bundles.keep(&bundle).map_err(|error| refuse(&error))?;
         let core = self.lock();
         core.check_unfrozen()?;
         core.check_no_canary()?;
@@ -183,7 +184,7 @@ impl Core {
 }
 
 /// Who keeps his arm: the user, else the session.
-fn who(user: Option<&str>, session: &str) -> String {
+pub(crate) fn who(user: Option<&str>, session: &str) -> String {
     user.map_or_else(|| format!("session {session}"), |user| format!("user {user}"))
 }
 

@@ -1,11 +1,16 @@
 use crate::checkpoint;
+use crate::clock::now_s;
 use crate::engine::Core;
 use crate::error::ServeError;
 use crate::journal::JournalReader;
-use crate::recovery::{EngineConfig, rebuild};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use crate::opening::EngineConfig;
+use crate::recovery::rebuild;
+use crate::retention::{self, Retention};
+use crate::store_error::StoreError;
+use crate::swap::chain;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it looks how far the journal has come.
 const LOOK: Duration = Duration::from_secs(1);
@@ -13,6 +18,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const EVICTED_AT_ONCE: usize = 256;
 /// Prices come first; but a checkpoint must come about under load, too.
 const NICE: i32 = 5;
+const DAY_S: i64 = 86_400;
+/// Volumes that retention drops at most while somebody waits for the stop.
+const LAST_VOLUMES: usize = 8;
 
 /// The thread that makes checkpoints beside the daemon: it does what a restart would do, from the last checkpoint and the
 /// journal, and writes down what comes out. The daemon's memory is not looked at, so nobody waits; when the checkpoint
@@ -20,23 +28,16 @@ const NICE: i32 = 5;
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
     signal: Arc<Signal>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<Worker>>>,
 }
 
 #[derive(Debug, Default)]
 struct Signal {
-    stop: Mutex<Option<Stop>>,
+    stop: Mutex<bool>,
     wake: Condvar,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// After a last checkpoint.
-    Done,
-    /// At once.
-    Dropped,
-}
-
+#[derive(Debug)]
 struct Worker {
     signal: Arc<Signal>,
     core: Arc<Mutex<Core>>,
@@ -44,6 +45,7 @@ struct Worker {
     config: EngineConfig,
     /// Number that the last checkpoint was made at, or tried.
     last: u64,
+    retention: Retention,
 }
 
 impl Checkpointer {
@@ -64,10 +66,12 @@ impl Checkpointer {
             reader,
             config,
             last,
+            retention: Retention::default(),
         };
-        let thread = Builder::new()
-            .name("haggle-check".to_owned())
-            .spawn(move || worker.run())?;
+        let thread = Builder::new().name("haggle-check".to_owned()).spawn(move || {
+            worker.run();
+            worker
+        })?;
         Ok(Self {
             signal,
             thread: Mutex::new(Some(thread)),
@@ -76,25 +80,27 @@ impl Checkpointer {
 
     /// Makes a last checkpoint and ends. Call it when everything is written. A second call does nothing.
     pub fn close(&self) {
-        self.stop(Stop::Done);
+        // Here and not in the thread: somebody waits for it, so it has no low priority.
+        if let Some(mut worker) = self.stop()
+            && worker.reader.next() > worker.last
+        {
+            worker.try_checkpoint(true);
+        }
     }
 
-    fn stop(&self, how: Stop) {
-        let mut stop = self.signal.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        stop.get_or_insert(how);
-        drop(stop);
+    /// Ends the thread after the checkpoint that it is at.
+    fn stop(&self) -> Option<Worker> {
+        *self.signal.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.signal.wake.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // What a panic left undone, the next start does.
-            let _ = thread.join();
-        }
+        // What a panic left undone, the next start does.
+        thread?.join().ok()
     }
 }
 
 impl Drop for Checkpointer {
     fn drop(&mut self) {
-        self.stop(Stop::Dropped);
+        self.stop();
     }
 }
 
@@ -102,55 +108,97 @@ impl Worker {
     fn run(&mut self) {
         // Of this thread alone; without it checkpoints only take more of the processor.
         let _ = rustix::process::setpriority_process(None, NICE);
-        loop {
-            let stop = self.wait();
-            let new = self.reader.next() - self.last;
-            let due = match stop {
-                None => new >= self.every(),
-                Some(Stop::Done) => new > 0,
-                Some(Stop::Dropped) => false,
-            };
-            if due {
-                self.last = self.reader.next();
-                if let Err(error) = self.checkpoint() {
-                    let cause = crate::swap::chain(&error);
-                    tracing::warn!("no checkpoint at record {}: {cause}", self.last);
-                }
-            }
-            if stop.is_some() {
-                return;
+        while !self.wait() {
+            if self.reader.next() - self.last >= self.every() {
+                self.try_checkpoint(false);
             }
         }
     }
 
-    fn wait(&self) -> Option<Stop> {
+    fn try_checkpoint(&mut self, last: bool) {
+        self.last = self.reader.next();
+        if let Err(error) = self.checkpoint(last) {
+            tracing::warn!("no checkpoint at record {}: {}", self.last, chain(&error));
+        }
+    }
+
+    /// Whether it is to end.
+    fn wait(&self) -> bool {
         let stop = self.signal.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        let going = |stop: &mut Option<Stop>| stop.is_none();
-        let woken = self.signal.wake.wait_timeout_while(stop, LOOK, going);
+        let woken = self.signal.wake.wait_timeout_while(stop, LOOK, |stop| !*stop);
         *woken.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Records between two checkpoints.
     fn every(&self) -> u64 {
-        let core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-        core.settings.config.store.checkpoint_records
+        self.lock().settings.config.store.checkpoint_records
     }
 
-    fn checkpoint(&mut self) -> Result<(), ServeError> {
-        let Some(rebuilt) = rebuild(&self.reader, &self.config)? else {
+    fn checkpoint(&mut self, last: bool) -> Result<(), ServeError> {
+        let begun = Instant::now();
+        let known = self.lock().ledger.archive().cloned();
+        let Some(rebuilt) = rebuild(&self.reader, &self.config, known.as_ref())? else {
             return Ok(());
         };
         let mut replica = rebuilt.core;
         let next = replica.ledger.next;
+        let open = replica.ledger.oldest_open().unwrap_or(next);
+        let io = StoreError::full_or_io(self.reader.store());
+        replica.ledger.archive_settled().map_err(&io)?;
+        let whole = replica.ledger.archive().cloned();
+        let horizon = match last {
+            // Nobody is answered any more: what goes need not be announced.
+            true => self.horizon(open, LAST_VOLUMES),
+            false => self.retention.due(next),
+        };
+        let horizon = horizon.filter(|_| self.keep_days().is_some());
+        if let Some(horizon) = horizon {
+            replica.ledger.hide_before(horizon);
+            replica.ledger.shrink_archive().map_err(&io)?;
+        }
         let history = self.config.history_digest()?;
         let archive = checkpoint::save(&mut replica, &self.reader, history)?;
         drop(replica);
         self.last = next;
-        let Some(archive) = archive else { return Ok(()) };
-        let lock = || self.core.lock().unwrap_or_else(PoisonError::into_inner);
-        lock().ledger.adopt(archive);
-        while lock().ledger.evict(next, EVICTED_AT_ONCE) {}
-        tracing::debug!("checkpoint at record {next}");
+        let (Some(archive), Some(whole)) = (archive, whole) else {
+            return Ok(());
+        };
+        let (took_ms, archived) = (begun.elapsed().as_millis(), archive.entries());
+        tracing::debug!(
+            "checkpoint at record {next} after {took_ms} ms; {archived} decisions in the archive"
+        );
+        self.lock().ledger.adopt(archive);
+        while self.lock().ledger.evict(next, EVICTED_AT_ONCE) {}
+        if let Some(horizon) = horizon
+            && let Err(error) = retention::drop_before(horizon, &whole, &self.reader, &self.config)
+        {
+            tracing::warn!("old records stay: {}", chain(&error));
+        }
+        if !last && let Some(horizon) = self.horizon(open, usize::MAX) {
+            let mut core = self.lock();
+            core.ledger.hide_before(horizon);
+            let next = core.ledger.next;
+            drop(core);
+            self.retention.announce(horizon, next);
+        }
         Ok(())
+    }
+
+    /// The records that may go lie before it; `open` is the oldest decision that something is waited for.
+    fn horizon(&mut self, open: u64, volumes_max: usize) -> Option<u64> {
+        let limit_s = now_s().saturating_sub(i64::from(self.keep_days()?) * DAY_S);
+        let found = self.retention.horizon(&self.reader, open, limit_s, volumes_max);
+        found.unwrap_or_else(|error| {
+            tracing::warn!("old records stay: {}", chain(&error));
+            None
+        })
+    }
+
+    fn keep_days(&self) -> Option<u32> {
+        self.lock().settings.config.store.keep_days
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
+use crate::clock::now_s;
 use crate::engine::Engine;
 use crate::price_request::PriceRequest;
 use crate::quote::{Arrival, Quote};
-use crate::recovery::now_s;
 use crate::refusal::Refusal;
 use crate::reply::{Reply, RewardReply};
 use crate::request::{DecisionName, Op, Request, RewardsRequest};

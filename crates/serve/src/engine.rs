@@ -1,3 +1,4 @@
+use crate::bundles::Bundles;
 use crate::canary::Canary;
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
@@ -16,7 +17,6 @@ use crate::request::HelloRequest;
 use crate::settings::{Settings, SettingsFiles};
 use haggle_core::{Digest, Policy, Seeds};
 use haggle_policy::Bundle;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The daemon without its sockets: prices out, rewards in, everything journalled.
@@ -31,7 +31,7 @@ pub struct Engine {
     pub(crate) learner: Learner,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) reader: JournalReader,
-    pub(crate) bundles: PathBuf,
+    pub(crate) bundles: Bundles,
     pub(crate) draws: Seeds,
     /// Who is served a canary.
     pub(crate) arms: Seeds,
@@ -57,6 +57,9 @@ pub(crate) struct Core {
     pub desk: Arc<Desk>,
     /// Each bundle that was served, and since when: seconds since 1970.
     pub served: Vec<(Digest, i64)>,
+    /// The bundle that is to be served, where its copy is damaged, and the mode that it would be served in. The one before
+    /// stands in, frozen, and no checkpoint is made: what happens meanwhile is remembered under the terms of another bundle.
+    pub missing: Option<(Digest, Mode)>,
 }
 
 /// What is counted anew at every start.
@@ -112,7 +115,7 @@ impl Engine {
             sessions: core.market.sessions(),
             shadow: core.shadow.as_ref().map(|bundle| bundle.digest()),
             late: counts.late,
-            early: core.ledger.early(),
+            early: core.ledger.early.count(),
             conflicts: since.conflicts,
             unknown: since.unknown,
             open: counts.open,

@@ -1,6 +1,7 @@
 use crate::store_error::StoreError;
 use haggle_core::SegmentError;
 use haggle_policy::BundleError;
+use haggle_policy::bandit::BanditError;
 use std::path::PathBuf;
 
 /// Why the daemon cannot start, or stopped.
@@ -20,6 +21,9 @@ pub enum ServeError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What bandits had learnt is not of their bundle.
+    #[error("what the store's bandits had learnt cannot be used")]
+    Learnt(#[from] BanditError),
     /// A file of the history is no segment.
     #[error("history {}: it cannot be understood", path.display())]
     History {
@@ -60,7 +64,11 @@ impl ServeError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoBundle(_) | Self::Config { .. } | Self::Socket { .. } => 2,
-            Self::Bundle { .. } | Self::Store(_) | Self::History { .. } | Self::Io { .. } => 3,
+            Self::Bundle { .. }
+            | Self::Store(_)
+            | Self::Learnt(_)
+            | Self::History { .. }
+            | Self::Io { .. } => 3,
         }
     }
 }

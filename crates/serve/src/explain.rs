@@ -2,7 +2,6 @@ use crate::asked::{Asked, taught_again};
 use crate::decide::{Mode, Question, Source, decide};
 use crate::engine::Engine;
 use crate::record::{DecisionRecord, Record};
-use crate::recovery::load;
 use crate::refusal::{Code, Refusal};
 use crate::shapley::{Contribution, contributions};
 use crate::swap::{chain, settled};
@@ -98,7 +97,9 @@ impl Engine {
         let Some(Record::Decision(record)) =
             record.filter(|record| matches!(record, Record::Decision(record) if named(record)))
         else {
-            let message = format!("the record of decision {decision} is no longer in the journal");
+            let message = format!(
+                "the record of decision {decision} is no longer in the journal: it was erased, or is older than the store keeps records"
+            );
             return Err(Refusal::new(Code::Forgotten, message));
         };
         self.card(&record, now_s)
@@ -164,7 +165,7 @@ impl Engine {
         let then = if now.as_ref().is_some_and(|bandit| bandit.state() == state) {
             now
         } else {
-            taught_again(&self.reader, bundle, number, record, state)
+            taught_again(&self.reader, &self.bundles, bundle, number, record, state)
                 .map_err(|error| Refusal::new(Code::StoreFailed, chain(&error)))?
         };
         let told = record.stock.map(|stock| stock.told);
@@ -185,7 +186,7 @@ impl Engine {
         if served.digest() == digest {
             return Ok(served);
         }
-        let kept = load(&self.bundles.join(digest.short()));
+        let kept = self.bundles.load(digest);
         kept.map(Arc::new)
             .map_err(|error| Refusal::new(Code::Forgotten, chain(&error)))
     }

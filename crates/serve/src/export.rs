@@ -1,9 +1,10 @@
 use crate::decide::Source;
 use crate::error::ServeError;
 use crate::journal::{JournalReader, expect_outside};
-use crate::ledger::Ledger;
+use crate::known::Known;
 use crate::record::Record;
 use crate::reply::Stage;
+use crate::retention::ledger_before;
 use crate::store_error::StoreError;
 use haggle_core::{Offer, SEGMENT_EXTENSION, write_segment};
 use serde::{Deserialize, Serialize};
@@ -32,23 +33,29 @@ pub struct Exported {
 /// When a record is damaged, the folder lies in the store, or a file cannot be written.
 pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeError> {
     expect_outside(journal.store(), out)?;
-    let mut ledger = Ledger::default();
+    let _kept = journal.hold();
+    let mut ledger = ledger_before(journal.store())?;
     for record in journal.scan(0) {
         let (number, record) = record?;
         ledger.replay(&record, number);
     }
-    let mut exported = Exported {
-        rewards: ledger.counts.rewards as usize,
-        ..Exported::default()
-    };
+    let mut exported = Exported::default();
     fs::create_dir_all(out).map_err(|source| ServeError::Io {
         path: out.to_owned(),
         source,
     })?;
     let mut offers: Vec<Offer> = Vec::new();
     let mut first = 0;
+    let mut volumes = journal.firsts().into_iter().peekable();
     for record in journal.scan(0) {
-        let (number, Record::Decision(record)) = record? else {
+        let (number, record) = record?;
+        while volumes.next_if(|first| *first <= number).is_some() {
+            // Segments end where volumes do, so that retention moves no later one.
+            if !offers.is_empty() {
+                seal(out, first, &mut offers, &mut exported)?;
+            }
+        }
+        let Record::Decision(record) = record else {
             continue;
         };
         let id = record
@@ -57,9 +64,13 @@ pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeErro
             .as_ref()
             .map(|logged| logged.decision.0.as_str());
         let known = id.and_then(|id| ledger.find(id));
-        let Some(known) = known.filter(|known| matches!(known.stage, Stage::Open | Stage::Closed)) else {
+        // After retention has dropped a decision its id may name another one.
+        let shown =
+            |known: &&Known| known.record == number && matches!(known.stage, Stage::Open | Stage::Closed);
+        let Some(known) = known.filter(shown) else {
             continue;
         };
+        exported.rewards += known.counting().count();
         let mut offer = record.offer;
         (offer.value_minor, offer.units) = known.earned();
         if record.source == Source::Caller {

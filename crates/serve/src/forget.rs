@@ -1,15 +1,18 @@
+use crate::canary::who;
 use crate::checkpoint::drop_checkpoint;
 use crate::error::ServeError;
+use crate::history::segments;
 use crate::index::drop_index;
-use crate::journal::{Journal, JournalReader};
+use crate::journal::{Base, Journal, JournalReader};
 use crate::record::Record;
-use crate::recovery::segments;
+use crate::state::State;
 use crate::store_error::StoreError;
-use haggle_core::{Offer, read_segment, write_segment};
+use crate::whole_file;
+use haggle_core::{Offer, encode_record, read_segment, write_segment};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What was erased.
@@ -45,13 +48,26 @@ pub fn forget(store: &Path, user: &str, folders: &[PathBuf]) -> Result<Forgotten
         sessions.extend(his.map(|offer| offer.session.clone()));
         segments.push((path, offers));
     }
-    let (numbers, decisions) = records_of(&reader, &sessions)?;
+    let mut base = Base::state(store)?;
+    let mut decisions = HashSet::new();
+    if let Some(base) = &mut base {
+        sessions.extend(base.ledger.sessions_of(user));
+        let gone = base
+            .ledger
+            .to_mut()
+            .forget(|known| sessions.contains(&*known.session));
+        decisions.extend(gone.iter().map(ToString::to_string));
+    }
+    let numbers = records_of(&reader, &sessions, &mut decisions)?;
     drop_index(store)?;
     drop_checkpoint(store)?;
     journal.erase(&numbers)?;
+    if let Some(base) = base {
+        forget_before(base, user, &decisions, &reader)?;
+    }
     let mut forgotten = Forgotten {
         sessions: sessions.len(),
-        decisions,
+        decisions: decisions.len(),
         records: numbers.len(),
         offers: 0,
     };
@@ -63,7 +79,7 @@ pub fn forget(store: &Path, user: &str, folders: &[PathBuf]) -> Result<Forgotten
             .collect();
         if left.len() < offers.len() {
             forgotten.offers += offers.len() - left.len();
-            replace(&path, &write_segment(&left)).map_err(io_at(&path))?;
+            whole_file::replace(&path, &[&write_segment(&left)]).map_err(io_at(&path))?;
         }
     }
     Ok(forgotten)
@@ -81,12 +97,13 @@ fn sessions_of(journal: &JournalReader, user: &str) -> Result<HashSet<String>, S
     Ok(sessions)
 }
 
-/// Numbers of the records that tell of some sessions, and how many of them are decisions.
+/// Numbers of the records that tell of some sessions or decisions. Adds their decisions to the others.
 fn records_of(
     journal: &JournalReader,
     sessions: &HashSet<String>,
-) -> Result<(BTreeSet<u64>, usize), StoreError> {
-    let (mut numbers, mut decisions) = (BTreeSet::new(), HashSet::new());
+    decisions: &mut HashSet<String>,
+) -> Result<BTreeSet<u64>, StoreError> {
+    let mut numbers = BTreeSet::new();
     for record in journal.scan(0) {
         let (number, record) = record?;
         if let Record::Decision(record) = &record
@@ -106,7 +123,34 @@ fn records_of(
             numbers.insert(number);
         }
     }
-    Ok((numbers, decisions.len()))
+    Ok(numbers)
+}
+
+/// Writes what the daemon remembered of dropped records again, without a user and his decisions. Whose sessions are in it
+/// nobody knows any more: only those stay that the records which are left tell of.
+fn forget_before(
+    mut base: State<'static>,
+    user: &str,
+    decisions: &HashSet<String>,
+    journal: &JournalReader,
+) -> Result<(), StoreError> {
+    let mut kept = HashSet::new();
+    for record in journal.scan(0) {
+        if let (_, Record::Decision(record)) = record? {
+            kept.insert(record.offer.session);
+        }
+    }
+    for decision in decisions {
+        base.ledger.to_mut().early.forget(decision);
+        base.learnt.forget(decision);
+    }
+    let memory = base.memory.to_mut();
+    memory.forget(user, |session| kept.contains(session));
+    if let Some((_, trial)) = &mut base.canary {
+        trial.to_mut().forget(&who(Some(user), ""));
+    }
+    let (first, chain) = (base.ledger.next, base.chain);
+    Base { first, chain }.write(journal.store(), &encode_record(&base))
 }
 
 fn segment_files(folders: &[PathBuf]) -> Result<Vec<PathBuf>, ServeError> {
@@ -116,15 +160,6 @@ fn segment_files(folders: &[PathBuf]) -> Result<Vec<PathBuf>, ServeError> {
     }
     paths.sort();
     Ok(paths)
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension("draft");
-    let mut file = File::create(&draft)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn io_at(path: &Path) -> impl Fn(io::Error) -> ServeError + use<> {

@@ -48,6 +48,11 @@ pub struct Learnt<'a> {
 }
 
 impl Learnt<'_> {
+    /// Forgets a decision that nothing was learnt from yet.
+    pub fn forget(&mut self, decision: &str) {
+        self.open.to_mut().remove(decision);
+    }
+
     /// The bundles whose bandits are kept.
     pub fn policies(&self) -> impl Iterator<Item = Digest> {
         self.bandits.keys().copied()

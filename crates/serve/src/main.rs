@@ -177,6 +177,9 @@ fn describe(found: &Checked) -> String {
         "{} records are sound: {} decisions, {} rewards",
         found.records, found.decisions, found.rewards
     );
+    if found.first > 0 {
+        text += &format!("\nretention has dropped the {} records before", found.first);
+    }
     if found.erased > 0 {
         text += &format!("\n{} records were erased", found.erased);
     }

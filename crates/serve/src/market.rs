@@ -34,6 +34,14 @@ pub(crate) struct Memory {
     sessions: Sessions,
 }
 
+impl Memory {
+    /// Forgets a user, and every session that is not `kept`.
+    pub fn forget(&mut self, user: &str, kept: impl Fn(&str) -> bool) {
+        self.loyalties.remove(user);
+        self.sessions.forget(kept);
+    }
+}
+
 impl Market {
     /// The market before anything happened: base prices, no promotions, the usual sales, nobody known.
     #[must_use]

@@ -1,7 +1,8 @@
+use crate::bundles::load;
+use crate::clock::now_s;
 use crate::decide::Mode;
 use crate::engine::{Core, Engine};
 use crate::record::{ModeRecord, Record};
-use crate::recovery::{keep, load, now_s};
 use crate::refusal::{Code, Refusal};
 use crate::swap::{chain, check_catalog, settled};
 use haggle_core::Policy;
@@ -45,7 +46,7 @@ impl Engine {
                     return Err(Refusal::new(Code::BundleRefused, message));
                 }
                 check_catalog(&served.terms().catalog, &bundle.terms().catalog)?;
-                keep(&bundle, &self.bundles).map_err(|error| refuse(&error))?;
+                self.bundles.keep(&bundle).map_err(|error| refuse(&error))?;
                 Some(Arc::new(bundle))
             }
             (_, Some(_)) => return Err(bad("only the mode shadow takes a `bundle`")),
@@ -58,6 +59,12 @@ impl Engine {
     pub(crate) fn enter(&self, mode: Mode, shadow: Option<Arc<Bundle>>) -> Result<(), Refusal> {
         let (before, ticket) = {
             let mut core = self.lock();
+            if let Some((missing, _)) = core.missing.filter(|_| mode != Mode::Frozen) {
+                let message = format!(
+                    "the store's copy of bundle {missing:?}, which is to be served, is damaged; put it back and restart, or swap to another bundle by force"
+                );
+                return Err(Refusal::new(Code::BundleRefused, message));
+            }
             let before = (core.mode, core.thawed, core.shadow.clone());
             let record = ModeRecord {
                 mode,
@@ -84,5 +91,8 @@ impl Core {
             self.thawed = mode;
         }
         (self.mode, self.shadow) = (mode, shadow);
+        if let Some((_, served_in)) = &mut self.missing {
+            *served_in = mode;
+        }
     }
 }

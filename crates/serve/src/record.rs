@@ -86,6 +86,20 @@ impl Record {
             Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Void => None,
         }
     }
+
+    /// When what it tells of a decision happened, by the daemon's clock: seconds since 1970.
+    #[must_use]
+    pub fn time_s(&self) -> Option<i64> {
+        match self {
+            Self::Decision(record) => Some(record.decided_s),
+            Self::Reward(reward) | Self::Late(reward) | Self::Refused(reward) => Some(reward.time_s),
+            Self::Early(early) => Some(early.reward.time_s),
+            Self::Activated(event) | Self::Cancelled(event) | Self::Carted(event) | Self::Expired(event) => {
+                Some(event.time_s)
+            }
+            Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Void => None,
+        }
+    }
 }
 
 /// A decision with everything that rebuilds the market's memory.

@@ -1,11 +1,15 @@
 use crate::committer::Ticket;
 use crate::engine::{Core, Engine};
+use crate::known::Known;
 use crate::ledger::Entry;
 use crate::record::{EarlyRecord, Event, Record};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{RewardStatus, Stage};
 use crate::request::RewardRequest;
 use haggle_core::{DecisionId, Reward};
+
+/// Windows that are closed while others wait.
+const CLOSED_AT_ONCE: usize = 256;
 
 impl Engine {
     /// Takes a reward in. The ticket tells when it is on disk: only then it may be acknowledged with the status.
@@ -17,6 +21,7 @@ impl Engine {
         request.check()?;
         let mut core = self.lock();
         self.check_room()?;
+        self.close_own_window(&mut core, &request.decision, now_s);
         self.close_windows(&mut core, now_s);
         let reward = Reward {
             decision: DecisionId(request.decision),
@@ -45,21 +50,40 @@ impl Engine {
         }
     }
 
-    /// Closes the windows that have ended by `now_s`, as far as the store takes records in.
+    /// Closes the windows that have ended by `now_s`, as far as the store takes records in. Others are served in between.
     pub fn expire(&self, now_s: i64) {
-        let mut core = self.lock();
-        self.close_windows(&mut core, now_s);
-        self.judge_canary(&mut core);
+        while self.close_windows(&mut self.lock(), now_s) {
+            std::thread::yield_now();
+        }
+        self.judge_canary(&mut self.lock());
     }
 
-    pub(crate) fn close_windows(&self, core: &mut Core, now_s: i64) {
-        while self.committer.room().is_ok()
-            && let Some(decision) = core.ledger.overdue(now_s)
-        {
-            core.ledger.close(&decision.0);
-            let time_s = now_s;
-            self.write(core, Record::Expired(Event { decision, time_s }));
+    /// Closes some of them; whether there may be more.
+    pub(crate) fn close_windows(&self, core: &mut Core, now_s: i64) -> bool {
+        for _ in 0..CLOSED_AT_ONCE {
+            if self.committer.room().is_err() {
+                return false;
+            }
+            let Some(decision) = core.ledger.overdue(now_s) else {
+                return false;
+            };
+            self.close_window(core, decision, now_s);
         }
+        true
+    }
+
+    /// Closes the window of one decision, if it has ended: whatever is asked about it is asked of what it is by now.
+    pub(crate) fn close_own_window(&self, core: &mut Core, decision: &str, now_s: i64) {
+        let ended = |known: &Known| !known.settled() && known.due_s <= now_s;
+        if core.ledger.find(decision).is_some_and(ended) {
+            self.close_window(core, DecisionId(decision.to_owned()), now_s);
+        }
+    }
+
+    fn close_window(&self, core: &mut Core, decision: DecisionId, now_s: i64) {
+        core.ledger.close(&decision.0);
+        let time_s = now_s;
+        self.write(core, Record::Expired(Event { decision, time_s }));
     }
 
     /// A reward whose decision nobody knows may wait for it.

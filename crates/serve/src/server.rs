@@ -1,9 +1,9 @@
 use crate::admin;
+use crate::clock::now_s;
 use crate::connection::Connection;
 use crate::engine::Engine;
 use crate::error::ServeError;
 use crate::http;
-use crate::recovery::now_s;
 use crate::refusal::{Code, Refusal};
 use crate::service;
 use crate::socket::Sockets;

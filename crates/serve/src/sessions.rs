@@ -109,6 +109,13 @@ impl Sessions {
         }
     }
 
+    /// Forgets every session that is not `kept`.
+    pub fn forget(&mut self, kept: impl Fn(&str) -> bool) {
+        self.by_id.retain(|id, _| kept(id));
+        self.order.retain(|id| kept(id));
+        self.snapshots = self.by_id.values().map(|open| open.snapshots.len()).sum();
+    }
+
     /// Sessions that are remembered.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -59,6 +59,8 @@ pub struct LawConfig {
 pub struct StoreConfig {
     /// Records between two checkpoints; a start reads at most about so many again.
     pub checkpoint_records: u64,
+    /// How long records are kept, in days; without it for ever.
+    pub keep_days: Option<u32>,
 }
 
 /// Where the settings are read from.
@@ -96,6 +98,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self {
             checkpoint_records: 65_536,
+            keep_days: None,
         }
     }
 }
@@ -236,6 +239,11 @@ impl DaemonConfig {
         }
         if self.store.checkpoint_records == 0 {
             return Err("store.checkpoint_records is 0; at least 1 is expected".to_owned());
+        }
+        if self.store.keep_days == Some(0) {
+            return Err(
+                "store.keep_days is 0; at least 1 is expected, or leave it out to keep everything".to_owned(),
+            );
         }
         match self.prices.deadline_ms {
             Some(0) => Err("prices.deadline_ms is 0; leave it out for no deadline".to_owned()),

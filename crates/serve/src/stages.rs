@@ -119,6 +119,7 @@ impl Core {
                     self.market
                         .on_cart(&known.session, known.item as usize, known.price);
                 }
+                self.ledger.touch(&event.decision.0);
             }
             _ => {}
         }

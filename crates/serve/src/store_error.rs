@@ -54,6 +54,12 @@ pub enum StoreError {
         /// The store.
         store: PathBuf,
     },
+    /// What stands in the place of dropped records is damaged.
+    #[error("store {}: its files `base` and `base.copy` are damaged: what the daemon remembered of the records that retention has dropped; restore the store from a backup", store.display())]
+    Base {
+        /// The store.
+        store: PathBuf,
+    },
     /// A check found something.
     #[error("store {}: {what}", store.display())]
     Unsound {

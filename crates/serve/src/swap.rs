@@ -1,7 +1,8 @@
+use crate::bundles::load;
+use crate::clock::now_s;
 use crate::decide::Mode;
 use crate::engine::{Core, Engine};
 use crate::record::{Record, SwapReason, SwapRecord};
-use crate::recovery::{keep, load, now_s};
 use crate::refusal::{Code, Refusal};
 use haggle_core::{Catalog, Digest, Policy};
 use haggle_policy::{Bundle, GATE_FILE, VERDICT_FORMAT, Verdict};
@@ -45,7 +46,7 @@ impl Engine {
         if !force {
             check_verdict(folder, bundle.digest(), incumbent.digest())?;
         }
-        keep(&bundle, &self.bundles).map_err(|error| refuse(&error))?;
+        self.bundles.keep(&bundle).map_err(|error| refuse(&error))?;
         let reason = if force {
             SwapReason::Forced
         } else {
@@ -75,7 +76,7 @@ impl Engine {
         reason: SwapReason,
     ) -> Result<Swapped, Refusal> {
         let (to, from) = (bundle.digest(), incumbent.digest());
-        let (before, canary, ticket) = {
+        let (before, ticket) = {
             let mut core = self.lock();
             core.check_unfrozen()?;
             if core.bundle.digest() != from {
@@ -90,20 +91,18 @@ impl Engine {
             };
             core.served.push((to, record.time_s));
             core.desk.lock().add(&bundle);
-            let canary = core.canary.take();
-            let before = core.change(Some(bundle));
-            (
-                before,
-                canary,
-                self.write_with_ticket(&mut core, Record::Swap(record)),
-            )
+            let (canary, missing, mode) = (core.canary.take(), core.missing.take(), core.mode);
+            if let Some((_, served_in)) = missing {
+                core.mode = served_in;
+            }
+            let before = (core.change(Some(bundle)), canary, missing, mode);
+            (before, self.write_with_ticket(&mut core, Record::Swap(record)))
         };
         if let Err(refusal) = settled(ticket.blocking_recv()) {
             let mut core = self.lock();
             let back = core.previous.clone();
             core.change(back);
-            core.previous = before;
-            core.canary = canary;
+            (core.previous, core.canary, core.missing, core.mode) = before;
             core.served.pop();
             return Err(refusal);
         }
@@ -130,7 +129,7 @@ impl Engine {
 
 impl Core {
     pub(crate) fn check_unfrozen(&self) -> Result<(), Refusal> {
-        if self.mode == Mode::Frozen {
+        if self.mode == Mode::Frozen && self.missing.is_none() {
             return Err(Refusal::new(
                 Code::Frozen,
                 "prices are frozen; unfreeze before a swap",

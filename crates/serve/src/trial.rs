@@ -67,11 +67,15 @@ impl Trial {
 
     /// The window of a decision has closed; `who` is served the canary or is not.
     pub fn add(&mut self, who: &str, is_new: bool, value_minor: i64) {
-        let mut hash = [0; 8];
-        hash.copy_from_slice(&Digest::of(who.as_bytes()).as_bytes()[..8]);
-        let user = self.users.entry((u64::from_le_bytes(hash), is_new)).or_default();
+        let user = self.users.entry((hash_of(who), is_new)).or_default();
         let arm = if is_new { &mut self.new } else { &mut self.old };
         arm.add(user, value_minor as f64);
+    }
+
+    /// Forgets who somebody is; what he earned stays in the sums.
+    pub fn forget(&mut self, who: &str) {
+        let hash = hash_of(who);
+        self.users.retain(|(user, _), _| *user != hash);
     }
 
     /// Whether the canary earns less, as far as can be said without being wrong in more than half a percent of all trials.
@@ -100,4 +104,10 @@ impl Trial {
     fn difference(&self) -> Option<Difference> {
         Difference::between(&self.new, &self.old, ALPHA)
     }
+}
+
+fn hash_of(who: &str) -> u64 {
+    let mut hash = [0; 8];
+    hash.copy_from_slice(&Digest::of(who.as_bytes()).as_bytes()[..8]);
+    u64::from_le_bytes(hash)
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, outcome};
+use common::{House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, outcome, price_until_full};
 use haggle_core::{FEATURE_NAMES, read_segment};
 use haggle_serve::{AdminRequest, Checked, Client, Code, Exported, RewardStatus, admin_path};
 use std::collections::BTreeMap;
@@ -230,7 +230,7 @@ fn a_store_that_cannot_be_used_is_named() {
 #[test]
 fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     let house = House::new(&fixed_bundle(6, 0.0));
-    let Some(_disk) = SmallDisk::mount(&house.store()) else {
+    let Some(disk) = SmallDisk::mount(&house.store()) else {
         println!("skipped: this system lets nobody mount a small disk");
         return;
     };
@@ -239,19 +239,8 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     let before = client.price(&ask("before", "milk-0")).unwrap();
     client.reward(&earn(&before.decision, "r", 1)).unwrap();
     let given_up = client.price(&ask("given up", "milk-0")).unwrap();
-    let ballast = house.store().join("ballast");
-    let written = fs::write(&ballast, vec![1; 32 << 20]);
-    assert!(written.is_err(), "the disk is full now");
-    // The journal has taken some space in advance.
-    let mut more = 0;
-    while client.status().unwrap().store == "ok" {
-        let asks: Vec<_> = (more..more + 64)
-            .map(|n| ask(&format!("m{n}"), "milk-0"))
-            .collect();
-        client.prices(&asks).unwrap();
-        more += 64;
-        assert!(more < 100_000, "4 MiB do not hold that many decisions");
-    }
+    let ballast = disk.fill();
+    let more = price_until_full(&mut client);
     let refusal = client.reward(&earn(&before.decision, "r2", 2)).unwrap_err();
     assert_eq!(refusal.refusal().unwrap().code, Code::StoreFull);
     let refusal = client.reward(&earn(&given_up.decision, "r", 9)).unwrap_err();
@@ -294,10 +283,10 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     );
     let out = house.dir.path().join("out");
     let exported: Exported = daemon.operator().admin(&AdminRequest::Export { out }).unwrap();
-    let offers = read_segment(&fs::read(&exported.segments[0]).unwrap()).unwrap();
-    let logged = offers.into_iter().filter_map(|offer| offer.logged);
-    let seen = logged
-        .into_iter()
+    let segments = exported.segments.into_iter();
+    let offers = segments.flat_map(|segment| read_segment(&fs::read(segment).unwrap()).unwrap());
+    let seen = offers
+        .filter_map(|offer| offer.logged)
         .find(|logged| logged.decision.0 == later.decision)
         .unwrap();
     let last_choice = FEATURE_NAMES
@@ -313,7 +302,7 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
 #[test]
 fn a_daemon_starts_again_while_the_disk_is_full() {
     let house = House::new(&fixed_bundle(6, 0.0));
-    let Some(_disk) = SmallDisk::mount(&house.store()) else {
+    let Some(disk) = SmallDisk::mount(&house.store()) else {
         println!("skipped: this system lets nobody mount a small disk");
         return;
     };
@@ -321,11 +310,7 @@ fn a_daemon_starts_again_while_the_disk_is_full() {
     let mut client = daemon.client();
     let before = client.price(&ask("before", "milk-0")).unwrap();
     client.reward(&earn(&before.decision, "r", 1)).unwrap();
-    let ballast = house.store().join("ballast");
-    assert!(
-        fs::write(&ballast, vec![1; 32 << 20]).is_err(),
-        "the disk is full now"
-    );
+    let ballast = disk.fill();
     daemon.terminate();
     let daemon = house.start();
     let mut client = daemon.client();

@@ -3,10 +3,12 @@
 
 mod common;
 
-use common::{House, ask, digest, earn, fixed_bundle, mlp_bundle, terms};
-use haggle_core::{Catalog, Policy, SavedCategory, read_segment};
+use common::{House, ask, digest, earn, engine_config, fixed_bundle, mlp_bundle, named, terms};
+use haggle_core::{Catalog, Policy, PriceMinor, SavedCategory, read_segment};
 use haggle_policy::{Bundle, Terms};
-use haggle_serve::{AdminRequest, ClientError, Code, Exported, Status, Swapped};
+use haggle_serve::{
+    AdminRequest, ClientError, Code, Engine, Exported, Mode, RewardStatus, Source, Status, Swapped,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -238,4 +240,74 @@ fn drain_stops_the_daemon() {
     let status: Status = serde_json::from_slice(&reply.stdout).unwrap();
     assert_eq!(status.store, "ok");
     assert_eq!(daemon.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_damaged_bundle_of_the_store_is_healed_or_frozen_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let [first, second] = [fixed_bundle(3, 0.0), fixed_bundle(9, 0.0)];
+    let mut config = engine_config(dir.path(), &first, "", None);
+    let other = second.write(&dir.path().join("bundles")).unwrap().1;
+    let engine = Engine::open(&config).unwrap();
+    let before = engine.price(named("d1", "s", "milk-0"), 1).unwrap();
+    engine.swap(&other, true).unwrap();
+    engine.reward(earn("d1", "r", 7), 2).unwrap();
+    let told = engine.price(named("d2", "t", "milk-0"), 2).unwrap();
+    assert_ne!(before.price_minor, told.price_minor);
+    engine.close().unwrap();
+    drop(engine);
+    let copy = config.store.join("bundles").join(second.digest().short());
+    let damage = || {
+        for file in fs::read_dir(&copy).unwrap() {
+            fs::write(file.unwrap().path(), "damaged").unwrap();
+        }
+    };
+    for checkpoint in [true, false] {
+        if !checkpoint {
+            fs::remove_dir_all(config.store.join("checkpoint")).unwrap();
+        }
+        damage();
+        let engine = Engine::open(&config).unwrap();
+        let status = engine.status();
+        assert_eq!((status.mode, status.policy), (Mode::Frozen, first.digest()));
+        let reply = engine
+            .price(named(&format!("frozen {checkpoint}"), "u", "milk-0"), 3)
+            .unwrap();
+        assert_eq!(
+            (reply.source, reply.price_minor),
+            (Source::Static, PriceMinor(100))
+        );
+        assert_eq!(engine.price(named("d2", "t", "milk-0"), 3).unwrap(), told);
+        let (status, _) = engine
+            .reward(earn("d2", &format!("r{checkpoint}"), 7), 3)
+            .unwrap();
+        assert_eq!(status, RewardStatus::Durable);
+        let refusal = engine.freeze(false).unwrap_err();
+        assert_eq!(refusal.code, Code::BundleRefused, "{refusal:?}");
+        engine.close().unwrap();
+    }
+    assert!(
+        !config.store.join("checkpoint/state").exists(),
+        "none is made of guesses"
+    );
+    config.bundle = Some(other.clone());
+    let engine = Engine::open(&config).unwrap();
+    let status = engine.status();
+    assert_eq!(
+        (status.mode, status.policy, status.rewards),
+        (Mode::Live, second.digest(), 3)
+    );
+    engine.close().unwrap();
+    drop(engine);
+    config.bundle = None;
+    drop(Engine::open(&config).unwrap());
+    damage();
+    let engine = Engine::open(&config).unwrap();
+    assert_eq!(engine.status().mode, Mode::Frozen);
+    let third = fixed_bundle(5, 0.0).write(&dir.path().join("bundles")).unwrap().1;
+    engine.swap(&third, true).unwrap();
+    assert_eq!(engine.status().mode, Mode::Live);
+    engine.close().unwrap();
+    drop(engine);
+    assert_eq!(Engine::open(&config).unwrap().status().mode, Mode::Live);
 }

@@ -1,6 +1,7 @@
 use super::check::{Checked, check};
-use super::volume::{self, HEADER_BYTES, Piece, Pieces};
-use super::{JournalReader, expect_outside, sync_folder, tail::Tail};
+use super::pieces::{Piece, Pieces};
+use super::volume::{self, HEADER_BYTES};
+use super::{JournalReader, base, expect_outside, sync_folder, tail::Tail};
 use crate::store_error::StoreError;
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -14,6 +15,7 @@ use std::path::Path;
 /// When the folder is there already or lies in the store, something cannot be copied, or the copy is not sound.
 pub fn backup(journal: &JournalReader, out: &Path) -> Result<Checked, StoreError> {
     expect_outside(journal.store(), out)?;
+    let _kept = journal.hold();
     let next = journal.next();
     copy(journal, out, next).map_err(StoreError::full_or_io(out))?;
     let checked = check(out, false)?;
@@ -33,6 +35,11 @@ fn copy(journal: &JournalReader, out: &Path, next: u64) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(out)?;
     DirBuilder::new().mode(0o700).create(&log)?;
     copy_file(&store.join("identity"), &out.join("identity"))?;
+    for file in base::FILES {
+        if store.join(file).exists() {
+            copy_file(&store.join(file), &out.join(file))?;
+        }
+    }
     for first in journal.firsts().into_iter().filter(|first| *first <= next) {
         let bytes = fs::read(volume::path(&journal.log(), first))?;
         write_file(

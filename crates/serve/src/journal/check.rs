@@ -1,6 +1,8 @@
+use super::base::Base;
 use super::examined::Examined;
+use super::frame::{Entry, Frame};
 use super::tail::Tail;
-use super::volume::{self, Entry, Frame, Header};
+use super::volume::{self, Header};
 use super::{identity, sync_folder};
 use crate::checkpoint::drop_checkpoint;
 use crate::ledger::EarlyRewards;
@@ -16,6 +18,8 @@ use std::path::Path;
 /// What a check of a store found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
+    /// Number of the first record that is kept: retention has dropped those before.
+    pub first: u64,
     /// Volumes read.
     pub volumes: usize,
     /// Sound records.
@@ -114,8 +118,21 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
     let tail = Tail::open(store).map_err(&io)?;
     let durable = tail.number();
     found.tail_unknown = !tail.is_known();
-    let firsts = volume::firsts(&log).map_err(&io)?;
-    let (mut next, mut chain, mut early) = (0, None, EarlyRewards::default());
+    for file in Base::damaged(store) {
+        found
+            .damage
+            .push(format!("its file `{file}` is damaged; there is another one"));
+    }
+    if repair {
+        Base::heal(store)?;
+    }
+    let (base, state) = (Base::read(store)?, Base::state(store)?);
+    found.first = base.first;
+    let mut firsts = volume::firsts(&log).map_err(&io)?;
+    // What retention has dropped and not yet removed.
+    firsts.retain(|first| *first >= base.first);
+    let (mut next, mut chain) = (base.first, (base.first > 0).then_some(base.chain));
+    let mut early = state.map_or_else(EarlyRewards::default, |state| state.ledger.into_owned().early);
     let mut there = firsts.iter().peekable();
     loop {
         // A volume that is missing is examined as an empty one.

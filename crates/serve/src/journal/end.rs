@@ -1,4 +1,7 @@
-use super::volume::{self, Entry, HEADER_BYTES, Header, Piece, Pieces};
+use super::chain;
+use super::frame::Entry;
+use super::pieces::{Piece, Pieces};
+use super::volume::{HEADER_BYTES, Header};
 use haggle_core::Digest;
 use std::fs::File;
 use std::io;
@@ -44,7 +47,7 @@ impl End {
     /// end and is to be cleaned away.
     pub fn read(bytes: &[u8], first: u64, durable: u64) -> Result<Self, Unsound> {
         let header = Header::read(bytes).filter(|header| header.first == first);
-        let mut end = Self::new(first, header.map_or_else(volume::origin, |header| header.chain));
+        let mut end = Self::new(first, header.map_or_else(chain::origin, |header| header.chain));
         let (mut durable, mut whole) = (durable, header.is_some());
         let mut pieces = Pieces::new(bytes, first);
         while let Some(piece) = pieces.next() {
@@ -53,7 +56,7 @@ impl End {
                     end.next = frame.next();
                     end.offset = pieces.offset();
                     end.sealed = matches!(frame.entry, Entry::Seal(_));
-                    end.chain = volume::chain_after(end.chain, &frame);
+                    end.chain = chain::after(end.chain, &frame);
                 }
                 Piece::Sound(_, frame) => {
                     whole = false;

@@ -1,7 +1,8 @@
 use super::Journal;
 use super::check::rewrite;
 use super::examined::Examined;
-use super::volume::{self, Entry, Frame};
+use super::frame::{Entry, Frame};
+use super::volume;
 use crate::store_error::StoreError;
 use std::collections::BTreeSet;
 use std::fs;

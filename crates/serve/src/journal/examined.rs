@@ -1,4 +1,7 @@
-use super::volume::{self, Entry, Frame, Header, Piece, Pieces};
+use super::chain;
+use super::frame::{Entry, Frame};
+use super::pieces::{Piece, Pieces};
+use super::volume::Header;
 use crate::record::Record;
 use crate::store_error::{StoreError, lost};
 use haggle_core::{Digest, decode_record};
@@ -35,7 +38,7 @@ impl<'a> Examined<'a> {
         let chain = header
             .map(|header| header.chain)
             .or(given)
-            .unwrap_or_else(volume::origin);
+            .unwrap_or_else(chain::origin);
         let mut found = Self {
             header: Header { first, chain },
             frames: Vec::new(),
@@ -132,7 +135,7 @@ impl<'a> Examined<'a> {
             Entry::Lost(next) => self.lost.push((frame.number, next)),
             _ => {}
         }
-        self.chain = volume::chain_after(self.chain, &frame);
+        self.chain = chain::after(self.chain, &frame);
         self.next = frame.next();
         self.frames.push(frame);
     }

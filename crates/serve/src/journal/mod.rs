@@ -2,18 +2,26 @@
 //!
 //! Layout of a store folder: `identity` (version and secret), `log/` (the volumes, named by the number of their first
 //! record; format in `volume.rs`), `tail` (number after the last durable record, written without waiting: it survives a
-//! killed process and can only be too old after a power cut), `bundles/`, `lock`.
+//! killed process and can only be too old after a power cut), `base` (where the journal begins once retention has dropped
+//! volumes), `bundles/`, `lock`.
 //!
 //! A commit is one write over zeros that are on disk already, and one `fdatasync`. The last volume is read when the
 //! store is opened: what a power cut tore and nobody was promised is cut off, anything else is damage and is named.
 
 mod backup;
+mod base;
+mod chain;
 mod check;
 mod end;
 mod erase;
 mod examined;
+mod frame;
 mod identity;
+mod opening;
+mod pieces;
 mod reader;
+mod salts;
+mod scan;
 mod spare;
 mod tail;
 #[cfg(test)]
@@ -21,21 +29,22 @@ mod tests;
 mod volume;
 
 pub use backup::backup;
+pub(crate) use base::Base;
 pub use check::{Checked, check};
 pub use reader::JournalReader;
 
 use crate::record::Record;
 use crate::store_error::StoreError;
-use end::{End, Unsound};
-use examined::Examined;
+use frame::{Entry, Frame};
 use haggle_core::{Digest, encode_record};
+use salts::Salts;
 use spare::Spare;
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use tail::Tail;
-use volume::{Entry, Frame, HEADER_BYTES, Header, SALT_BYTES};
+use volume::{HEADER_BYTES, Header};
 
 /// Bytes of a volume: one that has grown to this is sealed.
 const VOLUME_BYTES: u64 = 8 << 20;
@@ -63,98 +72,19 @@ pub struct Journal {
     sync: fn(&File) -> io::Result<()>,
 }
 
-/// Random salts: a digest of a key that is never written, and a counter.
-#[derive(Debug)]
-struct Salts {
-    key: [u8; 32],
-    count: u64,
-}
-
 impl Journal {
-    /// Opens the store in a folder, or makes a new one. `secret` keys the draws of a new store; without it one is
-    /// taken from the system.
-    ///
-    /// # Errors
-    /// When the folder cannot be written, another process holds the store, it is of another version or damaged, or
-    /// `secret` is not the one that the store was made with.
-    pub fn open(store: &Path, secret: Option<u64>) -> Result<Self, StoreError> {
-        let io = StoreError::io(store);
-        // The secret of the draws lies in it: nobody else may read it.
-        let mut folder = DirBuilder::new();
-        folder.recursive(true).mode(0o700).create(store).map_err(&io)?;
-        let lock = identity::lock(store)?;
-        let secret = identity::claim(store, secret)?;
-        let log = store.join("log");
-        folder.create(&log).map_err(&io)?;
-        sync_folder(store).map_err(&io)?;
-        let tail = Tail::open(store).map_err(&io)?;
-        let mut firsts = volume::firsts(&log).map_err(&io)?;
-        if let Some(first) = firsts.first().filter(|first| **first > 0) {
-            return Err(StoreError::lost(store, 0, *first));
-        }
-        let mut spare = Spare::new(&log, VOLUME_BYTES);
-        let end = loop {
-            let Some(first) = firsts.last() else { break None };
-            let bytes = fs::read(volume::path(&log, *first)).map_err(&io)?;
-            match End::read(&bytes, *first, tail.number()) {
-                Ok(end) => break Some((end, bytes)),
-                // Its making was cut off: it never held a record.
-                Err(Unsound::Empty) => firsts.pop(),
-                Err(Unsound::Lost) => {
-                    return Err(Examined::new(&bytes, *first, tail.number(), true, None).refusal(store));
-                }
-            };
-        };
-        let (file, end, allocated) = match end {
-            Some((end, bytes)) => {
-                let path = volume::path(&log, firsts.last().copied().unwrap_or_default());
-                let file = File::options().read(true).write(true).open(&path);
-                // To be copied or exported a store need not be written.
-                let file = file
-                    .or_else(|error| identity::read_only(&path, error))
-                    .map_err(&io)?;
-                end.clean(&file, &bytes).map_err(&io)?;
-                (file, end, bytes.len() as u64)
-            }
-            None if tail.number() > 0 => return Err(StoreError::lost(store, 0, tail.number())),
-            None => {
-                firsts.push(0);
-                let file = begin_volume(&mut spare, &log, 0, volume::origin());
-                let file = file.map_err(StoreError::full_or_io(store))?;
-                (file, End::new(0, volume::origin()), VOLUME_BYTES)
-            }
-        };
-        Ok(Self {
-            first: firsts.last().copied().unwrap_or_default(),
-            reader: JournalReader::new(store, firsts, end.next, lock),
-            file,
-            offset: end.offset as u64,
-            allocated,
-            sealed: end.sealed,
-            chain: end.chain,
-            next: end.next,
-            tail,
-            salts: Salts::new().map_err(&io)?,
-            secret,
-            volume_bytes: VOLUME_BYTES,
-            spare,
-            sync: File::sync_data,
-        })
-    }
-
-    /// Opens a store that is there already.
-    ///
-    /// # Errors
-    /// When there is none, or as [`Journal::open`].
-    pub fn existing(store: &Path) -> Result<Self, StoreError> {
-        identity::expect(store)?;
-        Self::open(store, None)
-    }
-
     /// Calls something else in the place of `fdatasync`: the slow or failing disk of a test.
     #[must_use]
     pub fn with_sync(mut self, sync: fn(&File) -> io::Result<()>) -> Self {
         self.sync = sync;
+        self
+    }
+
+    /// Seals volumes that have grown to some bytes: a test has much in little.
+    #[must_use]
+    pub fn with_volume_bytes(mut self, bytes: u64) -> Self {
+        self.volume_bytes = bytes;
+        self.spare = Spare::new(&self.reader.log(), bytes);
         self
     }
 
@@ -201,7 +131,7 @@ impl Journal {
             };
             let place = place as u16;
             if let Some(digest) = entry.digest(number) {
-                chain = volume::link(chain, digest);
+                chain = chain::link(chain, digest);
             }
             Frame { number, place, entry }.write(&mut bytes);
         }
@@ -236,7 +166,7 @@ impl Journal {
         self.reader.begin(self.next);
         self.first = self.next;
         self.offset = HEADER_BYTES as u64;
-        self.allocated = VOLUME_BYTES;
+        self.allocated = self.volume_bytes;
         self.sealed = false;
         Ok(())
     }
@@ -260,20 +190,6 @@ impl Journal {
             self.spare.begin();
         }
         Ok(())
-    }
-}
-
-impl Salts {
-    fn new() -> io::Result<Self> {
-        let mut key = [0; 32];
-        File::open("/dev/urandom")?.read_exact(&mut key)?;
-        Ok(Self { key, count: 0 })
-    }
-
-    fn draw(&mut self) -> [u8; SALT_BYTES] {
-        self.count += 1;
-        let digest = Digest::of_parts(&[&self.key, &self.count.to_le_bytes()]);
-        std::array::from_fn(|place| digest.as_bytes()[place])
     }
 }
 

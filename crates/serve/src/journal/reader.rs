@@ -1,13 +1,17 @@
-use super::examined::Examined;
-use super::volume::{self, Entry, Frame, HEADER_BYTES, Header, Piece, Pieces};
+use super::base::Base;
+use super::chain;
+use super::pieces::{Piece, Pieces};
+use super::scan::Scan;
+use super::sync_folder;
+use super::volume::{self, Header};
 use crate::record::Record;
 use crate::store_error::StoreError;
-use haggle_core::{Digest, decode_record};
+use haggle_core::Digest;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 /// Reads a journal, also while it is being written.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ struct Shared {
     store: PathBuf,
     /// First numbers of the volumes, in order.
     firsts: RwLock<Vec<u64>>,
+    /// Held by those who read many volumes: none is dropped meanwhile.
+    kept: RwLock<()>,
     /// Number after the last durable record.
     next: AtomicU64,
     /// The store is held as long as somebody reads it.
@@ -32,6 +38,7 @@ impl JournalReader {
             shared: Arc::new(Shared {
                 store: store.to_owned(),
                 firsts: RwLock::new(firsts),
+                kept: RwLock::new(()),
                 next: AtomicU64::new(next),
                 _lock: lock,
             }),
@@ -41,19 +48,7 @@ impl JournalReader {
     /// The records from a number on, up to the last that is durable now, each with its number. What is erased or was
     /// declared lost is passed over, and so is what retention has dropped. After an error the iteration ends.
     pub fn scan(&self, from: u64) -> impl Iterator<Item = Result<(u64, Record), StoreError>> + use<> {
-        let firsts = self.firsts();
-        let at = firsts.partition_point(|first| *first <= from).max(1) - 1;
-        Scan {
-            reader: self.clone(),
-            end: self.next(),
-            expected: firsts.get(at).copied().unwrap_or(0),
-            firsts: firsts.into_iter().skip(at).collect::<Vec<_>>().into_iter(),
-            from,
-            first: 0,
-            bytes: Vec::new(),
-            offset: 0,
-            ended: false,
-        }
+        Scan::new(self, from)
     }
 
     /// The record of a number, if it is durable and neither erased nor dropped.
@@ -84,7 +79,7 @@ impl JournalReader {
         while expected < number {
             match pieces.next() {
                 Some(Piece::Sound(_, frame)) if frame.number == expected => {
-                    chain = volume::chain_after(chain, &frame);
+                    chain = chain::after(chain, &frame);
                     expected = frame.next();
                 }
                 _ => return Err(lost(expected)),
@@ -109,7 +104,32 @@ impl JournalReader {
         firsts.push(first);
     }
 
-    pub(super) fn firsts(&self) -> Vec<u64> {
+    /// While this is held retention drops nothing.
+    pub(crate) fn hold(&self) -> RwLockReadGuard<'_, ()> {
+        self.shared.kept.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Drops the volumes whose records lie before a base, which is written first. False where somebody holds them.
+    ///
+    /// # Errors
+    /// When the base cannot be written or a volume not removed; a start removes what was left.
+    pub(crate) fn drop_before(&self, base: &Base, state: &[u8]) -> Result<bool, StoreError> {
+        let Ok(_nobody_reads) = self.shared.kept.try_write() else {
+            return Ok(false);
+        };
+        base.write(self.store(), state)?;
+        let mut firsts = self.shared.firsts.write().unwrap_or_else(PoisonError::into_inner);
+        let dropped: Vec<u64> = firsts.extract_if(.., |first| *first < base.first).collect();
+        drop(firsts);
+        for first in dropped {
+            fs::remove_file(volume::path(&self.log(), first)).map_err(self.io())?;
+        }
+        sync_folder(&self.log()).map_err(self.io())?;
+        Ok(true)
+    }
+
+    /// Numbers of the first records of the volumes, in order.
+    pub(crate) fn firsts(&self) -> Vec<u64> {
         let firsts = self.shared.firsts.read().unwrap_or_else(PoisonError::into_inner);
         firsts.clone()
     }
@@ -124,105 +144,5 @@ impl JournalReader {
 
     pub(super) fn io(&self) -> impl Fn(io::Error) -> StoreError + use<> {
         StoreError::io(&self.shared.store)
-    }
-}
-
-/// A walk through the volumes.
-struct Scan {
-    reader: JournalReader,
-    firsts: std::vec::IntoIter<u64>,
-    /// The volume that is read: number of its first record, its bytes, and where in them.
-    first: u64,
-    bytes: Vec<u8>,
-    offset: usize,
-    /// Number of the next record.
-    expected: u64,
-    /// The first number that is asked for, and the one after the last.
-    from: u64,
-    end: u64,
-    ended: bool,
-}
-
-impl Scan {
-    fn step(&mut self) -> Result<Option<(u64, Record)>, StoreError> {
-        while self.expected < self.end {
-            let mut pieces = Pieces::starting_at(&self.bytes, self.offset, self.expected);
-            let piece = pieces.next();
-            self.offset = pieces.offset();
-            match piece {
-                Some(Piece::Sound(_, frame)) if frame.number == self.expected => {
-                    self.expected = frame.next();
-                    if let Some(record) = self.read(frame)? {
-                        return Ok(Some((frame.number, record)));
-                    }
-                }
-                Some(_) => return Err(self.damaged(self.first, &self.bytes)),
-                None => match self.firsts.next() {
-                    Some(first) => self.open(first)?,
-                    None => return Err(self.damaged(self.first, &self.bytes)),
-                },
-            }
-        }
-        Ok(None)
-    }
-
-    fn read(&self, frame: Frame<'_>) -> Result<Option<Record>, StoreError> {
-        let Entry::Record { record, .. } = frame.entry else {
-            return Ok(None);
-        };
-        if frame.number < self.from {
-            return Ok(None);
-        }
-        let record = decode_record(record).map_err(|error| StoreError::Damaged {
-            store: self.reader.store().to_owned(),
-            what: format!("record {}: {error}", frame.number),
-        });
-        record.map(Some)
-    }
-
-    fn open(&mut self, first: u64) -> Result<(), StoreError> {
-        let bytes = match fs::read(volume::path(&self.reader.log(), first)) {
-            Ok(bytes) => bytes,
-            // Retention was faster.
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.reader.firsts().contains(&first) => {
-                self.expected = self.firsts.as_slice().first().copied().unwrap_or(self.end);
-                return Ok(());
-            }
-            Err(error) => return Err(self.reader.io()(error)),
-        };
-        if first != self.expected {
-            return Err(StoreError::lost(
-                self.reader.store(),
-                self.expected,
-                first.min(self.end),
-            ));
-        }
-        if Header::read(&bytes).is_none_or(|header| header.first != first) {
-            return Err(self.damaged(first, &bytes));
-        }
-        self.first = first;
-        self.bytes = bytes;
-        self.offset = HEADER_BYTES;
-        Ok(())
-    }
-
-    /// Says the same of a volume as a check.
-    fn damaged(&self, first: u64, bytes: &[u8]) -> StoreError {
-        let follower = self.firsts.as_slice().first();
-        let until = follower.copied().unwrap_or(self.end);
-        Examined::new(bytes, first, until, follower.is_none(), None).refusal(self.reader.store())
-    }
-}
-
-impl Iterator for Scan {
-    type Item = Result<(u64, Record), StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        let step = self.step();
-        self.ended = !matches!(step, Ok(Some(_)));
-        step.transpose()
     }
 }

@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use frame::SALT_BYTES;
 use haggle_core::{DecisionId, Reward};
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -230,8 +232,8 @@ fn a_changed_record_with_a_new_checksum_breaks_the_chain() {
     let header = Header::read(&bytes).unwrap();
     let mut forged = bytes[..HEADER_BYTES].to_vec();
     let forgery = encode_record(&record(1_000_000));
-    for (place, piece) in volume::Pieces::new(&bytes, header.first).enumerate() {
-        let volume::Piece::Sound(_, mut frame) = piece else {
+    for (place, piece) in pieces::Pieces::new(&bytes, header.first).enumerate() {
+        let pieces::Piece::Sound(_, mut frame) = piece else {
             panic!("the volume is sound");
         };
         if let (3, Entry::Record { salt, .. }) = (place, frame.entry) {

@@ -37,13 +37,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// Goes on from a checkpoint: what is read from it says nothing of when windows close, and of the archive.
-    pub fn resume(&mut self, archive: Archive) {
-        let waited_for = self.decisions.iter().filter(|(_, known)| !known.settled());
-        self.due = waited_for
-            .map(|(id, known)| Reverse((known.due_s, Arc::clone(id))))
-            .collect();
-        self.archive = Some(archive);
+    /// Goes on from what was written down, which says nothing of when windows close, and of what is to be archived.
+    pub fn resume(&mut self) {
+        for (id, known) in &mut self.decisions {
+            if known.settled() {
+                known.touched = self.next;
+                self.settled.push_back((self.next, Arc::clone(id)));
+            } else {
+                self.due.push(Reverse((known.due_s, Arc::clone(id))));
+            }
+        }
     }
 
     /// Where settled decisions go; none for a ledger that keeps all of them in memory.
@@ -56,17 +59,16 @@ impl Ledger {
     /// # Errors
     /// When the archive cannot be written; then they stay.
     pub fn archive_settled(&mut self) -> io::Result<()> {
+        let ids = self.settled_ids();
         let Some(archive) = &mut self.archive else {
             return Ok(());
         };
-        let ids: BTreeSet<Arc<str>> = self.settled.iter().map(|(_, id)| Arc::clone(id)).collect();
-        let settled = |id: &Arc<str>| self.decisions.get(id).is_some_and(|known| known.settled());
-        let ids: Vec<Arc<str>> = ids.into_iter().filter(settled).collect();
         archive.append(ids.iter().filter_map(|id| {
             let known = self.decisions.get(id)?;
             Some(Archived {
                 id: id.to_string(),
                 policy: self.policies[known.policy as usize],
+                touched: known.touched,
                 known: (**known).clone(),
             })
         }))?;
@@ -77,9 +79,57 @@ impl Ledger {
         Ok(())
     }
 
-    /// From now on settled decisions are looked up in another archive, that of a checkpoint.
-    pub fn adopt(&mut self, archive: Archive) {
+    /// Lets go of every settled decision in memory that is not `wanted`: they are in another ledger's archive, or nowhere.
+    ///
+    /// # Errors
+    /// When nobody can say whether one is.
+    pub fn let_go(&mut self, wanted: impl Fn(&str) -> io::Result<bool>) -> io::Result<()> {
+        for id in self.settled_ids() {
+            if !wanted(&id)? {
+                self.decisions.remove(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Settled decisions in memory that are not archived as they are, in the order of their ids.
+    fn settled_ids(&self) -> Vec<Arc<str>> {
+        let ids: BTreeSet<Arc<str>> = self.settled.iter().map(|(_, id)| Arc::clone(id)).collect();
+        let settled = |id: &Arc<str>| self.decisions.get(id).is_some_and(|known| known.settled());
+        ids.into_iter().filter(settled).collect()
+    }
+
+    /// From now on settled decisions are looked up in another archive, that of a checkpoint. What is hidden stays hidden.
+    pub fn adopt(&mut self, mut archive: Archive) {
+        archive.hide_before(self.archive.as_ref().map_or(0, Archive::horizon));
         self.archive = Some(archive);
+    }
+
+    /// From now on decisions that were changed last by a record before a number, and wait for nothing, are not known any more.
+    pub fn hide_before(&mut self, horizon: u64) {
+        if let Some(archive) = &mut self.archive {
+            archive.hide_before(horizon);
+        }
+        for id in std::mem::take(&mut self.recalled) {
+            if self.find(&id).is_some_and(|known| known.touched == 0) {
+                self.decisions.remove(&id);
+            }
+        }
+    }
+
+    /// Makes room where much of the archive is hidden.
+    ///
+    /// # Errors
+    /// When a file cannot be written; then nothing has changed.
+    pub fn shrink_archive(&mut self) -> io::Result<()> {
+        self.archive.as_mut().map_or(Ok(()), Archive::shrink)
+    }
+
+    /// The number of the oldest decision that something is waited for.
+    #[must_use]
+    pub fn oldest_open(&self) -> Option<u64> {
+        let open = self.decisions.values().filter(|known| !known.settled());
+        open.map(|known| known.record).min()
     }
 
     /// Lets go of decisions that a checkpoint of the records before a number has archived: looks at `count_max` of them, and

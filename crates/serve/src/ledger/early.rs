@@ -2,12 +2,14 @@ use super::Entry;
 use crate::record::DecisionRecord;
 use haggle_core::Reward;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 /// Rewards that came before their decisions, and wait for them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EarlyRewards {
     by_decision: HashMap<Box<str>, Vec<Early>>,
+    /// How long each decision is waited for, in the order in which that was said.
+    until: VecDeque<(i64, Box<str>)>,
 }
 
 /// One of them, and how long it waits: seconds since 1970.
@@ -18,7 +20,7 @@ struct Early {
 }
 
 impl EarlyRewards {
-    /// How many there are; one that its decision came too late for stays among them.
+    /// How many there are. One that has waited in vain is let go of when another one comes.
     #[must_use]
     pub fn count(&self) -> usize {
         self.by_decision.values().map(Vec::len).sum()
@@ -26,7 +28,9 @@ impl EarlyRewards {
 
     /// Keeps a reward for a decision that may still come, until `until_s`.
     pub fn wait(&mut self, reward: &Reward, until_s: i64) -> Entry {
-        let decision = reward.decision.0.as_str().into();
+        self.let_go(reward.time_s);
+        let decision: Box<str> = reward.decision.0.as_str().into();
+        self.until.push_back((until_s, decision.clone()));
         let waiting = self.by_decision.entry(decision).or_default();
         let same = waiting
             .iter()
@@ -40,6 +44,20 @@ impl EarlyRewards {
         let reward = reward.clone();
         waiting.push(Early { reward, until_s });
         Entry::New { late: false }
+    }
+
+    /// Lets go of what has waited in vain by `now_s`.
+    fn let_go(&mut self, now_s: i64) {
+        while self.until.front().is_some_and(|(until_s, _)| *until_s < now_s)
+            && let Some((_, decision)) = self.until.pop_front()
+        {
+            if let Some(waiting) = self.by_decision.get_mut(&decision) {
+                waiting.retain(|early| early.until_s >= now_s);
+                if waiting.is_empty() {
+                    self.by_decision.remove(&decision);
+                }
+            }
+        }
     }
 
     /// Takes out the rewards that waited for a decision and that it came in time for: they count from now on.
@@ -56,6 +74,11 @@ impl EarlyRewards {
             self.by_decision.insert(id.into(), missed);
         }
         joined.into_iter().map(|early| early.reward).collect()
+    }
+
+    /// Forgets what waits for a decision.
+    pub fn forget(&mut self, decision: &str) {
+        self.by_decision.remove(decision);
     }
 
     /// The disk refused a reward that was to wait.

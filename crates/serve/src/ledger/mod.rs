@@ -24,7 +24,8 @@ pub struct Ledger {
     /// Boxed: a table that grows moves its entries while prices wait.
     decisions: HashMap<Arc<str>, Box<Known>, RandomState>,
     policies: Vec<Digest>,
-    early: EarlyRewards,
+    /// Rewards that wait for their decisions.
+    pub early: EarlyRewards,
     /// How many there are of what.
     pub counts: Counts,
     /// Number of the record that is taken in now, or of the next one.
@@ -69,12 +70,6 @@ impl Ledger {
     #[must_use]
     pub fn find(&self, id: &str) -> Option<&Known> {
         self.decisions.get(id).map(Box::as_ref)
-    }
-
-    /// Rewards whose decision is not known.
-    #[must_use]
-    pub fn early(&self) -> usize {
-        self.early.count()
     }
 
     /// The policy that made a decision.
@@ -164,6 +159,33 @@ impl Ledger {
         }
     }
 
+    /// The sessions of a user's decisions, of those in memory.
+    #[must_use]
+    pub fn sessions_of(&self, user: &str) -> Vec<String> {
+        let his = self
+            .decisions
+            .values()
+            .filter(|known| known.user.as_deref() == Some(user));
+        his.map(|known| known.session.to_string()).collect()
+    }
+
+    /// Forgets those decisions in memory that `his` says, as if they had never been made. Returns their ids.
+    pub fn forget(&mut self, his: impl Fn(&Known) -> bool) -> Vec<Arc<str>> {
+        let named = self.decisions.iter().filter(|(_, known)| his(known));
+        let ids: Vec<Arc<str>> = named.map(|(id, _)| Arc::clone(id)).collect();
+        for id in &ids {
+            let Some(known) = self.decisions.remove(id) else {
+                continue;
+            };
+            *self.counts.of(known.stage) -= 1;
+            self.counts.rewards -= known.counting().count() as u64;
+            self.counts.late -= known.counting().filter(|part| part.late).count() as u64;
+            let defaulted = known.stage == Stage::Closed && !known.counting().any(|part| !part.late);
+            self.counts.defaulted -= u64::from(defaulted);
+        }
+        ids
+    }
+
     /// Keeps a reward for a decision that may still come, until `until_s`.
     pub fn wait(&mut self, reward: &Reward, until_s: i64) -> Entry {
         self.early.wait(reward, until_s)
@@ -182,8 +204,8 @@ impl Ledger {
         self.touch(&reward.decision.0);
     }
 
-    /// A decision is changed by the record of now.
-    fn touch(&mut self, decision: &str) {
+    /// A record of now tells of a decision.
+    pub fn touch(&mut self, decision: &str) {
         let Some((id, _)) = self.decisions.get_key_value(decision) else {
             return;
         };

@@ -1,3 +1,5 @@
+use super::ask;
+use haggle_serve::Client;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,6 +17,14 @@ impl SmallDisk {
         mounted.then(|| Self(at.to_owned()))
     }
 
+    /// Leaves no room. The file is to be removed where room is wanted again.
+    pub fn fill(&self) -> PathBuf {
+        let ballast = self.0.join("ballast");
+        let written = fs::write(&ballast, vec![1; 32 << 20]);
+        assert!(written.is_err(), "the disk is full now");
+        ballast
+    }
+
     pub fn make_read_only(&self) {
         let mut remount = Command::new("mount");
         remount.args(["-o", "remount,ro"]).arg(&self.0);
@@ -26,4 +36,18 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).output();
     }
+}
+
+/// Prices until the store says that its disk is full: the journal has taken some space in advance. Returns how many.
+pub fn price_until_full(client: &mut Client) -> usize {
+    let mut more = 0;
+    while client.status().unwrap().store == "ok" {
+        let asks: Vec<_> = (more..more + 64)
+            .map(|n| ask(&format!("m{n}"), "milk-0"))
+            .collect();
+        client.prices(&asks).unwrap();
+        more += 64;
+        assert!(more < 100_000, "4 MiB do not hold that many decisions");
+    }
+    more
 }

@@ -7,8 +7,9 @@
 )]
 
 mod disk;
+pub mod shop;
 
-pub use disk::SmallDisk;
+pub use disk::{SmallDisk, price_until_full};
 use haggle_core::{
     Catalog, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, MemoryRates, Policy, PriceMinor,
     SavedCategory, Seeds,

@@ -1,6 +1,6 @@
 //! Disks that fail, fill up or are slow, under load.
 
-use crate::common::{Daemon, House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle};
+use crate::common::{Daemon, House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, price_until_full};
 use crate::load::Load;
 use crate::share;
 use haggle_serve::{Client, Code, Engine, EngineConfig, Journal, Sockets, run};
@@ -82,28 +82,15 @@ fn a_failed_sync_under_load_loses_nothing_that_was_acknowledged() {
 #[ignore = "minutes: make torture"]
 fn a_full_disk_refuses_rewards_and_a_restart_on_it_works() {
     let house = House::new(&fixed_bundle(6, 0.0));
-    let Some(_disk) = SmallDisk::mount(&house.store()) else {
+    let Some(disk) = SmallDisk::mount(&house.store()) else {
         println!("| full disk | skipped: this system lets nobody mount a small disk |");
         return;
     };
     let daemon = house.start();
     let load = Load::start(&house.socket(), 8);
     sleep(Duration::from_millis(300));
-    let ballast = house.store().join("ballast");
-    assert!(
-        fs::write(&ballast, vec![1; 32 << 20]).is_err(),
-        "the disk is full now"
-    );
-    let mut client = daemon.client();
-    // The journal has taken some space in advance.
-    let mut more = 0;
-    while client.status().unwrap().store == "ok" {
-        let asks: Vec<_> = (more..more + 64)
-            .map(|n| ask(&format!("m{n}"), "milk-0"))
-            .collect();
-        client.prices(&asks).unwrap();
-        more += 64;
-    }
+    let ballast = disk.fill();
+    price_until_full(&mut daemon.client());
     daemon.kill();
     let daemon = house.start();
     let mut client = daemon.client();

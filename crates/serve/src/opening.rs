@@ -1,0 +1,185 @@
+use crate::bundles::{Bundles, load};
+use crate::checkpoint;
+use crate::checkpointer::Checkpointer;
+use crate::clock::now_s;
+use crate::committer::Committer;
+use crate::decide::Mode;
+use crate::engine::Engine;
+use crate::error::ServeError;
+use crate::journal::{Journal, JournalReader};
+use crate::learner::Learner;
+use crate::metrics::Metrics;
+use crate::record::{Record, SwapReason, SwapRecord};
+use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild};
+use crate::settings::SettingsFiles;
+use crate::swap::chain;
+use haggle_core::{Policy, Seeds};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a daemon starts from.
+#[derive(Clone, Debug, Default)]
+pub struct EngineConfig {
+    /// Folder of the store; made when it is not there.
+    pub store: PathBuf,
+    /// Folder of the bundle that a new store begins with. A store remembers what it served last: that comes first.
+    pub bundle: Option<PathBuf>,
+    /// Folder of segments that warm the market's memories before the journal is read; the same at every start.
+    pub history: Option<PathBuf>,
+    /// Keys the draws of a new store, for repeatable runs; else a secret is taken from the system.
+    pub seed: Option<u64>,
+    /// Configuration and rulebook.
+    pub files: SettingsFiles,
+}
+
+impl EngineConfig {
+    pub(crate) fn bundles(&self) -> Bundles {
+        Bundles::new(&self.store, self.bundle.as_deref())
+    }
+}
+
+impl Engine {
+    /// Opens the store and rebuilds everything that it remembers, record by record.
+    ///
+    /// # Errors
+    /// When store, bundle or history cannot be used.
+    pub fn open(config: &EngineConfig) -> Result<Self, ServeError> {
+        if !config.store.exists() {
+            // A first start that fails leaves no half-made store behind.
+            let bundle = config.bundle.as_deref().map(load).transpose()?;
+            let bundle = bundle.ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
+            config.files.read(&bundle.terms().catalog)?;
+            config.history_digest()?;
+        }
+        Self::over(Journal::open(&config.store, config.seed)?, config)
+    }
+
+    /// The same, over a journal that is open already.
+    ///
+    /// # Errors
+    /// As for [`Engine::open`].
+    pub fn over(mut journal: Journal, config: &EngineConfig) -> Result<Self, ServeError> {
+        let given = config.bundle.as_deref().map(load).transpose()?;
+        let bundles = config.bundles();
+        let reader = journal.reader();
+        let (mut core, last) = match rebuild(&reader, config, None)? {
+            Some(mut rebuilt) => {
+                let last = first_checkpoint(&mut rebuilt, &reader, config);
+                (rebuilt.core, last)
+            }
+            None => {
+                let bundle = given
+                    .clone()
+                    .ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
+                bundles.keep(&bundle)?;
+                let start = SwapRecord {
+                    to: bundle.digest(),
+                    from: bundle.digest(),
+                    reason: SwapReason::Start,
+                    time_s: now_s(),
+                };
+                let mut begun = begun(bundle, start.clone(), config)?;
+                new_archive(&mut begun.ledger, &config.store);
+                journal.append(&[Record::Swap(start)])?;
+                (begun, 0)
+            }
+        };
+        if given.is_some_and(|given| given.digest() != core.bundle.digest()) {
+            tracing::warn!(
+                "the store serves bundle {:?}, as it did last; --bundle names another one and is not used",
+                core.bundle.digest()
+            );
+        }
+        if let Some((missing, _)) = core.missing {
+            tracing::error!(
+                "prices are frozen: bundle {missing:?}, which is to be served, is damaged; {:?} stands in. Put it back and restart, or swap to another one by force",
+                core.bundle.digest()
+            );
+            core.mode = Mode::Frozen;
+        }
+        core.ledger.next = reader.next();
+        core.settings = config.files.read(core.market.catalog())?;
+        tracing::info!(
+            records = core.ledger.next,
+            decisions = core.ledger.counts.decisions(),
+            rewards = core.ledger.counts.rewards,
+            "store is open"
+        );
+        let desk = Arc::clone(&core.desk);
+        let seeds = Seeds::new(journal.secret());
+        let (draws, arms) = (seeds.named("draws"), seeds.named("arms"));
+        let core = Arc::new(Mutex::new(core));
+        let (earned, taught) = (Arc::clone(&core), Arc::clone(&desk));
+        let written = move |record: &Record| {
+            taught.take(record, |decision| {
+                let mut core = earned.lock().unwrap_or_else(PoisonError::into_inner);
+                core.ledger.recall(decision).ok()?;
+                core.ledger.find(decision)?.units_in_time()
+            });
+            if let Record::Expired(event) = record {
+                let mut core = earned.lock().unwrap_or_else(PoisonError::into_inner);
+                // Where it cannot be looked up it does not count, until a restart reads the journal.
+                if core.canary.is_some() && core.ledger.recall(&event.decision.0).is_ok() {
+                    core.watch(&event.decision.0);
+                }
+            }
+        };
+        let ledger = Arc::clone(&core);
+        let refused = move |record: &Record| {
+            let mut core = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            core.refused(record);
+        };
+        let metrics = Arc::new(Metrics::new());
+        let no_thread = |source| ServeError::Io {
+            path: config.store.clone(),
+            source,
+        };
+        let learner = Learner::start(desk).map_err(no_thread)?;
+        let committer =
+            Committer::start(journal, Arc::clone(&metrics), written, refused).map_err(no_thread)?;
+        let beside = Arc::clone(&core);
+        let checkpointer = Checkpointer::start(beside, reader.clone(), config.clone(), last);
+        let checkpointer = checkpointer.map_err(no_thread)?;
+        Ok(Self {
+            core,
+            committer,
+            checkpointer,
+            learner,
+            reader,
+            bundles,
+            draws,
+            arms,
+            files: config.files.clone(),
+            metrics,
+        })
+    }
+
+    /// Writes what waits for the disk. From then on nothing is taken in; the store is let go of when the engine is dropped.
+    ///
+    /// # Errors
+    /// When something could not be written.
+    pub fn close(&self) -> Result<(), ServeError> {
+        let closed = self.committer.close();
+        self.learner.close();
+        closed?;
+        self.checkpointer.close();
+        Ok(())
+    }
+}
+
+/// A replay that was long is not repeated: it is written down at once. Returns the number that the last checkpoint is of.
+fn first_checkpoint(rebuilt: &mut Rebuilt, reader: &JournalReader, config: &EngineConfig) -> u64 {
+    let next = rebuilt.core.ledger.next;
+    if next - rebuilt.from < ARCHIVED_EVERY {
+        return rebuilt.from;
+    }
+    let history = config.history_digest();
+    let saved = history.and_then(|history| Ok(checkpoint::save(&mut rebuilt.core, reader, history)?));
+    match saved {
+        Ok(_) => next,
+        Err(error) => {
+            tracing::warn!("no checkpoint at record {next}: {}", chain(&error));
+            rebuilt.from
+        }
+    }
+}

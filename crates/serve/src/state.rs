@@ -1,0 +1,108 @@
+use crate::archive::{Archive, Contents};
+use crate::bundles::Bundles;
+use crate::canary::Canary;
+use crate::decide::Mode;
+use crate::engine::{Core, SinceStart};
+use crate::error::ServeError;
+use crate::learner::Desk;
+use crate::ledger::Ledger;
+use crate::lessons::{Learnt, Lessons};
+use crate::market::{Market, Memory};
+use crate::settings::Settings;
+use crate::swap::chain;
+use crate::trial::Trial;
+use haggle_core::{Digest, Policy, encode_record};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Everything that the daemon remembers at one number of the journal, which the ledger says: in a checkpoint and in the base.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct State<'a> {
+    /// Digest of all records before that number.
+    pub chain: Digest,
+    /// Which history warmed the market.
+    pub history: Option<Digest>,
+    pub archive: Contents,
+    pub memory: Cow<'a, Memory>,
+    pub ledger: Cow<'a, Ledger>,
+    served: Cow<'a, [(Digest, i64)]>,
+    bundle: Digest,
+    previous: Option<Digest>,
+    shadow: Option<Digest>,
+    pub canary: Option<(Digest, Cow<'a, Trial>)>,
+    mode: Mode,
+    thawed: Mode,
+    pub learnt: Learnt<'a>,
+}
+
+impl State<'_> {
+    /// What a replay has come to, as bytes.
+    pub fn encode(core: &Core, chain: Digest, history: Option<Digest>) -> Vec<u8> {
+        let lessons = core.desk.lock();
+        encode_record(&State {
+            chain,
+            history,
+            archive: core.ledger.archive().map(Archive::contents).unwrap_or_default(),
+            memory: Cow::Borrowed(&core.market.memory),
+            ledger: Cow::Borrowed(&core.ledger),
+            served: Cow::Borrowed(&core.served),
+            bundle: core.bundle.digest(),
+            previous: core.previous.as_ref().map(|bundle| bundle.digest()),
+            shadow: core.shadow.as_ref().map(|bundle| bundle.digest()),
+            canary: core
+                .canary
+                .as_ref()
+                .map(|canary| (canary.bundle.digest(), Cow::Borrowed(&canary.trial))),
+            mode: core.mode,
+            thawed: core.thawed,
+            learnt: lessons.learnt(),
+        })
+    }
+}
+
+impl State<'static> {
+    /// The daemon as it was; its archive is opened by whoever knows where it lies.
+    ///
+    /// # Errors
+    /// When neither the bundle that was served nor the one before can be loaded, or another one that it needs, or it is not the
+    /// one that learnt.
+    pub fn restore(self, bundles: &Bundles) -> Result<Core, ServeError> {
+        let load = |digest: Digest| bundles.load(digest).map(Arc::new);
+        // A bundle that only a rollback would need is not missed before.
+        let previous = self.previous.and_then(|digest| {
+            let loaded = load(digest);
+            let told = loaded.inspect_err(|error| tracing::error!("no rollback: {}", chain(error)));
+            told.ok()
+        });
+        let (bundle, previous, missing) = match (load(self.bundle), previous) {
+            (Ok(bundle), previous) => (bundle, previous, None),
+            (Err(_), Some(previous)) => (previous, None, Some((self.bundle, self.mode))),
+            (Err(error), None) => return Err(error),
+        };
+        let taught = self.learnt.policies().map(|digest| bundles.load(digest));
+        let taught = taught.collect::<Result<Vec<_>, ServeError>>()?;
+        let lessons = Lessons::resume(self.learnt, &taught)?;
+        let canary = self.canary.map(|(digest, trial)| -> Result<_, ServeError> {
+            let (bundle, trial) = (load(digest)?, trial.into_owned());
+            Ok(Canary { bundle, trial })
+        });
+        let mut ledger = self.ledger.into_owned();
+        ledger.resume();
+        Ok(Core {
+            previous,
+            shadow: self.shadow.map(load).transpose()?,
+            canary: canary.transpose()?,
+            market: Market::resume(bundle.terms(), self.memory.into_owned()),
+            bundle,
+            ledger,
+            settings: Settings::default(),
+            mode: self.mode,
+            thawed: self.thawed,
+            since_start: SinceStart::default(),
+            desk: Arc::new(Desk::new(lessons)),
+            served: self.served.into_owned(),
+            missing,
+        })
+    }
+}
