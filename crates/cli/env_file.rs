@@ -218,7 +218,7 @@ mod tests {
             (
                 "b2",
                 "demand={logit={scale=\"x\"}}",
-                "demand.logit.scale: invalid type: string \"x\", expected a number",
+                "demand.logit.scale: found the text \"x\", expected a number",
             ),
             (
                 "b2",
