@@ -100,7 +100,14 @@ fn a_market_run_is_valued_compared_and_reported() {
         "{said}"
     );
     assert_eq!(refused(&["evaluate", bundle, "--set", "stock=3"]).0, 2);
-    assert_eq!(refused(&["evaluate", folder.path().to_str().unwrap()]).0, 3);
+    // several runs in one folder: which one?
+    let (code, said) = refused(&["evaluate", good.to_str().unwrap()]);
+    assert!(
+        code == 2
+            && said.contains("holds 2 runs: name one of them, e.g. ")
+            && said.contains("haggle compare"),
+        "{said}"
+    );
 
     // compared: scores are V / V*
     let comparison = json(&["compare", good.to_str().unwrap(), second_text]);
@@ -131,6 +138,56 @@ fn a_market_run_is_valued_compared_and_reported() {
         assert!(!page.contains("http") && !page.contains("<script"));
     }
     assert_eq!(refused(&["report", first_text, second_text]).0, 2);
+}
+
+#[test]
+fn any_checkpoint_of_a_run_becomes_a_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = train(&folder.path().join("runs"), 1, 10);
+    let read = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
+    let (run_text, out) = (run.to_str().unwrap(), folder.path().join("made"));
+    let made = |name: &str| {
+        json(&[
+            "bundle",
+            run_text,
+            "--checkpoint",
+            name,
+            "--out",
+            out.to_str().unwrap(),
+        ])
+    };
+    let facts: Value = serde_json::from_str(&read("run.json")).unwrap();
+    let last = made("last");
+    assert_eq!(
+        last["digest"], facts["bundle"],
+        "the run's own bundle, to the bit"
+    );
+
+    // The best checkpoint is the highest point of the learning curve, and worth what stands there.
+    let metrics = read("metrics.jsonl");
+    let curve: Vec<(u64, f64)> = metrics
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter_map(|line| Some((line["step"].as_u64()?, line["eval/mean_reward"].as_f64()?)))
+        .collect();
+    assert_eq!(curve.len(), 4);
+    let highest = curve.iter().copied().fold(
+        (0, f64::MIN),
+        |best, point| if point.1 > best.1 { point } else { best },
+    );
+    let best = made("best");
+    assert_eq!(best["steps"], highest.0);
+    let worth = json(&["evaluate", best["bundle"].as_str().unwrap()]);
+    assert_eq!(number(&worth, "value"), highest.1);
+    let worth = json(&["evaluate", run_text, "--checkpoint", "best"]);
+    assert_eq!(number(&worth, "value"), highest.1);
+    let compared = json(&["compare", run_text, "--checkpoint", "best"]);
+    assert_eq!(
+        number(&compared["groups"][0]["runs"][0], "score"),
+        number(&worth, "ratio")
+    );
+    let (code, said) = refused(&["bundle", run_text, "--checkpoint", "7", "--out", "made"]);
+    assert!(code == 2 && said.contains("no checkpoint `7`"), "{said}");
 }
 
 #[test]

@@ -56,6 +56,12 @@ fn a2_single_arrivals() {
 
 #[test]
 #[ignore = "proof: five runs"]
+fn a2_any_price() {
+    optimum_share("a2-continuous", 0.99);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
 fn a3_with_a_guardrail() {
     optimum_share("a3", 0.995);
 }

@@ -31,6 +31,8 @@ pub enum Command {
     Fit(Fit),
     /// Train a pricing policy in the environment of a config file: replayed sessions, a market, a probe.
     Train(Train),
+    /// Make a bundle of any checkpoint of a run: the best one, a milestone, the last.
+    Bundle(BundleOf),
     /// Try many settings of a training file, rank them, and go on where it was stopped.
     Sweep(Sweep),
     /// Value a trained policy: in a market beside its optimum, in a shop on weeks that it has not seen.
@@ -143,6 +145,19 @@ pub struct Train {
     pub restart: Option<Existing>,
 }
 
+/// Arguments of `haggle bundle`.
+#[derive(Debug, Args)]
+pub struct BundleOf {
+    /// The run's folder.
+    pub run: PathBuf,
+    /// Which checkpoint: `last`, `best`, a number of environment steps, or its path.
+    #[arg(long, default_value = "last")]
+    pub checkpoint: String,
+    /// The folder that the bundle's own folder is created in.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
 /// Arguments of `haggle sweep`.
 #[derive(Debug, Args)]
 pub struct Sweep {
@@ -173,6 +188,9 @@ pub struct Evaluate {
     /// Override one value of that file, e.g. --set stock=25. Repeatable.
     #[arg(long = "set", value_name = "A.B=VALUE")]
     pub sets: Vec<String>,
+    /// The policy of this checkpoint instead of the run's last bundle: `last`, `best`, a number of environment steps, or a path.
+    #[arg(long)]
+    pub checkpoint: Option<String>,
 }
 
 /// Arguments of `haggle compare`.
@@ -181,6 +199,9 @@ pub struct Compare {
     /// A group each: a run folder, a folder of runs, or several joined by commas.
     #[arg(required = true)]
     pub groups: Vec<PathBuf>,
+    /// The policies of these checkpoints instead of the runs' last bundles: `last`, `best` or a number of environment steps.
+    #[arg(long)]
+    pub checkpoint: Option<String>,
 }
 
 /// Arguments of `haggle report`.

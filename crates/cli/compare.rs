@@ -5,7 +5,9 @@ use crate::output::Output;
 
 /// `haggle compare`: groups of runs beside each other, several seeds each.
 pub fn run(args: &Compare, output: Output) -> Result<(), Failure> {
-    let comparison = group::comparison(&Group::read_all(&args.groups)?)?;
+    let checkpoint = args.checkpoint.as_deref().map(|name| (name, output));
+    let groups = &Group::read_all(&args.groups, checkpoint)?;
+    let comparison = group::comparison(groups)?;
     output.result(&comparison, &comparison);
     Ok(())
 }

@@ -218,7 +218,7 @@ mod tests {
             (
                 "b2",
                 "demand={logit={scale=\"x\"}}",
-                "demand.logit.scale: invalid type: string \"x\", expected a number",
+                "demand.logit.scale: found the text \"x\", expected a number",
             ),
             (
                 "b2",
@@ -249,7 +249,7 @@ mod tests {
             (
                 "a2",
                 "a.b.c=1",
-                "a: unknown field `a`, expected one of `periods`, `stock`, `arrival_rate`, `price_scale`, `prices`, `rungs_per_period_max`",
+                "a: unknown field `a`, expected one of `periods`, `stock`, `arrival_rate`, `price_scale`, `prices`, `rungs_per_period_max`, `action`",
             ),
         ] {
             assert_eq!(sentence(name, &[set]), format!("--set {set}: {told}"));

@@ -1,63 +1,122 @@
 use crate::args::Evaluate;
-use crate::env_file::EnvFile;
+use crate::env_file::{EnvFile, ReplayFile};
 use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
-use crate::value;
-use haggle_learn::read_facts;
+use crate::training::failure;
+use crate::{from_checkpoint, value};
+use haggle_env::market::Market;
+use haggle_learn::{find_checkpoint, list_runs, read_facts};
 use haggle_policy::{Bundle, BundleError, MANIFEST_FILE, MarketBundle};
 use std::path::{Path, PathBuf};
 
 /// `haggle evaluate`: a market's policy beside the optimum, or a shop's on the weeks that its run holds out.
 pub fn run(args: &Evaluate, output: Output) -> Result<(), Failure> {
-    let say = |sentence: String| Err(Failure::say(Kind::Usage, sentence));
     must_exist(&args.path)?;
-    let is_run = args.path.join("config.toml").exists();
-    let folder = if is_run {
-        last_bundle(&args.path)?
-    } else {
-        args.path.clone()
-    };
-    let bundle = match MarketBundle::load(&folder) {
-        Err(BundleError::NoMarket) if is_run => return shop(args, &folder, output),
+    if args.path.join("config.toml").exists() {
+        return of_run(args, output);
+    }
+    refuse_several(&args.path)?;
+    if args.checkpoint.is_some() {
+        return Err(Failure::say(
+            Kind::Usage,
+            "--checkpoint names one of a run: give the run's folder",
+        ));
+    }
+    let bundle = match MarketBundle::load(&args.path) {
         Err(BundleError::NoMarket) => {
-            return say(format!(
+            let sentence = format!(
                 "{} prices a shop: name its run's folder instead, whose config says on which weeks it is valued",
-                folder.display()
-            ));
+                args.path.display()
+            );
+            return Err(Failure::say(Kind::Usage, sentence));
         }
         bundle => bundle.or_fail(Kind::Data)?,
     };
-    let market = match &args.env {
-        None if args.sets.is_empty() => None,
-        None => return say("--set changes the market of --env; name that too".to_owned()),
-        Some(path) => match EnvFile::load(path, &args.sets)?.value {
-            EnvFile::Market(market) => Some(market),
-            _ => return say(format!("{}: no market; the policy prices one", path.display())),
-        },
+    let worth = Worth::of(&args.path, &bundle, elsewhere(args)?.as_ref())?;
+    output.result(&worth, &worth);
+    Ok(())
+}
+
+/// The last bundle of a run, or the policy of one of its checkpoints.
+fn of_run(args: &Evaluate, output: Output) -> Result<(), Failure> {
+    let plan = Plan::of_run(&args.path)?;
+    if let EnvFile::Replay(_) = &plan.env {
+        return shop(args, &plan.replay()?, output);
+    }
+    let (path, bundle) = match &args.checkpoint {
+        None => {
+            let path = last_bundle(&args.path)?;
+            let bundle = MarketBundle::load(&path).or_fail(Kind::Data)?;
+            (path, bundle)
+        }
+        Some(name) => {
+            let path = find_checkpoint(&args.path, name).map_err(failure)?;
+            (path, from_checkpoint::market(&args.path, &plan, name)?)
+        }
     };
-    let worth = Worth::of(&folder, &bundle, market.as_ref())?;
-    if is_run && worth.trained_elsewhere.is_empty() {
+    let worth = Worth::of(&path, &bundle, elsewhere(args)?.as_ref())?;
+    if args.checkpoint.is_none() && worth.trained_elsewhere.is_empty() {
         market_worth::keep(&args.path, &worth.value)?;
     }
     output.result(&worth, &worth);
     Ok(())
 }
 
-/// The last bundle of a run on replayed sessions.
-fn shop(args: &Evaluate, bundle: &Path, output: Output) -> Result<(), Failure> {
+/// The market of `--env`.
+fn elsewhere(args: &Evaluate) -> Result<Option<Market>, Failure> {
+    let say = |sentence: String| Err(Failure::say(Kind::Usage, sentence));
+    match &args.env {
+        None if args.sets.is_empty() => Ok(None),
+        None => say("--set changes the market of --env; name that too".to_owned()),
+        Some(path) => match EnvFile::load(path, &args.sets)?.value {
+            EnvFile::Market(market) => Ok(Some(market)),
+            _ => say(format!("{}: no market; the policy prices one", path.display())),
+        },
+    }
+}
+
+/// Several seeds are one folder, and `latest` may point at it: what they say together is another command's answer.
+fn refuse_several(path: &Path) -> Result<(), Failure> {
+    let runs = list_runs(path).unwrap_or_default();
+    let Some(first) = runs.first() else {
+        return Ok(());
+    };
+    let sentence = format!(
+        "{} holds {} runs: name one of them, e.g. {}, or let `haggle compare {}` say what they are worth together",
+        path.display(),
+        runs.len(),
+        first.folder.display(),
+        path.display()
+    );
+    Err(Failure::say(Kind::Usage, sentence))
+}
+
+/// A run on replayed sessions.
+fn shop(args: &Evaluate, plan: &Plan<ReplayFile>, output: Output) -> Result<(), Failure> {
     if args.env.is_some() || !args.sets.is_empty() {
         let sentence =
             "the run prices a shop, on the weeks that its own config holds out; --env and --set take markets";
         return Err(Failure::say(Kind::Usage, sentence));
     }
-    let plan = Plan::of_run(&args.path)?.replay()?;
-    let bundle = Bundle::load(bundle).or_fail(Kind::Data)?;
-    let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
-    let report = value::of_bundle(&plan, &scene, &bundle, &plan.env.held_out_weeks.range())?;
-    value::keep(&args.path, &report)?;
+    let prepare = || Scene::prepare(&plan.env, &plan.runs.join("cache"), output);
+    let (scene, bundle) = match &args.checkpoint {
+        None => {
+            let bundle = Bundle::load(&last_bundle(&args.path)?).or_fail(Kind::Data)?;
+            (prepare()?, bundle)
+        }
+        Some(name) => {
+            let scene = prepare()?;
+            let bundle = from_checkpoint::shop(&args.path, plan, &scene, name)?;
+            (scene, bundle)
+        }
+    };
+    let report = value::of_bundle(plan, &scene, &bundle, &plan.env.held_out_weeks.range())?;
+    if args.checkpoint.is_none() {
+        value::keep(&args.path, &report)?;
+    }
     output.result(&report, &report);
     Ok(())
 }

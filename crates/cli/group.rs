@@ -1,14 +1,17 @@
 //! Groups of runs, as `compare` and `report` take them: a run, a folder of runs, or several joined by commas.
 
-use crate::env_file::EnvFile;
+use crate::env_file::{EnvFile, ReplayFile};
 use crate::evaluate::last_bundle;
 use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::market_worth::{self, Worth};
+use crate::output::Output;
 use crate::plan::Plan;
-use crate::value;
+use crate::scene::Scene;
+use crate::training::failure;
+use crate::{from_checkpoint, value};
 use haggle_env::market::Market;
 use haggle_eval::{Comparison, Evaluation, RunScore};
-use haggle_learn::{RunFacts, damaged_runs, list_runs, read_facts};
+use haggle_learn::{RunFacts, damaged_runs, find_checkpoint, list_runs, read_facts};
 use haggle_policy::MarketBundle;
 use std::path::{Path, PathBuf};
 
@@ -48,11 +51,15 @@ pub enum RunWorth {
 }
 
 impl ScoredRun {
-    fn read(folder: &Path) -> Result<Self, Failure> {
+    /// Of a checkpoint, where one is named, else of the last bundle.
+    fn read(folder: &Path, checkpoint: Option<(&str, Output)>) -> Result<Self, Failure> {
         let facts = read_facts(folder).or_fail(Kind::Data)?;
         let plan = Plan::of_run(folder)?;
         let worth = match &plan.env {
-            EnvFile::Replay(_) => RunWorth::Shop(Box::new(value::kept(folder)?)),
+            EnvFile::Replay(_) => RunWorth::Shop(Box::new(match checkpoint {
+                None => value::kept(folder)?,
+                Some((name, output)) => of_shop(folder, &plan.replay()?, name, output)?,
+            })),
             EnvFile::Probe(_) => {
                 let sentence = format!(
                     "{}: this run learnt in a probe, which answers one question and has no score to compare",
@@ -61,8 +68,17 @@ impl ScoredRun {
                 return Err(Failure::say(Kind::Usage, sentence));
             }
             EnvFile::Market(_) => {
-                let path = last_bundle(folder)?;
-                let bundle = MarketBundle::load(&path).or_fail(Kind::Data)?;
+                let (path, bundle) = match checkpoint {
+                    None => {
+                        let path = last_bundle(folder)?;
+                        let bundle = MarketBundle::load(&path).or_fail(Kind::Data)?;
+                        (path, bundle)
+                    }
+                    Some((name, _)) => {
+                        let path = find_checkpoint(folder, name).map_err(failure)?;
+                        (path, from_checkpoint::market(folder, &plan, name)?)
+                    }
+                };
                 RunWorth::Market {
                     market: Box::new(market_worth::home(&bundle)?),
                     worth: Box::new(Worth::of(&path, &bundle, None)?),
@@ -103,11 +119,11 @@ impl ScoredRun {
 }
 
 impl Group {
-    /// Reads groups; all runs must be of one environment, and the seeds of a group must differ.
-    pub fn read_all(arguments: &[PathBuf]) -> Result<Vec<Self>, Failure> {
+    /// Reads groups, of which the last bundles are valued, or the named checkpoints; all runs must be of one environment, and the seeds of a group must differ.
+    pub fn read_all(arguments: &[PathBuf], checkpoint: Option<(&str, Output)>) -> Result<Vec<Self>, Failure> {
         let mut groups = arguments
             .iter()
-            .map(|argument| Self::read(argument))
+            .map(|argument| Self::read(argument, checkpoint))
             .collect::<Result<Vec<_>, _>>()?;
         if groups.len() > 1 {
             for (group, letter) in groups.iter_mut().zip('A'..) {
@@ -127,12 +143,12 @@ impl Group {
         Ok(groups)
     }
 
-    fn read(argument: &Path) -> Result<Self, Failure> {
+    fn read(argument: &Path, checkpoint: Option<(&str, Output)>) -> Result<Self, Failure> {
         let text = argument.to_string_lossy();
         let mut runs = Vec::new();
         for part in text.split(',') {
             for folder in run_folders(Path::new(part))? {
-                runs.push(ScoredRun::read(&folder)?);
+                runs.push(ScoredRun::read(&folder, checkpoint)?);
             }
         }
         runs.sort_by(|a, b| {
@@ -154,6 +170,18 @@ impl Group {
             runs,
         })
     }
+}
+
+/// What the policy of a checkpoint is worth on the held-out weeks of its run.
+fn of_shop(
+    folder: &Path,
+    plan: &Plan<ReplayFile>,
+    name: &str,
+    output: Output,
+) -> Result<Evaluation, Failure> {
+    let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
+    let bundle = from_checkpoint::shop(folder, plan, &scene, name)?;
+    value::of_bundle(plan, &scene, &bundle, &plan.env.held_out_weeks.range())
 }
 
 /// A run's folder itself, or those of the runs in it; at least one.

@@ -19,6 +19,7 @@ mod evaluate;
 mod failure;
 mod fault;
 mod fit;
+mod from_checkpoint;
 mod gate;
 mod going_on;
 mod group;
@@ -83,6 +84,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Import(import) => import::run(import, output),
         Command::Fit(args) => fit::run(args, output),
         Command::Train(args) => train::run(args, output),
+        Command::Bundle(args) => from_checkpoint::run(args, output),
         Command::Sweep(args) => sweep::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Compare(args) => compare::run(args, output),

@@ -1,5 +1,6 @@
 //! A training run in a market or a probe environment.
 
+use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::market_worth::{self, Worth};
 use crate::output::Output;
@@ -102,8 +103,21 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Resul
     Ok((format!("{text}{}", facts.summary()), Told { run: facts, score }))
 }
 
-impl Stage<'_> {
-    fn environment(&self, copies: usize) -> Result<Box<dyn Env>, Failure> {
+impl<'a> Stage<'a> {
+    /// The stage of an environment file.
+    pub fn of(env: &'a EnvFile) -> Result<Self, Failure> {
+        match env {
+            EnvFile::Market(market) => Ok(Self::Market(market)),
+            EnvFile::Probe(probe) => Ok(Self::Probe(probe)),
+            EnvFile::Replay(_) => Err(Failure::say(
+                Kind::Usage,
+                "this needs a run in a market or a probe; its environment is replayed sessions",
+            )),
+        }
+    }
+
+    /// What a learner learns in.
+    pub fn environment(&self, copies: usize) -> Result<Box<dyn Env>, Failure> {
         match self {
             Self::Market(market) => Ok(Box::new(MarketEnv::new(market, copies).or_fail(Kind::Usage)?)),
             Self::Probe(probe) => {
@@ -152,7 +166,7 @@ impl Stage<'_> {
     }
 
     /// The policy of a learner, with the terms under which it was trained.
-    fn bundle(&self, plan: &Plan, learner: &Mappo, run: &str) -> Result<MarketBundle, Failure> {
+    pub fn bundle(&self, plan: &Plan, learner: &Mappo, run: &str) -> Result<MarketBundle, Failure> {
         let actors = learner.actors().or_fail(Kind::Data)?;
         let terms = MarketTerms {
             multipliers: actors.multipliers().to_vec(),

@@ -18,7 +18,7 @@ const SEED: u64 = 1;
 /// A bundle's value with what has to be said about it.
 #[derive(Debug, Serialize)]
 pub struct Worth {
-    /// The bundle's folder.
+    /// The bundle's folder, or the checkpoint that the policy is of.
     pub bundle: PathBuf,
     /// What differs between the market of the training and this one; empty where they are one.
     pub trained_elsewhere: Vec<String>,

@@ -71,15 +71,13 @@ pub fn train_policy(
         valuation,
     };
     let trained = training.run(plan, output)?;
-    let make = |learner: &Mappo, run: &str| {
-        let actors = learner.actors().or_fail(Kind::Data)?;
-        bundle_of(plan, scene, &actors, learner.multipliers(), run)
-    };
+    let make = |learner: &Mappo, run: &str| bundle(plan, scene, learner, run);
     let (bundle, facts) = trained.keep(make, Bundle::write)?;
     Ok(Learnt { facts, bundle })
 }
 
-fn environment(plan: &Plan<ReplayFile>, scene: &Scene) -> Result<Box<dyn Env>, Failure> {
+/// What a plan's learner learns in.
+pub fn environment(plan: &Plan<ReplayFile>, scene: &Scene) -> Result<Box<dyn Env>, Failure> {
     let copies = plan.learner.copies;
     let blocks = BLOCKS.min(copies);
     let block = |number: usize| {
@@ -103,6 +101,12 @@ fn subject(plan: &Plan<ReplayFile>, scene: &Scene) -> RunSubject {
             ("valuation demand model".to_owned(), scene.judge.digest()),
         ],
     }
+}
+
+/// The policy of a learner as it stands, with the terms under which it was trained.
+pub fn bundle(plan: &Plan<ReplayFile>, scene: &Scene, learner: &Mappo, run: &str) -> Result<Bundle, Failure> {
+    let actors = learner.actors().or_fail(Kind::Data)?;
+    bundle_of(plan, scene, &actors, learner.multipliers(), run)
 }
 
 /// A network with the terms under which it was trained.

@@ -27,7 +27,7 @@ struct Told {
 
 /// `haggle report`: one HTML file about some runs.
 pub fn run(args: &Report, output: Output) -> Result<(), Failure> {
-    let groups = Group::read_all(&args.groups)?;
+    let groups = Group::read_all(&args.groups, None)?;
     let path = match (&args.out, &groups[..]) {
         (Some(path), _) => path.clone(),
         (None, [group]) if group.runs.len() == 1 => group.runs[0].folder.join(FILE),
@@ -45,7 +45,7 @@ pub fn run(args: &Report, output: Output) -> Result<(), Failure> {
 
 /// Writes `report.html` into a run's folder.
 pub fn of_run(folder: &Path) -> Result<(), Failure> {
-    write(&Group::read_all(&[folder.to_owned()])?, &folder.join(FILE))
+    write(&Group::read_all(&[folder.to_owned()], None)?, &folder.join(FILE))
 }
 
 fn write(groups: &[Group], path: &Path) -> Result<(), Failure> {

@@ -87,14 +87,10 @@ impl fmt::Display for Done {
 
 /// Trains the policy of a plan; returns what to tell people and programs.
 pub fn train(plan: &Plan, seat: &Seat, output: Output) -> Result<(String, Told), Failure> {
-    let stage = match &plan.env {
-        EnvFile::Replay(env) => {
-            let (text, told) = replay_run::run(&plan.in_env((**env).clone()), seat, output)?;
-            return Ok((text, Told::Replay(Box::new(told))));
-        }
-        EnvFile::Market(market) => Stage::Market(market),
-        EnvFile::Probe(probe) => Stage::Probe(probe),
-    };
-    let (text, told) = market_run::run(plan, &stage, seat, output)?;
+    if let EnvFile::Replay(env) = &plan.env {
+        let (text, told) = replay_run::run(&plan.in_env((**env).clone()), seat, output)?;
+        return Ok((text, Told::Replay(Box::new(told))));
+    }
+    let (text, told) = market_run::run(plan, &Stage::of(&plan.env)?, seat, output)?;
     Ok((text, Told::Market(Box::new(told))))
 }

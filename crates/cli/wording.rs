@@ -19,14 +19,46 @@ pub fn one_line(message: &str) -> String {
     message.trim().replace('\n', ", ")
 }
 
-/// Rust's names of types in words.
+/// What was found and what would be right, in words that are not Rust's.
 fn plain(message: &str) -> String {
     let message = &message.replace("invalid value: map", "found a table with another number of names");
     let Some((found, expected)) = message.rsplit_once(", expected ") else {
         return message.to_owned();
     };
+    format!(
+        "{}, expected {}",
+        found_in_words(found),
+        expected_in_words(expected)
+    )
+}
+
+fn found_in_words(found: &str) -> String {
+    if let Some(values) = found.strip_prefix("invalid length ") {
+        return format!("found {values} values");
+    }
+    let Some(value) = ["invalid value: ", "invalid type: "]
+        .iter()
+        .find_map(|kind| found.strip_prefix(kind))
+    else {
+        return found.to_owned();
+    };
+    let bare = ["integer `", "floating point `", "boolean `"]
+        .iter()
+        .find_map(|kind| value.strip_prefix(kind)?.strip_suffix('`'));
+    match (value, bare) {
+        (_, Some(bare)) => format!("found {bare}"),
+        ("sequence", _) => "found a list".to_owned(),
+        ("map", _) => "found a table".to_owned(),
+        (other, _) => format!("found {}", other.replacen("string ", "the text ", 1)),
+    }
+}
+
+fn expected_in_words(expected: &str) -> String {
     let words = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65,535",
+        "u32" => "a whole number from 0 to 4,294,967,295",
+        "u64" | "usize" => "a whole number, 0 or more",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
         "bool" | "a boolean" => "true or false",
@@ -34,9 +66,19 @@ fn plain(message: &str) -> String {
         "a sequence" => "a list",
         "map with a single key" | "string or map" => "a table with exactly one name in it",
         table if table.starts_with("struct ") || table == "a map" || table == "map" => "a table",
-        other => other,
+        other => {
+            let nonzero = other.strip_prefix("a nonzero ").is_some();
+            let length = ["an array of length ", "a tuple of size "]
+                .iter()
+                .find_map(|kind| other.strip_prefix(kind));
+            return match length {
+                Some(length) => format!("a list of {length} values"),
+                None if nonzero => "a whole number, 1 or more".to_owned(),
+                None => other.to_owned(),
+            };
+        }
     };
-    format!("{found}, expected {words}")
+    words.to_owned()
 }
 
 /// The known name nearest to the unknown one in serde's "unknown field `x`, expected one of `y`, `z`".
@@ -49,4 +91,42 @@ fn nearest(message: &str) -> Option<String> {
     let distance = |known: &&str| strsim::damerau_levenshtein(unknown, known);
     let known = names.min_by_key(distance)?;
     (distance(&known) <= 1 + unknown.len() / 3).then(|| known.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_has_to_know_rust() {
+        for (said, words) in [
+            (
+                "invalid value: integer `-1`, expected u64",
+                "steps: found -1, expected a whole number, 0 or more",
+            ),
+            (
+                "invalid value: integer `300`, expected u8",
+                "steps: found 300, expected a whole number from 0 to 255",
+            ),
+            (
+                "invalid type: floating point `1.5`, expected usize",
+                "steps: found 1.5, expected a whole number, 0 or more",
+            ),
+            (
+                "invalid type: string \"fast\", expected f64",
+                "steps: found the text \"fast\", expected a number",
+            ),
+            (
+                "invalid length 3, expected an array of length 2",
+                "steps: found 3 values, expected a list of 2 values",
+            ),
+            (
+                "invalid value: integer `0`, expected a nonzero u32",
+                "steps: found 0, expected a whole number, 1 or more",
+            ),
+            ("missing field `steps`", "steps: missing field `steps`"),
+        ] {
+            assert_eq!(explained("steps", said), words);
+        }
+    }
 }

@@ -135,7 +135,8 @@ impl MarketValue {
                 return Err(MarketValueError::Endless);
             }
             // Where a market is not finite for anybody (H) an episode has thousands of periods: one per copy.
-            let per_copy = if remembers { per_copy } else { 1 };
+            let short = remembers || !actors.multipliers().is_empty();
+            let per_copy = if short { per_copy } else { 1 };
             let played = roll_out(&mut env, actors, per_copy, seeds)?;
             return Ok(Self::rolled_out(&played, oracle));
         };

@@ -8,6 +8,7 @@ use haggle_env::{Actions, Env, ObserveOut, StepEnd, StepOut};
 use haggle_policy::Actors;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 use rayon::prelude::*;
 
 /// What some episodes brought.
@@ -48,6 +49,8 @@ struct Player {
     rng: ChaCha8Rng,
     memory: Vec<f32>,
     rung: u8,
+    /// In place of the rung, where any price may be set.
+    multiplier: f32,
     hit: bool,
     acts: bool,
 }
@@ -56,6 +59,10 @@ impl Player {
     fn decide(&mut self, agent: usize, obs: &[f32], mask: u64, actors: &Actors) -> Result<(), PolicyError> {
         self.acts = mask != 0;
         if !self.acts {
+            return Ok(());
+        }
+        if !actors.multipliers().is_empty() {
+            self.multiplier = actors.multiplier(agent, obs, self.rng.sample(StandardNormal))?;
             return Ok(());
         }
         let mut ahead = self.memory.clone();
@@ -96,6 +103,7 @@ pub fn roll_out(
             rng: draws.indexed(row as u64).rng(),
             memory: vec![0.0; actors.memory_width()],
             rung: 0,
+            multiplier: 0.0,
             hit: false,
             acts: false,
         })
@@ -115,8 +123,13 @@ pub fn roll_out(
             player.decide(row % agents, seen, mask[row], actors)
         })?;
         let rungs: Vec<u8> = players.iter().map(|player| player.rung).collect();
+        let multipliers: Vec<f32> = players.iter().map(|player| player.multiplier).collect();
         env.step(
-            Actions::Rungs(&rungs),
+            if actors.multipliers().is_empty() {
+                Actions::Rungs(&rungs)
+            } else {
+                Actions::Multipliers(&multipliers)
+            },
             &mut StepOut {
                 reward: &mut reward,
                 cost: &mut cost,

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::{BEST, MILESTONE, SUFFIX};
 use crate::error::io;
-use crate::run::unique_name;
+use crate::run_name::unique_name;
 use crate::{Checkpoint, LearnError};
 use std::fs;
 use std::path::{Path, PathBuf};

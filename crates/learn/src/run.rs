@@ -7,12 +7,12 @@ use crate::metrics_file::MetricsFile;
 use crate::metrics_file::replace;
 use crate::progress::Metrics;
 use crate::run_facts::{Change, Divergence, Resumption, RunFacts, RunStatus, RunSubject, read_facts};
+use crate::run_name::{point_latest, unique_name};
 use haggle_core::Digest;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "config.toml";
-const LATEST: &str = "latest";
 const LOCK: &str = "lock";
 /// Results that TensorBoard's table of runs shows beside the settings.
 const RESULTS: [&str; 4] = [
@@ -237,37 +237,6 @@ impl Run {
     }
 }
 
-/// `<stem>__<utc>-<id>`: a name that no other folder has.
-#[must_use]
-pub fn unique_name(stem: &str) -> String {
-    let now = jiff::Timestamp::now();
-    let id = Digest::of_parts(&[
-        &now.as_nanosecond().to_le_bytes(),
-        &std::process::id().to_le_bytes(),
-        stem.as_bytes(),
-    ]);
-    format!("{stem}__{}-{}", now.strftime("%Y%m%d-%H%M%S"), &id.short()[..4])
-}
-
-/// Points `<runs>/latest` at a run, a group of seeds or a sweep, wherever it stands.
-///
-/// # Errors
-/// When the link cannot be made.
-pub fn point_latest(runs: &Path, folder: &Path) -> Result<(), LearnError> {
-    fs::create_dir_all(runs).map_err(io("create", runs))?;
-    let target = match folder.file_name() {
-        Some(name) if folder.parent() == Some(runs) => PathBuf::from(name),
-        _ => fs::canonicalize(folder).map_err(io("find", folder))?,
-    };
-    let link = runs.join(LATEST);
-    let draft = runs.join(format!(".{LATEST}.{}", std::process::id()));
-    let swap = || {
-        std::os::unix::fs::symlink(target, &draft)?;
-        fs::rename(&draft, &link)
-    };
-    swap().map_err(io("link", &link))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -298,7 +267,7 @@ mod tests {
             (1, RunStatus::Finished, 64)
         );
         assert!(runs[0].facts.name.starts_with("one-price__mappo__s3__"));
-        let latest = fs::canonicalize(parent.path().join(LATEST)).expect("the link");
+        let latest = fs::canonicalize(parent.path().join("latest")).expect("the link");
         assert_eq!(latest, fs::canonicalize(folder).expect("the folder"));
     }
 

@@ -1,8 +1,9 @@
 //! Market C2: logit competition of two sellers with capacities.
 
+use super::action::Action;
 use super::checks::positive;
 use super::last_price::episode_periods;
-use super::oligopoly::{Action, LogitOligopoly, ladder_discount, ladder_rungs, ladder_xi};
+use super::oligopoly::{LogitOligopoly, ladder_discount, ladder_rungs, ladder_xi};
 use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 use super::rivalry::Rivalry;
 use schemars::JsonSchema;

@@ -1,7 +1,7 @@
 use super::Market;
+use super::action::Action;
 use super::checks::{affordable, field};
 use super::game::Game;
-use super::oligopoly::Action;
 use super::oracle::OracleError;
 use super::policy::{Ask, Probabilities};
 use haggle_core::LADDER_RUNGS_MAX;
@@ -25,7 +25,10 @@ impl Market {
     /// The market as tables.
     pub(crate) fn game(&self) -> Result<Game, OracleError> {
         let game = match self {
-            Self::SingleArrivals(market) => Game::Season(market.season()?),
+            Self::SingleArrivals(market) => match market.action {
+                Action::Rung => Game::Season(market.season()?),
+                Action::Multiplier => Game::OpenSale(market.open_sale()?),
+            },
             Self::SellDown(market) => Game::Season(market.season()?),
             Self::StockedPrices(market) => Game::Season(market.season()?),
             Self::Markdown(market) => Game::Season(market.season()?),
@@ -88,7 +91,9 @@ impl Market {
             (_, Game::Lines(game)) => game.prices,
             (_, Game::Shoppers(game)) => game.prices,
             (_, Game::Rivalry(game)) => game.prices,
-            (_, Game::LastPrice(_) | Game::Itineraries(_) | Game::OpenPrices(_)) => Vec::new(),
+            (_, Game::LastPrice(_) | Game::Itineraries(_) | Game::OpenPrices(_) | Game::OpenSale(_)) => {
+                Vec::new()
+            }
         })
     }
 
@@ -143,7 +148,7 @@ impl Market {
                 }
             }
             Game::Shoppers(game) => single(game.evaluate(&mut ask)?),
-            Game::Lines(_) | Game::OpenPrices(_) => return Ok(None),
+            Game::Lines(_) | Game::OpenPrices(_) | Game::OpenSale(_) => return Ok(None),
             Game::Sessions(game) => single(game.evaluate(&mut ask)?),
             Game::Visits(game) => single(game.evaluate(&mut ask)?),
             Game::LastPrice(game) => single(game.evaluate(&mut ask)?),

@@ -2,6 +2,7 @@ use super::itinerary::Itineraries;
 use super::last_price::LastPrice;
 use super::lines::Lines;
 use super::open_prices::OpenPrices;
+use super::open_sale::OpenSale;
 use super::rivalry::Rivalry;
 use super::season::Season;
 use super::sessions::Sessions;
@@ -68,6 +69,7 @@ pub(crate) enum Game {
     Lines(Lines),
     Shoppers(Shoppers),
     OpenPrices(OpenPrices),
+    OpenSale(OpenSale),
 }
 
 impl Game {
@@ -83,6 +85,7 @@ impl Game {
             Self::Lines(game) => (1, game.memory_width(), game.prices.len()),
             Self::Shoppers(game) => (1, game.memory_width(), game.prices.len()),
             Self::OpenPrices(game) => (game.agents, game.obs_width(), 1),
+            Self::OpenSale(game) => (1, game.season.obs_width(), 1),
         }
     }
 
@@ -98,6 +101,7 @@ impl Game {
             Self::Lines(game) => game.start(memory),
             Self::Shoppers(game) => game.start(rng, memory),
             Self::OpenPrices(game) => game.start(rng, memory),
+            Self::OpenSale(game) => game.season.start(),
         }
     }
 
@@ -119,6 +123,7 @@ impl Game {
             Self::Lines(game) => game.observe(memory, obs, mask),
             Self::Shoppers(game) => game.observe(memory, obs, mask),
             Self::OpenPrices(game) => game.observe(memory, agent, obs, mask),
+            Self::OpenSale(game) => game.observe(place, obs, mask),
         }
     }
 
@@ -144,6 +149,7 @@ impl Game {
             Self::Lines(game) => (1..=game.lines.len()).contains(&(place.left as usize)),
             Self::Shoppers(_) => place.left == 1,
             Self::OpenPrices(game) => game.sound(place),
+            Self::OpenSale(game) => game.season.sound(place),
         }
     }
 

@@ -189,6 +189,7 @@ impl Env for MarketEnv {
     fn multipliers(&self) -> Vec<[f32; 2]> {
         match &self.game {
             Game::OpenPrices(game) => game.multipliers.clone(),
+            Game::OpenSale(game) => game.multipliers.clone(),
             _ => Vec::new(),
         }
     }
@@ -222,6 +223,13 @@ impl Env for MarketEnv {
             Game::Shoppers(game) => advance(all, rungs, out, |place, rungs, rng, reward, memory| {
                 game.step(place, rungs, rng.next_u32(), reward, memory)
             }),
+            Game::OpenSale(game) => {
+                if let Actions::Multipliers(multipliers) = actions {
+                    advance(all, multipliers, out, |place, multipliers, rng, reward, _| {
+                        game.step(place, multipliers, rng.next_u32(), reward)
+                    });
+                }
+            }
             Game::OpenPrices(game) => {
                 if let Actions::Multipliers(multipliers) = actions {
                     advance(all, multipliers, out, |place, multipliers, _, reward, memory| {

@@ -1,6 +1,7 @@
 //! The canonical pricing problems, each with an exact optimum. One file of `envs/` is one market; every parameter is free,
 //! and the solver reads the same file.
 
+mod action;
 mod alias;
 mod capacity;
 mod chart;
@@ -21,6 +22,7 @@ mod network;
 mod oligopoly;
 mod one_shot;
 mod open_prices;
+mod open_sale;
 mod oracle;
 mod packing;
 mod perishable;
@@ -39,6 +41,7 @@ mod shoppers;
 mod stock;
 mod visits;
 
+pub use action::Action;
 pub use capacity::CapacityDuopoly;
 pub use chart::Chart;
 pub use conduct::{Conduct, Deviation};
@@ -50,7 +53,7 @@ pub use linear::{Change, ChangingDemand, UnknownLinear};
 pub use markdown::Markdown;
 pub use market_env::MarketEnv;
 pub use network::Network;
-pub use oligopoly::{Action, LogitOligopoly, Pricing};
+pub use oligopoly::{LogitOligopoly, Pricing};
 pub use oracle::{Equilibrium, NashPoint, Oracle, OracleError, PerSeller};
 pub use perishable::{ContinuousSale, SingleArrivals};
 pub use policy::Probabilities;

@@ -1,5 +1,6 @@
 //! Market C: logit Bertrand competition (Calvano et al. 2020).
 
+use super::action::Action;
 use super::checks::{count, discount, field, ladder, not_negative, share};
 use super::last_price::episode_periods;
 use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller};
@@ -71,17 +72,6 @@ pub(super) fn ladder_xi() -> f64 {
 
 pub(super) fn ladder_discount() -> f64 {
     0.95
-}
-
-/// What a seller that learns chooses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Action {
-    /// A rung of the ladder.
-    #[default]
-    Rung,
-    /// Any price between its cost and the top of the ladder, as a multiple of its cost.
-    Multiplier,
 }
 
 /// How a seller prices that does not learn.

@@ -1,5 +1,6 @@
 //! Markets A1 to A3: a stock that must be sold by a deadline (Gallego and van Ryzin 1994).
 
+use super::action::Action;
 use super::checks::{affordable, count, field, ladder, positive};
 use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, mean_sales, peak, poisson_sales};
@@ -40,13 +41,16 @@ pub struct SingleArrivals {
     pub prices: Vec<f64>,
     /// Guardrail: rungs that the price may move per period; absent: any. The first price is free.
     pub rungs_per_period_max: Option<usize>,
+    /// What is chosen each period: a rung, or any price between the ends of the ladder.
+    #[serde(default, skip_serializing_if = "Action::is_rung")]
+    pub action: Action,
 }
 
 /// Evaluations of a distribution in a search for the best price, times its cost per outcome.
 const SEARCH: usize = 10_000;
 
 /// Most that could be earned if demand were its mean: price at the revenue peak, or where the stock just sells.
-fn fluid_price(demand_at_zero: f64, price_scale: f64, stock: f64) -> f64 {
+pub(super) fn fluid_price(demand_at_zero: f64, price_scale: f64, stock: f64) -> f64 {
     price_scale * (demand_at_zero / stock.max(f64::MIN_POSITIVE)).ln().max(1.0)
 }
 
@@ -96,7 +100,7 @@ impl ContinuousSale {
 }
 
 impl SingleArrivals {
-    fn chance(&self, price: f64) -> f64 {
+    pub(super) fn chance(&self, price: f64) -> f64 {
         self.arrival_rate * (-price / self.price_scale).exp()
     }
 
@@ -139,6 +143,9 @@ impl SingleArrivals {
     /// # Errors
     /// When a parameter makes no market, or the market is too large.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
+        if self.action == Action::Multiplier {
+            return self.any_price_oracle();
+        }
         let season = self.season()?;
         let free = season.unguarded();
         let rungs = self.prices.len();
@@ -168,7 +175,7 @@ impl SingleArrivals {
     }
 
     /// Value where any price may be asked: `price(periods left, stock, worth of a unit)`.
-    fn any_price(&self, price: impl Fn(usize, usize, f64) -> f64) -> f64 {
+    pub(super) fn any_price(&self, price: impl Fn(usize, usize, f64) -> f64) -> f64 {
         let mut value = vec![0.0; self.stock + 1];
         for left in 1..=self.periods {
             // From full to empty: the entry below still holds the next period's value.

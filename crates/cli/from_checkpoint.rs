@@ -1,0 +1,90 @@
+//! The policy of any checkpoint of a run, as the bundle that the run would have ended with there.
+
+use crate::args::BundleOf;
+use crate::env_file::{EnvFile, ReplayFile};
+use crate::failure::{Failure, Kind, OrFail, must_exist};
+use crate::market_run::Stage;
+use crate::output::Output;
+use crate::plan::Plan;
+use crate::replay_run;
+use crate::scene::Scene;
+use crate::training::failure;
+use haggle_core::Digest;
+use haggle_env::Env;
+use haggle_learn::{Checkpoint, DeviceChoice, EngineChoice, Mappo, TrainConfig, find_checkpoint, read_facts};
+use haggle_policy::{Bundle, MarketBundle};
+use serde::Serialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What `haggle bundle` tells.
+#[derive(Serialize)]
+struct Made {
+    bundle: PathBuf,
+    digest: Digest,
+    checkpoint: PathBuf,
+    steps: u64,
+}
+
+/// `haggle bundle`.
+pub fn run(args: &BundleOf, output: Output) -> Result<(), Failure> {
+    must_exist(&args.run)?;
+    let plan = Plan::of_run(&args.run)?;
+    let name = &args.checkpoint;
+    let written = if let EnvFile::Replay(_) = &plan.env {
+        let plan = plan.replay()?;
+        let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
+        shop(&args.run, &plan, &scene, name)?.write(&args.out)
+    } else {
+        market(&args.run, &plan, name)?.write(&args.out)
+    };
+    let (digest, bundle) = written.or_fail(Kind::Data)?;
+    let checkpoint = find_checkpoint(&args.run, name).map_err(failure)?;
+    let made = Made {
+        bundle,
+        digest,
+        steps: Checkpoint::read(&checkpoint).map_err(failure)?.steps(),
+        checkpoint,
+    };
+    output.result(&made, &made);
+    Ok(())
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "bundle     {}\ncheckpoint {} ({} steps)",
+            self.bundle.display(),
+            self.checkpoint.display(),
+            self.steps
+        )
+    }
+}
+
+/// Of a run in a market or a probe.
+pub fn market(run: &Path, plan: &Plan, name: &str) -> Result<MarketBundle, Failure> {
+    let stage = Stage::of(&plan.env)?;
+    let learner = learner_at(run, name, &plan.learner, stage.environment(plan.learner.copies)?)?;
+    stage.bundle(plan, &learner, &read_facts(run).or_fail(Kind::Data)?.name)
+}
+
+/// Of a run on replayed sessions.
+pub fn shop(run: &Path, plan: &Plan<ReplayFile>, scene: &Scene, name: &str) -> Result<Bundle, Failure> {
+    let learner = learner_at(run, name, &plan.learner, replay_run::environment(plan, scene)?)?;
+    replay_run::bundle(plan, scene, &learner, &read_facts(run).or_fail(Kind::Data)?.name)
+}
+
+/// The learner as it stood at a checkpoint, on the processor: it makes no steps.
+fn learner_at(run: &Path, name: &str, learner: &TrainConfig, env: Box<dyn Env>) -> Result<Mappo, Failure> {
+    let checkpoint = find_checkpoint(run, name).and_then(|path| Checkpoint::read(&path));
+    let checkpoint = checkpoint.map_err(failure)?;
+    let config = TrainConfig {
+        device: DeviceChoice::Cpu,
+        engine: EngineChoice::Auto,
+        ..learner.clone()
+    };
+    let mut learner = Mappo::new(config, env).map_err(failure)?;
+    learner.restore(&checkpoint).map_err(failure)?;
+    Ok(learner)
+}
