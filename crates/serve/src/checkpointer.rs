@@ -61,7 +61,7 @@ impl Checkpointer {
         let mut worker = Worker {
             signal: Arc::clone(&signal),
             core,
-            reader,
+            reader: reader.unhurried(),
             config,
             last,
         };

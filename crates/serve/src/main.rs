@@ -113,8 +113,9 @@ fn start(serve: Serve) -> anyhow::Result<()> {
             guardrails: serve.guardrails,
         },
     })?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread for all clients, as redis has: whatever a price reads lies behind one lock, and a second thread would only
+    // fight for it, and with the clients for the processors.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no threads to serve with")?;

@@ -9,10 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Records that are read before whoever waits for the processor has his turn.
+const RECORDS_PER_TURN: u64 = 64;
+/// Whoever has more than this to read is behind, and gives no turns.
+const UNHURRIED_MAX: u64 = 1 << 18;
+
 /// Reads a journal, also while it is being written.
 #[derive(Clone, Debug)]
 pub struct JournalReader {
     shared: Arc<Shared>,
+    /// Prices wait beside it.
+    unhurried: bool,
 }
 
 #[derive(Debug)]
@@ -35,6 +42,16 @@ impl JournalReader {
                 next: AtomicU64::new(next),
                 _lock: lock,
             }),
+            unhurried: false,
+        }
+    }
+
+    /// One that gives others their turns: a scheduler lets a thread run for milliseconds, in which no price comes about.
+    #[must_use]
+    pub(crate) fn unhurried(self) -> Self {
+        Self {
+            unhurried: true,
+            ..self
         }
     }
 
@@ -220,6 +237,10 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;
+        }
+        let left = self.end - self.expected.min(self.end);
+        if self.reader.unhurried && left < UNHURRIED_MAX && self.expected.is_multiple_of(RECORDS_PER_TURN) {
+            std::thread::yield_now();
         }
         let step = self.step();
         self.ended = !matches!(step, Ok(Some(_)));
