@@ -19,6 +19,10 @@ const NEVER_BELOW: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "haggle-config",
+        &["haggle-core", "tokio", "sled", "tch", "torch-sys"],
+    ),
+    (
         "haggle-policy",
         &[
             "haggle-history",

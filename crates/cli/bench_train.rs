@@ -1,12 +1,12 @@
 //! `haggle bench train`: how fast training is, by engine, beside other people's programs on the same machine.
 
 use crate::args::BenchTrain;
-use crate::config::Loaded;
 use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::peers::Peers;
 use crate::training::failure;
+use haggle_config::Loaded;
 use haggle_env::market::{Market, MarketEnv};
 use haggle_learn::{DeviceChoice, EngineChoice, Mappo, Phases, Schedule, TrainConfig};
 use serde::Serialize;

@@ -1,7 +1,6 @@
 //! The whole way, end to end, on real sessions: import, fit, train, serve, tune, gate, swap.
 
 use crate::args::Demo;
-use crate::config;
 use crate::daemon::Daemon;
 use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
@@ -204,7 +203,7 @@ fn improve(
     folder: &Path,
     output: Output,
 ) -> Result<(Bundle, TuneReport, PathBuf), Failure> {
-    let config = config::load::<TuneConfig>(Path::new(TUNE_CONFIG), &[])?.value;
+    let config = haggle_config::load::<TuneConfig>(Path::new(TUNE_CONFIG), &[])?.value;
     let (mut offers, sources) = tune::read_log(log)?;
     offers.retain(|offer| !offer.judges());
     let (candidate, report) = haggle_learn::tune(incumbent, &offers, sources, &config).map_err(failure)?;
@@ -223,7 +222,7 @@ fn decide(
     folder: &Path,
     output: Output,
 ) -> Result<GateVerdict, Failure> {
-    let config = config::load::<GateConfig>(Path::new(GATE_CONFIG), &[])?.value;
+    let config = haggle_config::load::<GateConfig>(Path::new(GATE_CONFIG), &[])?.value;
     let (offers, sources) = tune::read_log(log)?;
     let verdict = judge(&config, candidate, incumbent, &offers, sources).or_fail(Kind::Usage)?;
     verdict.write(folder).or_fail(Kind::Data)?;

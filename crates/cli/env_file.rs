@@ -1,8 +1,8 @@
 //! What an environment file of `envs/` can describe: replayed sessions, a market, or a probe.
 
-use crate::config::{self, Loaded};
 use crate::failure::Failure;
 use crate::weeks::Weeks;
+use haggle_config::Loaded;
 use haggle_env::market::Market;
 use haggle_env::{Earning, ProbeConfig, ReplayConfig};
 use schemars::JsonSchema;
@@ -47,7 +47,7 @@ impl EnvFile {
 
     /// As [`Self::load`], where the names of overrides have `above` in front.
     pub fn load_below(path: &Path, sets: &[String], above: &'static str) -> Result<Loaded<Self>, Failure> {
-        let source = config::open_below(path, sets, above)?;
+        let source = haggle_config::open_below(path, sets, above)?;
         let value = match Family::of(&source.read()?) {
             Family::Replay => Self::Replay(source.read()?),
             Family::Market => Self::Market(source.read()?),
@@ -61,7 +61,7 @@ impl EnvFile {
 
     /// Reads a market, and refuses the other families as what they are. Its oracle is not asked.
     pub fn load_market(path: &Path, sets: &[String]) -> Result<Loaded<Market>, Failure> {
-        let source = config::open(path, sets)?;
+        let source = haggle_config::open(path, sets)?;
         let (field, family) = match Family::of(&source.read()?) {
             Family::Replay => ("kind", "kind = \"replay\": these are logged sessions"),
             Family::Probe => ("problem", "problem: this is a probe"),

@@ -1,4 +1,4 @@
-use crate::fault::{Fault, Told};
+use haggle_config::{ConfigError, Fault, Told};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -128,6 +128,15 @@ pub struct Report<'a> {
     message: String,
     #[serde(flatten)]
     place: Option<Told<'a>>,
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Fault(fault) => fault.into(),
+            unreadable @ ConfigError::Unreadable { .. } => Self::new(Kind::Usage, unreadable),
+        }
+    }
 }
 
 impl From<Fault> for Failure {

@@ -1,8 +1,8 @@
 use crate::args::Gate;
-use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::output::Output;
 use crate::tune::read_log;
+use haggle_config::Loaded;
 use haggle_eval::{GateConfig, GateConfigError, GateVerdict, judge};
 use haggle_policy::Bundle;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
 
 /// Reads and checks a file like `configs/gate.toml`.
 pub fn read_config(path: &Path, sets: &[String]) -> Result<Loaded<GateConfig>, Failure> {
-    let loaded: Loaded<GateConfig> = config::load(path, sets)?;
+    let loaded: Loaded<GateConfig> = haggle_config::load(path, sets)?;
     let fault = |error: GateConfigError| loaded.source.fault(error.field, error.to_string());
     loaded.value.validate().map_err(fault)?;
     Ok(loaded)

@@ -1,8 +1,8 @@
 use crate::args::Oracle as Arguments;
-use crate::config::Loaded;
 use crate::env_file::EnvFile;
 use crate::failure::Failure;
 use crate::output::Output;
+use haggle_config::Loaded;
 use haggle_env::market::{Equilibrium, Market, Oracle, OracleError, PerSeller};
 use std::fmt::Write;
 

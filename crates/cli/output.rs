@@ -1,5 +1,5 @@
 use crate::failure::Failure;
-use crate::fault::Fault;
+use haggle_config::Fault;
 use serde::Serialize;
 use std::fmt;
 use std::io::{IsTerminal, Write};

@@ -1,8 +1,8 @@
 //! What a training run is: an environment file and a training file, read together and written back as one.
 
-use crate::config::{self, Loaded};
 use crate::env_file::{EnvFile, ReplayFile};
 use crate::failure::{Failure, Kind, OrFail};
+use haggle_config::{Loaded, Origin};
 use haggle_env::Credit;
 use haggle_learn::{Setting, Share, TrainConfig};
 use schemars::JsonSchema;
@@ -46,9 +46,6 @@ pub struct Plan<E = EnvFile> {
 /// What stands in front of the environment file's names where a training file is read.
 const IN_ENV: &str = "env.";
 
-/// A value with its name and where it came from.
-pub type Origin = (String, String, &'static str);
-
 impl Plan {
     /// Reads a training file and the environment file that it names. Overrides that begin with `env.` go to the latter.
     pub fn read(path: &Path, sets: &[String]) -> Result<(Self, Vec<Origin>), Failure> {
@@ -56,7 +53,7 @@ impl Plan {
             .iter()
             .cloned()
             .partition(|set| set.trim_start().starts_with(IN_ENV));
-        let own: Loaded<TrainFile> = config::load(path, &own_sets)?;
+        let own: Loaded<TrainFile> = haggle_config::load(path, &own_sets)?;
         let env = EnvFile::load_below(&own.value.env, &env_sets, IN_ENV)?;
         let mut origins = own.origins().or_fail(Kind::Usage)?;
         let inner = env.origins().or_fail(Kind::Usage)?;
@@ -81,7 +78,7 @@ impl Plan {
 
     /// Reads the plan that a run's folder keeps.
     pub fn of_run(folder: &Path) -> Result<Self, Failure> {
-        let mut plan: Self = config::load(&folder.join("config.toml"), &[])?.value;
+        let mut plan: Self = haggle_config::load(&folder.join("config.toml"), &[])?.value;
         plan.runs = folder.parent().unwrap_or(Path::new(".")).to_owned();
         Ok(plan)
     }
@@ -149,7 +146,7 @@ impl<E: Serialize> Plan<E> {
 
     /// All values flattened, for TensorBoard's table of runs.
     pub fn settings(&self) -> Result<Vec<(String, Setting)>, Failure> {
-        let rows = config::rows(self).or_fail(Kind::Usage)?;
+        let rows = haggle_config::rows(self).or_fail(Kind::Usage)?;
         Ok(rows
             .into_iter()
             .map(|(name, value)| (name, setting(&value)))

@@ -1,13 +1,12 @@
 //! `haggle config show`: each value of a config file, checked, and where it came from.
 
 use crate::args::{ConfigKind, Show};
-use crate::config;
 use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
-use crate::plan::{Origin, Plan};
-use crate::source::Source;
+use crate::plan::Plan;
 use crate::{gate, sweep, tune};
+use haggle_config::{Origin, Source};
 use haggle_eval::GateConfig;
 use haggle_learn::TuneConfig;
 use serde::Serialize;
@@ -15,12 +14,7 @@ use serde::Serialize;
 /// `haggle config show`.
 pub fn run(args: &Show, output: Output) -> Result<(), Failure> {
     let origins = origins(args)?;
-    let width = origins.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
-    let rows: Vec<String> = origins
-        .iter()
-        .map(|(name, value, origin)| format!("{name:<width$}  {origin:<7}  {value}"))
-        .collect();
-    output.result(rows.join("\n"), &origins);
+    output.result(haggle_config::table(&origins), &origins);
     Ok(())
 }
 
@@ -28,7 +22,7 @@ fn origins(args: &Show) -> Result<Vec<Origin>, Failure> {
     let (path, sets) = (&args.config, &args.sets);
     let kind = match args.kind {
         Some(kind) => kind,
-        None => kind_of(&config::open(path, &[])?)?,
+        None => kind_of(&haggle_config::open(path, &[])?)?,
     };
     match kind {
         ConfigKind::Train => Ok(Plan::read(path, sets)?.1),
@@ -70,6 +64,6 @@ fn kind_of(source: &Source) -> Result<ConfigKind, Failure> {
 }
 
 fn fields(config: &impl Serialize) -> Result<Vec<String>, Failure> {
-    let rows = config::rows(config).or_fail(Kind::Usage)?;
+    let rows = haggle_config::rows(config).or_fail(Kind::Usage)?;
     Ok(rows.into_iter().map(|(name, _)| name).collect())
 }

@@ -1,7 +1,6 @@
 //! `haggle sweep`: trains every trial of a sweep file from several seeds, ranks them, and goes on where it was stopped.
 
 use crate::args::Sweep;
-use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::jobs::{run_all, side_by_side};
 use crate::output::{Label, Output};
@@ -10,6 +9,7 @@ use crate::runs::aligned;
 use crate::seat::{Existing, Seat, is_done};
 use crate::sweep_file::{Goal, Round, SweepFile, Trial};
 use crate::{going_on, train, training};
+use haggle_config::Loaded;
 use haggle_eval::{Aggregate, Scores};
 use haggle_learn::{last_metrics, point_latest};
 use serde::Serialize;
@@ -93,7 +93,7 @@ pub fn run(args: &Sweep, output: Output) -> Result<(), Failure> {
 
 /// Reads and checks a sweep file.
 pub fn read(path: &Path, sets: &[String]) -> Result<Loaded<SweepFile>, Failure> {
-    let loaded = config::load::<SweepFile>(path, sets)?;
+    let loaded = haggle_config::load::<SweepFile>(path, sets)?;
     loaded.value.check(&loaded.source)?;
     Ok(loaded)
 }

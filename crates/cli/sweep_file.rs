@@ -1,8 +1,8 @@
 //! What a sweep tries: a training file, a space of values for its keys, and a way to search it.
 
-use crate::fault::Fault;
 use crate::seed_list::SeedList;
-use crate::source::Source;
+use haggle_config::Fault;
+use haggle_config::Source;
 use haggle_core::Seeds;
 use rand::RngExt;
 use schemars::JsonSchema;

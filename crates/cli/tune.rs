@@ -1,8 +1,8 @@
 use crate::args::Tune;
-use crate::config::{self, Loaded};
 use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::output::Output;
 use crate::training::failure;
+use haggle_config::Loaded;
 use haggle_core::{Digest, Offer, Policy, SEGMENT_EXTENSION};
 use haggle_history::import_segments;
 use haggle_learn::{ConfigError, TuneConfig, TuneReport, tune};
@@ -40,7 +40,7 @@ pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
 
 /// Reads and checks a file like `configs/tune.toml`.
 pub fn read_config(path: &Path, sets: &[String]) -> Result<Loaded<TuneConfig>, Failure> {
-    let loaded: Loaded<TuneConfig> = config::load(path, sets)?;
+    let loaded: Loaded<TuneConfig> = haggle_config::load(path, sets)?;
     let fault = |error: ConfigError| loaded.source.fault(error.field(), error.to_string());
     loaded.value.validate().map_err(fault)?;
     Ok(loaded)

@@ -5,10 +5,10 @@ mod market;
 
 use crate::args::{BanditPolicy, BenchBandits};
 use crate::bandit::play;
-use crate::config::load;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use clap::ValueEnum;
+use haggle_config::load;
 use haggle_env::market::{ChangingDemand, Market, Oracle, Segments, StockedPrices, UnknownLinear};
 use haggle_policy::bandit::BanditError;
 use serde::Serialize;

@@ -10,6 +10,8 @@ pub const RECORD_VERSION: u8 = 1;
 /// No record is longer; a length field above it is damage, found before anything is allocated.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 const HEADER_BYTES: usize = 8;
+/// Room for a decision with its features and its distribution.
+const RECORD_BYTES_USUAL: usize = 512;
 
 /// Why bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +44,10 @@ pub enum FrameError {
 /// # Panics
 /// Never for the types of this crate: they hold nothing that postcard cannot write.
 pub fn encode_record<T: Serialize>(record: &T) -> Vec<u8> {
-    postcard::to_extend(record, vec![RECORD_VERSION]).expect("plain records can be written")
+    // Most records fit: a growing one would be copied half a dozen times.
+    let mut bytes = Vec::with_capacity(RECORD_BYTES_USUAL);
+    bytes.push(RECORD_VERSION);
+    postcard::to_extend(record, bytes).expect("plain records can be written")
 }
 
 /// A record from the bytes that [`encode_record`] made.

@@ -1,8 +1,9 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How long a decision waits for its rewards, and what they come to. Part of the decision: a later change of the
 /// configuration changes no decision that is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardTerms {
     /// How long rewards are waited for, in seconds: 5 to 2,592,000 (30 days).
@@ -14,7 +15,7 @@ pub struct RewardTerms {
 }
 
 /// What several rewards of one decision come to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregation {
     /// The one that arrived first.

@@ -2,11 +2,12 @@
 //! says, and what that leaves unsaid is said for all.
 
 use crate::{Bounds, Catalog, Item, PriceMinor};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Rules at one level of a [`Rulebook`]; all of them optional.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ItemRules {
     /// No price below this one.
@@ -29,7 +30,7 @@ pub struct ItemRules {
 }
 
 /// Within a period a price stays within `share_max` of the price that stood when the period began.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeLimit {
     /// Largest change up or down, as a share of that price, in [0, 1].
@@ -39,7 +40,7 @@ pub struct ChangeLimit {
 }
 
 /// A period of the daemon's clock (UTC).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Period {
     /// From full hour to full hour.
@@ -52,7 +53,7 @@ pub enum Period {
 
 /// The highest price that any segment was shown is at most `1 + share_max` times the lowest, among the last prices of all
 /// segments within `memory_s`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Corridor {
     /// How much higher the highest may be, as a share of the lowest.
@@ -62,15 +63,16 @@ pub struct Corridor {
 }
 
 /// The last digits of a price in minor units: "9" allows 149 and 99, "50" allows 150 and 50.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
 pub struct Ending {
     value: u32,
     digits: u32,
 }
 
 /// The rules of a shop.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rulebook {
     /// The attribute of a request that tells segments apart, for corridors.
@@ -87,10 +89,10 @@ pub struct Rulebook {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RulebookError {
     /// A number out of range, or rules that contradict each other.
-    #[error("{place}: {what}")]
+    #[error("{}: {what}", keys.join("."))]
     Unsound {
-        /// Which table.
-        place: String,
+        /// Names of the tables that hold the field, and its own.
+        keys: Vec<String>,
         /// What is wrong and what would be right.
         what: String,
     },
@@ -133,33 +135,38 @@ impl ItemRules {
         }
     }
 
-    fn check(&self, place: &str) -> Result<(), RulebookError> {
-        let sound = |sound: bool, what: &str| match sound {
+    /// Checks the rules that stand in a table.
+    fn check(&self, table: &[&str]) -> Result<(), RulebookError> {
+        let within = |field: &str, sound: bool, what: String| match sound {
             true => Ok(()),
-            false => Err(RulebookError::Unsound {
-                place: place.to_owned(),
-                what: what.to_owned(),
-            }),
+            false => {
+                let keys = table.iter().copied().chain(field.split('.'));
+                let keys = keys.map(str::to_owned).collect();
+                Err(RulebookError::Unsound { keys, what })
+            }
         };
-        let ordered = self.floor_minor.zip(self.ceiling_minor);
-        sound(
-            ordered.is_none_or(|(floor, ceiling)| floor <= ceiling),
-            "floor_minor is above ceiling_minor",
-        )?;
-        let margin = self.margin_min.unwrap_or(0.0);
-        sound(
-            (0.0..1.0).contains(&margin),
-            "margin_min must be 0 or more and below 1",
-        )?;
-        let change = self.change.map_or(0.0, |change| change.share_max);
-        sound((0.0..=1.0).contains(&change), "change.share_max must be 0 to 1")?;
-        let corridor = self.corridor.map_or(0.0, |corridor| corridor.share_max);
-        sound(
-            (0.0..=10.0).contains(&corridor),
-            "corridor.share_max must be 0 to 10",
-        )?;
-        let memory = self.corridor.map_or(1, |corridor| corridor.memory_s);
-        sound(memory > 0, "corridor.memory_s must be positive")
+        if let (Some(floor), Some(ceiling)) = (self.floor_minor, self.ceiling_minor) {
+            let what = format!("{} is above ceiling_minor, {}", floor.0, ceiling.0);
+            within("floor_minor", floor <= ceiling, what)?;
+        }
+        if let Some(margin) = self.margin_min {
+            let what = format!("{margin}: 0 or more and below 1 expected");
+            within("margin_min", (0.0..1.0).contains(&margin), what)?;
+        }
+        if let Some(ChangeLimit { share_max, .. }) = self.change {
+            let what = format!("{share_max}: 0 to 1 expected");
+            within("change.share_max", (0.0..=1.0).contains(&share_max), what)?;
+        }
+        if let Some(Corridor { share_max, memory_s }) = self.corridor {
+            let what = format!("{share_max}: 0 to 10 expected");
+            within("corridor.share_max", (0.0..=10.0).contains(&share_max), what)?;
+            within(
+                "corridor.memory_s",
+                memory_s > 0,
+                "0: at least 1 expected".to_owned(),
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -170,28 +177,32 @@ impl Rulebook {
     /// When a number is out of range, bounds contradict each other, a name is unknown, or there is a corridor but nothing
     /// that tells segments apart.
     pub fn check(&self, catalog: &Catalog) -> Result<(), RulebookError> {
-        self.all.check("[all]")?;
+        self.all.check(&["all"])?;
         for (name, rules) in &self.category {
-            rules.check(&format!("[category.\"{name}\"]"))?;
+            rules.check(&["category", name])?;
             if !catalog.categories().iter().any(|category| category.name == *name) {
                 let (kind, name) = ("category", name.clone());
                 return Err(RulebookError::Unknown { kind, name });
             }
         }
         for (name, rules) in &self.item {
-            rules.check(&format!("[item.\"{name}\"]"))?;
+            rules.check(&["item", name])?;
             if catalog.find(name).is_none() {
                 let (kind, name) = ("item", name.clone());
                 return Err(RulebookError::Unknown { kind, name });
             }
         }
         for (number, item) in catalog.items().iter().enumerate() {
+            // Each level may be sound, and what they come to not.
             let rules = self.of(catalog, number);
-            rules.check(&format!("the rules of item `{}` together", item.id))?;
+            rules.check(&["item", &item.id])?;
             if rules.corridor.is_some() && self.segment_by.is_none() {
                 return Err(RulebookError::Unsound {
-                    place: format!("the rules of item `{}`", item.id),
-                    what: "a corridor needs `segment_by`, the attribute that tells segments apart".to_owned(),
+                    keys: vec!["segment_by".to_owned()],
+                    what: format!(
+                        "it is missing, and item `{}` has a corridor: name the attribute that tells segments apart",
+                        item.id
+                    ),
                 });
             }
         }

@@ -1,4 +1,5 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// The price daemon of haggle: answers price requests over a Unix socket, takes rewards, journals both.
@@ -92,6 +93,9 @@ pub enum Command {
         #[arg(long)]
         socket: PathBuf,
     },
+    /// Look into the files that `serve` reads with --config and --guardrails.
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Talk to a running daemon on its admin socket (`<socket>.admin`).
     Ctl {
         /// The daemon's socket.
@@ -122,6 +126,36 @@ pub enum Bench {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print each value of a file and where it came from.
+    Show {
+        /// The file.
+        file: PathBuf,
+        /// What the file is about, where its names do not say.
+        #[arg(long = "as", value_name = "KIND")]
+        kind: Option<ConfigKind>,
+        /// Print one JSON object as the last line of standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON schema of a kind of file, for editors and checkers.
+    Schema {
+        /// The kind of file; without it all of them, by name.
+        kind: Option<ConfigKind>,
+    },
+}
+
+/// The files that the daemon reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ConfigKind {
+    /// What `serve` reads with --config.
+    Daemon,
+    /// What `serve` reads with --guardrails.
+    Guardrails,
 }
 
 #[derive(Debug, Args)]

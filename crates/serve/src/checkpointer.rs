@@ -63,7 +63,7 @@ impl Checkpointer {
         let mut worker = Worker {
             signal: Arc::clone(&signal),
             core,
-            reader,
+            reader: reader.unhurried(),
             config,
             last,
             retention: Retention::default(),

@@ -178,6 +178,20 @@ impl Drop for Committer {
     }
 }
 
+impl Queue {
+    /// The first records, at most so many, and whoever waits for them.
+    fn take(&mut self, count_max: usize) -> (Vec<Record>, Vec<Waiting>) {
+        let count = self.waiting.len().min(count_max);
+        let (mut records, mut tickets) = (Vec::with_capacity(count), Vec::new());
+        for queued in self.waiting.drain(..count) {
+            records.extend(queued.record);
+            tickets.extend(queued.ticket);
+        }
+        self.urgent = !self.waiting.is_empty();
+        (records, tickets)
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -194,7 +208,7 @@ struct Writer {
 
 impl Writer {
     fn run(&mut self) -> Result<(), StoreError> {
-        while let Some((mut records, tickets)) = self.take() {
+        while let Some((mut records, mut tickets)) = self.take() {
             match self.journal.append(&records) {
                 Ok(()) => {
                     self.shared.lock().health = Health::Ok;
@@ -210,6 +224,10 @@ impl Writer {
                 }
                 Err(error @ StoreError::Full { .. }) => {
                     tracing::error!("{error}");
+                    // Nobody waits for room behind a batch that is tried again and again.
+                    let (behind, waiting) = self.shared.lock().take(usize::MAX);
+                    records.extend(behind);
+                    tickets.extend(waiting);
                     self.refuse(&mut records);
                     let refusal = Err(Refusal::new(Code::StoreFull, error.to_string()));
                     let (others, closed) = self.put_back(records);
@@ -249,14 +267,7 @@ impl Writer {
             |queue: &mut Queue| !queue.urgent && !queue.closed && queue.waiting.len() < BATCH_MAX;
         let woken = self.shared.wake.wait_timeout_while(queue, LINGER, may_linger);
         let (mut queue, _) = woken.unwrap_or_else(PoisonError::into_inner);
-        let count = queue.waiting.len().min(BATCH_MAX);
-        let (mut records, mut tickets) = (Vec::with_capacity(count), Vec::new());
-        for queued in queue.waiting.drain(..count) {
-            records.extend(queued.record);
-            tickets.extend(queued.ticket);
-        }
-        queue.urgent = !queue.waiting.is_empty();
-        Some((records, tickets))
+        Some(queue.take(BATCH_MAX))
     }
 
     /// All but decisions were refused, and their places say so; decisions stay and are tried again.

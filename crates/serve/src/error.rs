@@ -1,4 +1,5 @@
 use crate::store_error::StoreError;
+use haggle_config::ConfigError;
 use haggle_core::SegmentError;
 use haggle_policy::BundleError;
 use haggle_policy::bandit::BanditError;
@@ -33,13 +34,8 @@ pub enum ServeError {
         source: SegmentError,
     },
     /// A configuration or a rulebook cannot be used.
-    #[error("{}: {what}", path.display())]
-    Config {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        what: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A socket cannot be opened.
     #[error("socket {}: {what}", path.display())]
     Socket {
@@ -63,7 +59,7 @@ impl ServeError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoBundle(_) | Self::Config { .. } | Self::Socket { .. } => 2,
+            Self::NoBundle(_) | Self::Config(_) | Self::Socket { .. } => 2,
             Self::Bundle { .. }
             | Self::Store(_)
             | Self::Learnt(_)

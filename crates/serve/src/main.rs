@@ -2,17 +2,19 @@
 
 mod args;
 mod bench;
+mod config;
 mod top;
 
 use anyhow::Context;
 use args::{Bench, Cli, Command, Ctl, CtlCanary, CtlMode, Serve};
 use clap::Parser;
+use haggle_config::ConfigError;
 use haggle_serve::{
     AdminRequest, Checked, Client, ClientError, Code, Engine, EngineConfig, Forgotten, Index, Journal, Mode,
     Refusal, ServeError, SettingsFiles, Sockets, StoreError, admin_path, backup, check, export, forget, run,
 };
 use serde::Serialize;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -60,14 +62,31 @@ fn main() -> ExitCode {
         } => bench::bench(seconds).and_then(|report| print(&report, json, || report.text())),
         Command::Trace { store, decision } => trace(&store, &decision),
         Command::Top { socket } => top::top(&socket),
+        Command::Config(command) => config::run(command),
         Command::Ctl { socket, command } => ctl(&socket, command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("haggled: {error:#}");
+            tell(&error);
             ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+/// One sentence, with the lines of the config file around the fault on a terminal.
+fn tell(error: &anyhow::Error) {
+    let config = match error.downcast_ref::<ServeError>() {
+        Some(ServeError::Config(config)) => Some(config),
+        _ => error.downcast_ref::<ConfigError>(),
+    };
+    let snippet = match config {
+        Some(ConfigError::Fault(fault)) if std::io::stderr().is_terminal() => fault.snippet(),
+        _ => None,
+    };
+    match snippet {
+        Some(snippet) => eprintln!("{snippet}"),
+        None => eprintln!("haggled: {error:#}"),
     }
 }
 
@@ -97,6 +116,12 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 }
 
 fn start(serve: Serve) -> anyhow::Result<()> {
+    let files = SettingsFiles {
+        config: serve.config,
+        guardrails: serve.guardrails,
+    };
+    // Before anything is touched.
+    files.parse()?;
     let sockets = match (Sockets::activated()?, &serve.socket) {
         (Some(sockets), None) => sockets,
         (None, Some(socket)) => Sockets::open(socket)?,
@@ -108,13 +133,11 @@ fn start(serve: Serve) -> anyhow::Result<()> {
         bundle: serve.bundle,
         history: serve.history,
         seed: serve.seed,
-        files: SettingsFiles {
-            config: serve.config,
-            guardrails: serve.guardrails,
-        },
+        files,
     })?);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    // One thread for all clients, as redis has: whatever a price reads lies behind one lock, and a second thread would only
+    // fight for it, and with the clients for the processors.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("no threads to serve with")?;

@@ -2,14 +2,18 @@ use crate::error::ServeError;
 use crate::price_request::PriceRequest;
 use crate::protocol::{NAME_BYTES_MAX, VALUE_MINOR_MAX, name};
 use crate::refusal::{Code, Refusal};
-use haggle_core::{Bounds, Catalog, Digest, Guardrails, ItemRules, Past, RewardTerms, Rulebook, Ruling};
-use serde::de::DeserializeOwned;
+use haggle_config::{ConfigError, Fault, Loaded, Source, did_you_mean, load};
+use haggle_core::{
+    Bounds, Catalog, Digest, Guardrails, ItemRules, Past, RewardTerms, Rulebook, RulebookError, Ruling,
+};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// The daemon's configuration file; every key may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DaemonConfig {
     /// How prices are answered.
@@ -25,7 +29,7 @@ pub struct DaemonConfig {
 }
 
 /// `[prices]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PriceConfig {
     /// How long a session keeps the price of an item that it was shown, in seconds; 0: not at all.
@@ -35,7 +39,7 @@ pub struct PriceConfig {
 }
 
 /// `[rewards]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RewardConfig {
     /// Terms of decisions of policies that have none of their own.
@@ -45,7 +49,7 @@ pub struct RewardConfig {
 }
 
 /// `[law]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LawConfig {
     /// Attributes, or fields of a request's context, or `user`, that are taken out of every request before anything looks
@@ -54,7 +58,7 @@ pub struct LawConfig {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
     /// Records between two checkpoints; a start reads at most about so many again.
@@ -110,52 +114,84 @@ impl SettingsFiles {
     /// When a file cannot be read, says something unknown, out of range or contradictory, names what is not in the
     /// catalogue, or leaves an item no price at all.
     pub fn read(&self, catalog: &Catalog) -> Result<Settings, ServeError> {
-        let config: DaemonConfig = self
-            .config
-            .as_deref()
-            .map_or_else(|| Ok(DaemonConfig::default()), parse)?;
-        if let Some(path) = &self.config {
-            config.check().map_err(|what| unusable(path, what))?;
-        }
+        let (config, book) = self.parse()?;
         let mut settings = Settings {
             rules: vec![ItemRules::default(); catalog.items().len()],
             config,
-            governed: self.guardrails.is_some(),
+            governed: book.is_some(),
             segment_by: None,
         };
-        if let Some(path) = &self.guardrails {
-            let book: Rulebook = parse(path)?;
-            book.check(catalog)
-                .map_err(|error| unusable(path, error.to_string()))?;
-            if let Some(attribute) = &book.segment_by {
-                name("segment_by", attribute, NAME_BYTES_MAX)
-                    .map_err(|refusal| unusable(path, refusal.message))?;
-            }
-            let protected = book
-                .segment_by
-                .iter()
-                .find(|name| settings.config.law.protected.contains(name));
-            if let Some(name) = protected {
-                let what = format!(
-                    "segment_by names `{name}`, which the configuration protects: it may not move a price"
-                );
-                return Err(unusable(path, what));
-            }
-            settings.rules = (0..catalog.items().len())
-                .map(|item| book.of(catalog, item))
-                .collect();
-            for (item, rules) in catalog.items().iter().zip(&settings.rules) {
-                let standing = Guardrails::default();
-                Ruling::of(item, &standing, rules, &Past::default(), &Bounds::default())
-                    .map_err(|error| unusable(path, error.to_string()))?;
-            }
-            settings.segment_by = book.segment_by;
+        if let Some(book) = book {
+            settings.govern(&book, catalog).map_err(ConfigError::from)?;
         }
         Ok(settings)
+    }
+
+    /// Reads both files, and checks what can be checked without a catalogue.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or says something unknown or out of range.
+    pub fn parse(&self) -> Result<(DaemonConfig, Option<Loaded<Rulebook>>), ServeError> {
+        let config = self.config.as_deref().map(DaemonConfig::load).transpose()?;
+        let book = self
+            .guardrails
+            .as_deref()
+            .map(|path| load(path, &[]))
+            .transpose()?;
+        Ok((config.map(|loaded| loaded.value).unwrap_or_default(), book))
+    }
+}
+
+/// What is wrong with a rulebook, where it stands, and the nearest name that the catalogue has.
+fn unsound(source: &Source, error: &RulebookError, catalog: &Catalog) -> Fault {
+    match error {
+        RulebookError::Unsound { keys, .. } => {
+            let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+            source.fault_at(&keys, error.to_string())
+        }
+        RulebookError::Unknown { kind, name } => {
+            let hint = if *kind == "item" {
+                did_you_mean(name, catalog.items().iter().map(|item| item.id.as_str()))
+            } else {
+                did_you_mean(
+                    name,
+                    catalog.categories().iter().map(|category| category.name.as_str()),
+                )
+            };
+            source.fault_at(&[kind, name], format!("{error}{hint}"))
+        }
     }
 }
 
 impl Settings {
+    /// Takes the rules of a rulebook over, if prices can be set by them.
+    fn govern(&mut self, book: &Loaded<Rulebook>, catalog: &Catalog) -> Result<(), Fault> {
+        let Loaded { value: book, source } = book;
+        book.check(catalog)
+            .map_err(|error| unsound(source, &error, catalog))?;
+        if let Some(attribute) = &book.segment_by {
+            let fits = name("segment_by", attribute, NAME_BYTES_MAX);
+            fits.map_err(|refusal| source.fault("segment_by", refusal.message))?;
+        }
+        let protected = &self.config.law.protected;
+        if let Some(name) = book.segment_by.iter().find(|name| protected.contains(name)) {
+            let what = format!(
+                "segment_by names `{name}`, which the configuration protects: it may not move a price"
+            );
+            return Err(source.fault("segment_by", what));
+        }
+        self.rules = (0..catalog.items().len())
+            .map(|item| book.of(catalog, item))
+            .collect();
+        for (item, rules) in catalog.items().iter().zip(&self.rules) {
+            let (standing, past, bounds) = (Guardrails::default(), Past::default(), Bounds::default());
+            let ruling = Ruling::of(item, &standing, rules, &past, &bounds);
+            ruling.map_err(|error| source.fault_at(&["item", &item.id], error.to_string()))?;
+        }
+        self.segment_by.clone_from(&book.segment_by);
+        Ok(())
+    }
+
     /// Takes what is protected out of a request, and returns its segment.
     ///
     /// # Errors
@@ -203,68 +239,72 @@ impl Settings {
 }
 
 impl DaemonConfig {
-    fn check(&self) -> Result<(), String> {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or says something unknown or out of range.
+    pub fn load(path: &Path) -> Result<Loaded<Self>, ConfigError> {
+        let loaded: Loaded<Self> = load(path, &[])?;
+        match loaded.value.check() {
+            Ok(()) => Ok(loaded),
+            Err((field, sentence)) => Err(loaded.source.fault(&field, sentence).into()),
+        }
+    }
+
+    /// The field that is to blame, and the sentence about it.
+    fn check(&self) -> Result<(), (String, String)> {
         let (low, high) = (RewardTerms::WINDOW_S.start(), RewardTerms::WINDOW_S.end());
-        let of_rewards = ("rewards.terms".to_owned(), &self.rewards.terms);
-        let of_policies = self
-            .policy
-            .iter()
-            .map(|(name, terms)| (format!("policy.{name}"), terms));
-        for (place, terms) in std::iter::once(of_rewards).chain(of_policies) {
-            if !RewardTerms::WINDOW_S.contains(&terms.window_s) {
-                return Err(format!(
-                    "{place}.window_s is {}; allowed are {low} to {high}",
-                    terms.window_s
-                ));
-            }
-            let (got, most) = (terms.default_minor, VALUE_MINOR_MAX);
-            if !(-most..=most).contains(&got) {
-                return Err(format!(
-                    "{place}.default_minor is {got}; allowed are -{most} to {most}, as for a reward"
-                ));
-            }
-        }
-        for name in self.policy.keys() {
+        let (least, most) = (-VALUE_MINOR_MAX, VALUE_MINOR_MAX);
+        let sound = |table: &str, terms: &RewardTerms| {
+            let (window_s, default_minor) = (terms.window_s, terms.default_minor);
+            let right = format!("{low} to {high}");
+            let within = RewardTerms::WINDOW_S.contains(&window_s);
+            expect(within, format!("{table}.window_s"), window_s, &right)?;
+            let right = format!("{least} to {most}, as for a reward,");
+            let within = (least..=most).contains(&default_minor);
+            expect(within, format!("{table}.default_minor"), default_minor, &right)
+        };
+        sound("rewards.terms", &self.rewards.terms)?;
+        for (name, terms) in &self.policy {
+            let table = format!("policy.{name}");
             if name.len() != 12 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(format!(
-                    "policy.{name}: the first 12 digits of a bundle's digest are expected"
-                ));
+                let sentence = format!("{table}: the first 12 digits of a bundle's digest are expected");
+                return Err((table, sentence));
             }
+            sound(&table, terms)?;
         }
-        if self.rewards.backward_window_s > *high {
-            let got = self.rewards.backward_window_s;
-            return Err(format!(
-                "rewards.backward_window_s is {got}; allowed are 0 to {high}"
-            ));
-        }
-        if self.store.checkpoint_records == 0 {
-            return Err("store.checkpoint_records is 0; at least 1 is expected".to_owned());
-        }
-        if self.store.keep_days == Some(0) {
-            return Err(
-                "store.keep_days is 0; at least 1 is expected, or leave it out to keep everything".to_owned(),
-            );
-        }
-        match self.prices.deadline_ms {
-            Some(0) => Err("prices.deadline_ms is 0; leave it out for no deadline".to_owned()),
-            _ => Ok(()),
-        }
+        let (backward_s, field) = (self.rewards.backward_window_s, "rewards.backward_window_s");
+        expect(backward_s <= *high, field, backward_s, &format!("0 to {high}"))?;
+        let (records, field) = (self.store.checkpoint_records, "store.checkpoint_records");
+        expect(records > 0, field, records, "at least 1")?;
+        let (keep_days, field) = (self.store.keep_days.unwrap_or(1), "store.keep_days");
+        expect(
+            keep_days > 0,
+            field,
+            keep_days,
+            "at least 1, or no such line to keep everything,",
+        )?;
+        let (deadline_ms, field) = (self.prices.deadline_ms.unwrap_or(1), "prices.deadline_ms");
+        expect(
+            deadline_ms > 0,
+            field,
+            deadline_ms,
+            "at least 1, or no such line,",
+        )
     }
 }
 
-fn parse<T: DeserializeOwned>(path: &Path) -> Result<T, ServeError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| unusable(path, format!("it cannot be read: {error}")))?;
-    toml::from_str(&text).map_err(|error| {
-        let ends = |until: usize| text[..until].matches('\n').count();
-        let line = 1 + error.span().map_or(0, |span| ends(span.start));
-        unusable(path, format!("line {line}: {}", error.message()))
-    })
-}
-
-fn unusable(path: &Path, what: String) -> ServeError {
-    ServeError::Config {
-        path: path.to_owned(),
-        what,
+/// The field and the sentence about it, where it is not sound.
+fn expect(
+    sound: bool,
+    field: impl Into<String>,
+    value: impl Display,
+    right: &str,
+) -> Result<(), (String, String)> {
+    let field = field.into();
+    let sentence = format!("{field} = {value}: {right} expected");
+    match sound {
+        true => Ok(()),
+        false => Err((field, sentence)),
     }
 }

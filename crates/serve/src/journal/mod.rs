@@ -48,6 +48,11 @@ use volume::{HEADER_BYTES, Header};
 
 /// Bytes of a volume: one that has grown to this is sealed.
 const VOLUME_BYTES: u64 = 8 << 20;
+/// Records of a batch that are encoded before whoever waits for the processor has his turn: a scheduler lets a thread run for
+/// milliseconds, in which a price could not be answered or taken.
+const RECORDS_PER_TURN: usize = 32;
+/// A larger batch means that the disk is behind: it is written without turns.
+const UNHURRIED_MAX: usize = 1_024;
 
 /// The open journal: the only writer of a store.
 #[derive(Debug)]
@@ -68,6 +73,8 @@ pub struct Journal {
     secret: u64,
     volume_bytes: u64,
     spare: Spare,
+    /// The last batch: its memory serves the next one.
+    batch: Vec<u8>,
     /// `fdatasync`.
     sync: fn(&File) -> io::Result<()>,
 }
@@ -121,7 +128,8 @@ impl Journal {
     /// [`StoreError::Full`] when no space is left: nothing was written, and it can be tried again. Everything else is
     /// final: what is on disk is only known after a restart.
     pub fn append(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        let (mut bytes, mut chain) = (Vec::with_capacity(512 * records.len()), self.chain);
+        let (mut bytes, mut chain) = (std::mem::take(&mut self.batch), self.chain);
+        bytes.clear();
         for (place, record) in records.iter().enumerate() {
             let (number, record) = (self.next + place as u64, encode_record(record));
             let salt = self.salts.draw();
@@ -134,11 +142,15 @@ impl Journal {
                 chain = chain::link(chain, digest);
             }
             Frame { number, place, entry }.write(&mut bytes);
+            if records.len() <= UNHURRIED_MAX && (usize::from(place) + 1).is_multiple_of(RECORDS_PER_TURN) {
+                std::thread::yield_now();
+            }
         }
         if self.sealed || self.offset + bytes.len() as u64 > self.volume_bytes && self.first < self.next {
             self.roll()?;
         }
         self.write(&bytes)?;
+        self.batch = bytes;
         self.chain = chain;
         self.next += records.len() as u64;
         self.reader.publish(self.next);

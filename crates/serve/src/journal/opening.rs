@@ -88,6 +88,7 @@ impl Journal {
             secret,
             volume_bytes: VOLUME_BYTES,
             spare,
+            batch: Vec::new(),
             sync: File::sync_data,
         })
     }

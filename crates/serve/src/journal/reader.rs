@@ -17,6 +17,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 #[derive(Clone, Debug)]
 pub struct JournalReader {
     shared: Arc<Shared>,
+    /// Prices wait beside it.
+    pub(super) unhurried: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,16 @@ impl JournalReader {
                 next: AtomicU64::new(next),
                 _lock: lock,
             }),
+            unhurried: false,
+        }
+    }
+
+    /// One that gives others their turns: a scheduler lets a thread run for milliseconds, in which no price comes about.
+    #[must_use]
+    pub(crate) fn unhurried(self) -> Self {
+        Self {
+            unhurried: true,
+            ..self
         }
     }
 

@@ -9,6 +9,11 @@ use haggle_core::decode_record;
 use std::fs;
 use std::io::ErrorKind;
 
+/// Records that are read before whoever waits for the processor has his turn.
+const RECORDS_PER_TURN: u64 = 64;
+/// Whoever has more than this to read is behind, and gives no turns.
+const UNHURRIED_MAX: u64 = 1 << 18;
+
 /// A walk through the volumes of a journal, record by record.
 #[derive(Debug)]
 pub struct Scan {
@@ -120,6 +125,10 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
             return None;
+        }
+        let left = self.end - self.expected.min(self.end);
+        if self.reader.unhurried && left < UNHURRIED_MAX && self.expected.is_multiple_of(RECORDS_PER_TURN) {
+            std::thread::yield_now();
         }
         let step = self.step();
         self.ended = !matches!(step, Ok(Some(_)));

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
 
 const FILE: &str = ".spare";
-const CHUNK_BYTES: u64 = 1 << 20;
+/// Written at a time; then whoever waits for the processor has his turn.
+const CHUNK_BYTES: u64 = 64 << 10;
 
 /// The volume after the last one, made by a thread while that is filled. It is full of zeros that are on disk: a commit
 /// overwrites bytes that the file has already, and `fdatasync` need not wait for the journal of the file system.
@@ -71,10 +72,12 @@ fn make(path: &Path, bytes: u64) -> io::Result<File> {
         .truncate(true)
         .mode(0o600);
     let file = options.open(path)?;
+    let zeros = vec![0; CHUNK_BYTES.min(bytes) as usize];
     let write = || {
         for offset in (0..bytes).step_by(CHUNK_BYTES as usize) {
-            let count = CHUNK_BYTES.min(bytes - offset);
-            file.write_all_at(&vec![0; count as usize], offset)?;
+            let count = CHUNK_BYTES.min(bytes - offset) as usize;
+            file.write_all_at(&zeros[..count], offset)?;
+            std::thread::yield_now();
         }
         file.sync_all()
     };

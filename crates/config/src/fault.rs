@@ -93,6 +93,7 @@ impl std::error::Error for Fault {}
 
 impl Fault {
     /// The lines of the file around the fault, for a terminal; none where it stands in no file.
+    #[must_use]
     pub fn snippet(&self) -> Option<String> {
         let Place::Span { file, text, span } = &self.place else {
             return None;
@@ -106,6 +107,7 @@ impl Fault {
     }
 
     /// Its place for programs.
+    #[must_use]
     pub fn told(&self) -> Told<'_> {
         let position = self.place.position();
         Told {

@@ -1,11 +1,7 @@
-//! Config files: TOML, unknown keys refused with the nearest known name, `--set a.b=c` on top.
-
-use crate::failure::{Failure, Kind, OrFail};
-use crate::plan::Origin;
+use crate::fault::Fault;
 use crate::source::Source;
-use anyhow::Context;
 use serde::{Serialize, de::DeserializeOwned};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A config file with its overrides applied.
 #[derive(Clone, Debug)]
@@ -16,29 +12,61 @@ pub struct Loaded<T> {
     pub source: Source,
 }
 
+/// A value with its name and where it came from: `--set`, the file or the default.
+pub type Origin = (String, String, &'static str);
+
+/// Why a config file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("cannot read config {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something in it is wrong.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
 /// Reads a config file and applies `--set` overrides (`a.b=c`; the value is TOML, or else a plain string).
-pub fn load<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<Loaded<T>, Failure> {
+///
+/// # Errors
+/// When it cannot be read, is no TOML, or not what `T` reads.
+pub fn load<T: DeserializeOwned>(path: &Path, sets: &[String]) -> Result<Loaded<T>, ConfigError> {
     let source = open(path, sets)?;
     let value = source.read()?;
     Ok(Loaded { value, source })
 }
 
 /// Reads a config file as TOML, whatever it is about.
-pub fn open(path: &Path, sets: &[String]) -> Result<Source, Failure> {
+///
+/// # Errors
+/// When it cannot be read or is no TOML, or an override names nothing.
+pub fn open(path: &Path, sets: &[String]) -> Result<Source, ConfigError> {
     open_below(path, sets, "")
 }
 
 /// As [`open`], where the names of overrides have `above` in front.
-pub fn open_below(path: &Path, sets: &[String], above: &'static str) -> Result<Source, Failure> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read config {}", path.display()))
-        .or_fail(Kind::Usage)?;
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_below(path: &Path, sets: &[String], above: &'static str) -> Result<Source, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
     Ok(Source::parse(&path.display().to_string(), &text, sets, above)?)
 }
 
 impl<T: Serialize> Loaded<T> {
     /// Each value with where it came from.
-    pub fn origins(&self) -> anyhow::Result<Vec<Origin>> {
+    ///
+    /// # Errors
+    /// When TOML has no words for a value.
+    pub fn origins(&self) -> Result<Vec<Origin>, toml::ser::Error> {
         Ok(rows(&self.value)?
             .into_iter()
             .map(|(name, value)| {
@@ -49,8 +77,19 @@ impl<T: Serialize> Loaded<T> {
     }
 }
 
+/// Values and where they came from, one a line, for people.
+#[must_use]
+pub fn table(origins: &[Origin]) -> String {
+    let width = origins.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    let row = |(name, value, origin): &Origin| format!("{name:<width$}  {origin:<7}  {value}");
+    origins.iter().map(row).collect::<Vec<_>>().join("\n")
+}
+
 /// Every value with its dotted name.
-pub fn rows(value: &impl Serialize) -> anyhow::Result<Vec<(String, toml::Value)>> {
+///
+/// # Errors
+/// When TOML has no words for a value.
+pub fn rows(value: &impl Serialize) -> Result<Vec<(String, toml::Value)>, toml::ser::Error> {
     let mut rows = Vec::new();
     flatten("", &toml::Value::try_from(value)?, &mut |path, value| {
         rows.push((path.to_owned(), value.clone()));

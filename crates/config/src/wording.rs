@@ -8,10 +8,18 @@ pub fn explained(field: &str, message: &str) -> String {
     } else {
         format!("{field}: ")
     };
-    match nearest(&message) {
-        Some(known) => format!("{place}{message}; did you mean `{known}`?"),
-        None => format!("{place}{message}"),
-    }
+    let hint = unknown(&message);
+    format!("{place}{message}{}", hint.unwrap_or_default())
+}
+
+/// The end of a sentence about an unknown name: the nearest one of those that are known, where it is near.
+#[must_use]
+pub fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let distance = |known: &&str| strsim::damerau_levenshtein(unknown, known);
+    let nearest = known.into_iter().min_by_key(distance);
+    nearest
+        .filter(|known| distance(known) <= 1 + unknown.len() / 3)
+        .map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }
 
 /// Without line breaks.
@@ -81,16 +89,13 @@ fn expected_in_words(expected: &str) -> String {
     words.to_owned()
 }
 
-/// The known name nearest to the unknown one in serde's "unknown field `x`, expected one of `y`, `z`".
-fn nearest(message: &str) -> Option<String> {
+/// The same of serde's "unknown field `x`, expected one of `y`, `z`".
+fn unknown(message: &str) -> Option<String> {
     if !message.starts_with("unknown ") {
         return None;
     }
     let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = names.next()?;
-    let distance = |known: &&str| strsim::damerau_levenshtein(unknown, known);
-    let known = names.min_by_key(distance)?;
-    (distance(&known) <= 1 + unknown.len() / 3).then(|| known.to_owned())
+    Some(did_you_mean(names.next()?, names))
 }
 
 #[cfg(test)]

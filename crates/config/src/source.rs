@@ -20,6 +20,9 @@ pub struct Source {
 
 impl Source {
     /// Reads TOML and overrides, whose names may have `above` in front.
+    ///
+    /// # Errors
+    /// When the text is no TOML, or an override names nothing.
     pub fn parse(file: &str, text: &str, sets: &[String], above: &'static str) -> Result<Self, Fault> {
         let shared: Arc<str> = text.into();
         let document = Document::parse(text.to_owned()).map_err(|error| Fault {
@@ -45,6 +48,9 @@ impl Source {
     }
 
     /// The checked value of the file with its overrides.
+    ///
+    /// # Errors
+    /// When it is not what `T` reads.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         let mut merged = self.document.clone().into_mut();
         for set in &self.sets {
@@ -60,11 +66,13 @@ impl Source {
     }
 
     /// A fault of one field, by its dotted name. `message` is the rest of the sentence.
+    #[must_use]
     pub fn fault(&self, field: &str, message: impl Into<String>) -> Fault {
         self.fault_at(&field.split('.').collect::<Vec<_>>(), message)
     }
 
     /// A fault of one field, by its keys: for keys that have dots in them.
+    #[must_use]
     pub fn fault_at(&self, keys: &[&str], message: impl Into<String>) -> Fault {
         self.told(keys, message.into(), false)
     }
@@ -134,6 +142,7 @@ impl Source {
     }
 
     /// Where the value of a field comes from: `--set`, the file or the default.
+    #[must_use]
     pub fn origin(&self, field: &str) -> &'static str {
         let path: Vec<&str> = field.split('.').collect();
         if self.sets.iter().any(|set| set.covers(&path)) {
@@ -150,6 +159,7 @@ impl Source {
     }
 
     /// The names at the top of the file.
+    #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         self.document.as_table().iter().map(|(key, _)| key).collect()
     }

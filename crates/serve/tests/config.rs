@@ -1,0 +1,99 @@
+//! `haggled config`: the daemon's files are shown with their origins, have schemas, and are refused with file, line and column.
+
+#![allow(clippy::unwrap_used)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const KINDS: [&str; 2] = ["daemon", "guardrails"];
+
+fn configs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs")
+}
+
+fn haggled(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haggled"));
+    command.arg("config").args(args).output().unwrap()
+}
+
+fn committed(kind: &str) -> Value {
+    let text = std::fs::read_to_string(configs().join(format!("schema/{kind}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn committed_schemas_are_those_of_the_program() {
+    for kind in KINDS {
+        let made: Value = serde_json::from_slice(&haggled(&["schema", kind]).stdout).unwrap();
+        assert_eq!(
+            made,
+            committed(kind),
+            "refresh it: haggled config schema {kind} > configs/schema/{kind}.json"
+        );
+    }
+}
+
+#[test]
+fn the_shipped_files_are_what_their_schemas_say() {
+    for kind in KINDS {
+        let schema = jsonschema::validator_for(&committed(kind)).unwrap();
+        let text = std::fs::read_to_string(configs().join(format!("daemon/{kind}.toml"))).unwrap();
+        let mut config = serde_json::to_value(toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
+        assert!(schema.is_valid(&config), "{kind}");
+        config["unheard_of"] = Value::from(1);
+        assert!(!schema.is_valid(&config), "{kind}");
+    }
+}
+
+#[test]
+fn every_value_is_shown_with_its_origin() {
+    let file = configs().join("daemon/daemon.toml");
+    let shown = haggled(&["show", "--json", file.to_str().unwrap()]);
+    let rows: Vec<[String; 3]> = serde_json::from_slice(&shown.stdout).unwrap();
+    let row = |name: &str| {
+        let row = rows.iter().find(|[own, ..]| own == name);
+        row.map(|[_, value, origin]| (value.as_str(), origin.as_str()))
+    };
+    assert_eq!(row("prices.deadline_ms"), Some(("50", "file")));
+    assert_eq!(row("rewards.terms.window_s"), Some(("86400", "file")));
+    assert_eq!(row("store.checkpoint_records"), Some(("65536", "default")));
+    let book = configs().join("daemon/guardrails.toml");
+    let shown = String::from_utf8(haggled(&["show", book.to_str().unwrap()]).stdout).unwrap();
+    assert!(
+        shown.contains("all.change.period       file     \"day\""),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_fault_has_file_line_column_and_the_nearest_name_and_code_2() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("d.toml");
+    std::fs::write(&file, "[prices]\ndeadline_ms = 5\nstiky_s = 3\n").unwrap();
+    let refused = haggled(&["show", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    let expected = "d.toml:3:1: prices.stiky_s: unknown field `stiky_s`, expected `sticky_s` or `deadline_ms`; did you mean `sticky_s`?";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_daemon_with_a_bad_file_touches_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("rules.toml"), "[al]\nfreeze = true\n").unwrap();
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_haggled"));
+    serve
+        .arg("serve")
+        .arg("--socket")
+        .arg(at("s"))
+        .arg("--store")
+        .arg(at("store"));
+    let refused = serve.arg("--guardrails").arg(at("rules.toml")).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("rules.toml:1:2: al: unknown field `al`"), "{said}");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
