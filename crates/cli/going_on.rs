@@ -1,9 +1,10 @@
 //! A run that goes on: from which checkpoint, and what may be another value than before.
 
 use crate::failure::{Failure, Kind, OrFail};
-use crate::plan::{Origin, Plan};
+use crate::plan::Plan;
 use crate::seat::Seat;
 use crate::training::failure;
+use haggle_config::Origin;
 use haggle_config::rows;
 use haggle_learn::{Change, Checkpoint, Freedom, TrainConfig, find_checkpoint, sound_checkpoints};
 use serde::Serialize;
