@@ -100,7 +100,7 @@ impl AlternatingDuopoly {
         (0..=self.steps).map(|step| self.price(step)).collect()
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("steps", self.steps)?;
         field("steps", self.steps, self.steps <= 2000, "at most 2000")?;
         discount(self.discount)?;
@@ -113,11 +113,10 @@ impl AlternatingDuopoly {
             near,
             "a price of the grid 0, 1/steps, ..., 1",
         )?;
-        let states = (self.steps + 1) as f64;
-        affordable(
-            states * rounds(self.discount * self.discount) as f64,
-            self.steps + 1,
-        )
+        // The optimum against five rivals, and every fixed price; nothing is left to chance.
+        let prices = (self.steps + 1) as f64;
+        let rounds = rounds(self.discount * self.discount) as f64;
+        affordable(prices * rounds, 6.0 * prices, 1.0)
     }
 
     /// Exact optimum against the configured rival, and against the others as references; per period.

@@ -4,7 +4,7 @@ use super::checks::{affordable, count, field, ladder, not_negative, positive};
 use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, poisson_sales};
 use super::season::{Demand, Moves, Season};
-use super::sell_through::sell_through;
+use super::sell_through::{sell_through, solutions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct Markdown {
 }
 
 impl Markdown {
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock)?;
         positive("base_rate", self.base_rate)?;
@@ -68,10 +68,13 @@ impl Markdown {
             self.elasticities.iter().all(|x| *x >= 0.0 && x.is_finite()),
             "two numbers, not negative",
         )?;
-        let stocks = self.stock as f64;
-        // The best plan by the calendar is tried day by day, some four times over.
-        let plans = 4.0 * self.periods as f64;
-        affordable(plans * self.periods as f64 * stocks * stocks, self.prices.len())
+        let (rungs, stock) = (self.prices.len() as f64, self.stock as f64);
+        // The best plan by the calendar tries every rung of every day, some four times over; where prices may only fall, half of
+        // the rungs are left after each last one.
+        let plans = 4.0 * self.periods as f64 * rungs;
+        let down = (rungs + 1.0) * rungs / if self.only_down { 1.0 } else { 2.0 };
+        let actions = plans + down + 3.0 * rungs + solutions(self.sell_through_min, self.prices.len());
+        affordable(self.periods as f64 * stock, actions, stock / 2.0)
     }
 
     fn mean(&self, day: usize, price: f64) -> f64 {

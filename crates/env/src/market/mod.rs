@@ -106,6 +106,32 @@ pub enum Market {
 }
 
 impl Market {
+    /// Whether its parameters make a market, and one that is small enough to be solved. Nothing is solved for that, so that
+    /// the oracle may still find that a constraint cannot be met.
+    ///
+    /// # Errors
+    /// When a parameter makes no market, or the market is too large.
+    pub fn check(&self) -> Result<(), OracleError> {
+        match self {
+            Self::ContinuousSale(market) => market.check(),
+            Self::SingleArrivals(market) => market.check(),
+            Self::SellDown(market) => market.check(),
+            Self::StockedPrices(market) => market.check(),
+            Self::SharedResources(market) => market.check(),
+            Self::Network(market) => market.check(),
+            Self::LogitOligopoly(market) => market.check(),
+            Self::CapacityDuopoly(market) => market.check(),
+            Self::AlternatingDuopoly(market) => market.check(),
+            Self::Segments(market) => market.check(),
+            Self::ContinuousTypes(market) => market.check(),
+            Self::Markdown(market) => market.check(),
+            Self::ReferencePrice(market) => market.check(),
+            Self::HiddenType(market) => market.check(),
+            Self::ChangingDemand(market) => market.check(),
+            Self::UnknownLinear(market) => market.check(),
+        }
+    }
+
     /// What is known exactly of it.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ impl ReferencePrice {
         })
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         positive("base_rate", self.base_rate)?;
         positive("slope", self.slope)?;
         not_negative("gain", self.gain)?;
@@ -78,8 +78,9 @@ impl ReferencePrice {
         not_negative("reference_price", self.reference_price)?;
         discount(self.discount)?;
         count("episode_periods", self.episode_periods)?;
-        let rungs = self.prices.len();
-        affordable((rungs * rounds(self.discount)) as f64, rungs)
+        // The optimum and the myopic price; nothing is left to chance.
+        let rungs = self.prices.len() as f64;
+        affordable((rungs + 1.0) * rounds(self.discount) as f64, 2.0 * rungs, 1.0)
     }
 
     /// Value iteration over the last price.

@@ -4,7 +4,7 @@ use super::checks::{affordable, count, ladder, positive};
 use super::oracle::{Oracle, OracleError};
 use super::search::{best_index, poisson_sales};
 use super::season::{Demand, Moves, Season};
-use super::sell_through::sell_through;
+use super::sell_through::{sell_through, solutions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct SellDown {
 }
 
 impl SellDown {
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock)?;
         positive("base_rate", self.base_rate)?;
@@ -39,11 +39,11 @@ impl SellDown {
             .map_or(Ok(()), |scale| positive("price_scale_end", scale))?;
         ladder(&self.prices)?;
         sell_through(self.sell_through_min)?;
-        let outcomes = self.stock as f64 / 2.0;
-        affordable(
-            self.periods as f64 * self.stock as f64 * outcomes,
-            self.prices.len(),
-        )
+        // The optimum, the fixed prices and equal chances look at every rung, the myopic price at one.
+        let rungs = self.prices.len();
+        let actions = 3.0 * rungs as f64 + 1.0 + solutions(self.sell_through_min, rungs);
+        let states = self.periods as f64 * self.stock as f64;
+        affordable(states, actions, self.stock as f64 / 2.0)
     }
 
     /// Mean demand of a period at a price.
