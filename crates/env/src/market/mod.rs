@@ -3,6 +3,7 @@
 
 mod action;
 mod alias;
+mod bertrand;
 mod capacity;
 mod chart;
 mod checks;
@@ -12,6 +13,7 @@ mod duopoly;
 mod exact;
 mod game;
 mod hidden_type;
+mod induction;
 mod itinerary;
 mod last_price;
 mod linear;
