@@ -125,25 +125,17 @@ impl AlternatingDuopoly {
     /// When a parameter makes no market, or the market is too large.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let game = self.last_price()?;
-        let optimum = |game: &LastPrice| game.value(|_, worth| worth(best_index(game.rungs, worth)));
-        let first = std::cell::Cell::new(0);
-        let v_star = game.value(|state, worth| {
-            let best = best_index(game.rungs, worth);
-            if state == game.start {
-                first.set(best);
-            }
-            worth(best)
-        });
+        let (v_star, first) = game.optimum();
         let fixed: Vec<f64> = (0..game.rungs)
             .map(|rung| game.value(|_, worth| worth(rung)))
             .collect();
         let best = best_index(game.rungs, |rung| fixed[rung]);
-        let against = |rival| optimum(&self.against(rival));
+        let against = |rival| self.against(rival).optimum().0;
         Ok(Oracle {
             v_star,
             v_fixed: fixed[best],
             fixed_price: self.price(best),
-            first_action: Some(self.price(first.get())),
+            first_action: Some(self.price(first)),
             references: BTreeMap::from([
                 ("against_undercut_and_reset", against(Rival::UndercutAndReset)),
                 ("against_matcher", against(Rival::Matcher)),

@@ -1,9 +1,11 @@
 //! A season solved: backward induction over periods left, stock, and the last rung where it binds.
 
 use super::game::Place;
-use super::oracle::OracleError;
+use super::oracle::{Oracle, OracleError};
 use super::policy::Ask;
+use super::search::best_index;
 use super::season::{Moves, Season};
+use std::collections::BTreeMap;
 
 impl Season {
     /// The same without a guardrail.
@@ -117,5 +119,30 @@ impl Season {
             sold = counting.before(left, &sold, mix);
         }
         Ok((next[next.len() - 1], sold[sold.len() - 1]))
+    }
+
+    /// Value of the price that earns most at once, where a period has so much mean demand at a price.
+    pub(crate) fn myopic(&self, mean: impl Fn(usize, f64) -> f64) -> f64 {
+        self.value(|left, _, _, worth| {
+            let earns = |rung: usize| self.prices[rung] * mean(self.periods - left, self.prices[rung]);
+            worth(best_index(self.prices.len(), earns))
+        })
+    }
+
+    /// What is known of it, beside the values of references.
+    ///
+    /// # Errors
+    /// When the constraint cannot be met.
+    pub(crate) fn oracle(&self, mut references: BTreeMap<&'static str, f64>) -> Result<Oracle, OracleError> {
+        let fixed: Vec<f64> = (0..self.prices.len()).map(|rung| self.fixed(rung)).collect();
+        let (v_star, first, best) = self.solve(&fixed, &mut references)?;
+        Ok(Oracle {
+            v_star,
+            v_fixed: fixed[best],
+            fixed_price: self.prices[best],
+            first_action: Some(self.prices[first]),
+            references,
+            ..Oracle::default()
+        })
     }
 }

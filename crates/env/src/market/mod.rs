@@ -28,6 +28,7 @@ mod open_sale;
 mod oracle;
 mod packing;
 mod perishable;
+mod poisson_season;
 mod policy;
 mod reference;
 mod resources;

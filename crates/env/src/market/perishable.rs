@@ -156,31 +156,20 @@ impl SingleArrivals {
             return self.any_price_oracle();
         }
         let season = self.season()?;
-        let free = season.unguarded();
         let rungs = self.prices.len();
-        let fixed: Vec<f64> = (0..rungs).map(|rung| free.fixed(rung)).collect();
-        let best = best_index(rungs, |rung| fixed[rung]);
         // The best price of all is `price_scale` above what the unit is worth.
         let continuous = self.any_price(|_, _, worth| self.price_scale + worth);
         let fluid = self.any_price(|left, stock, _| {
             fluid_price(self.arrival_rate * left as f64, self.price_scale, stock as f64)
         });
         let myopic = best_index(rungs, |rung| self.prices[rung] * self.chance(self.prices[rung]));
-        let (v_star, first) = season.optimum();
-        Ok(Oracle {
-            v_star,
-            v_fixed: fixed[best],
-            fixed_price: self.prices[best],
-            first_action: Some(self.prices[first]),
-            references: BTreeMap::from([
-                ("unguarded", free.optimum().0),
-                ("continuous_price", continuous),
-                ("fluid_resolve", fluid),
-                ("myopic", fixed[myopic]),
-                ("uniform_random", season.random()),
-            ]),
-            ..Oracle::default()
-        })
+        season.oracle(BTreeMap::from([
+            ("unguarded", season.unguarded().optimum().0),
+            ("continuous_price", continuous),
+            ("fluid_resolve", fluid),
+            ("myopic", season.fixed(myopic)),
+            ("uniform_random", season.random()),
+        ]))
     }
 
     /// Value where any price may be asked: `price(periods left, stock, worth of a unit)`.

@@ -90,14 +90,7 @@ impl ReferencePrice {
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let game = self.last_price()?;
         let rungs = self.prices.len();
-        let first = std::cell::Cell::new(0);
-        let v_star = game.value(|state, worth| {
-            let best = best_index(rungs, worth);
-            if state == game.start {
-                first.set(best);
-            }
-            worth(best)
-        });
+        let (v_star, first) = game.optimum();
         let myopic =
             game.value(|state, worth| worth(best_index(rungs, |rung| game.reward[state * rungs + rung])));
         let fixed: Vec<f64> = (0..rungs)
@@ -112,7 +105,7 @@ impl ReferencePrice {
             v_star,
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
-            first_action: Some(self.prices[first.get()]),
+            first_action: Some(self.prices[first]),
             references: BTreeMap::from([("myopic", myopic)]),
             ..Oracle::default()
         })
