@@ -1,4 +1,4 @@
-use crate::args::{BanditCommand, BanditPolicy, BanditRun};
+use crate::args::bandit::{BanditCommand, BanditPolicy, BanditRun};
 use crate::bandit_bundle;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;

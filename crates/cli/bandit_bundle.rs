@@ -1,4 +1,4 @@
-use crate::args::BanditBundle;
+use crate::args::bandit::BanditBundle;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::price_list;

@@ -1,6 +1,6 @@
 //! `haggle bench quality`: how long whole training runs take, process start included, and how near they come to the optimum.
 
-use crate::args::BenchQuality;
+use crate::args::bench::BenchQuality;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use anyhow::Context;

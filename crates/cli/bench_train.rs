@@ -1,6 +1,6 @@
 //! `haggle bench train`: how fast training is, by engine, beside other people's programs on the same machine.
 
-use crate::args::BenchTrain;
+use crate::args::bench::BenchTrain;
 use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;

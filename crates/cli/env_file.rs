@@ -79,10 +79,7 @@ impl EnvFile {
     fn check(&self) -> Result<(), (&'static str, String)> {
         match self {
             Self::Replay(file) => file.check(),
-            Self::Market(market) => match market.oracle() {
-                Ok(_) => Ok(()),
-                Err(error) => Err((error.field(), error.to_string())),
-            },
+            Self::Market(market) => market.check().map_err(|error| (error.field(), error.to_string())),
             Self::Probe(probe) => match probe.optimum() {
                 Ok(_) => Ok(()),
                 Err(error) => Err((error.field(), error.to_string())),
@@ -280,6 +277,14 @@ mod tests {
             sentence("probe/one-price", &[])
                 .starts_with("envs/probe/one-price.toml:5:2: problem: this is a probe")
         );
+    }
+
+    #[test]
+    fn a_market_that_is_too_large_is_refused_by_its_size() {
+        let sets = ["stock=[1000, 1000]".to_owned()];
+        let failure = EnvFile::load(Path::new("envs/b3.toml"), &sets).expect_err("refused");
+        let told = "solving the market takes 2.00e8 states x 105 actions x 2 outcomes; up to 2e10 of them";
+        assert!(failure.to_string().contains(told), "{failure}");
     }
 
     #[test]

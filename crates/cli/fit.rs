@@ -1,4 +1,4 @@
-use crate::args::Fit;
+use crate::args::history::Fit;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::scene::read_sessions;

@@ -1,4 +1,4 @@
-use crate::args::{Import, ImportFrom, Segments};
+use crate::args::history::{Import, ImportFrom, Segments};
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use haggle_core::Digest;

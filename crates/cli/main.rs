@@ -50,7 +50,9 @@ mod tune;
 mod value;
 mod weeks;
 
-use args::{BenchCommand, Cli, Command, ConfigCommand};
+use args::bench::BenchCommand;
+use args::config::ConfigCommand;
+use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use failure::{Failure, Kind};
 use output::Output;

@@ -1,6 +1,6 @@
 //! `haggle config schema`: what a config file may hold, as a JSON schema made from the very types that read it.
 
-use crate::args::{ConfigKind, Schema as Arguments};
+use crate::args::config::{ConfigKind, Schema as Arguments};
 use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;

@@ -1,6 +1,6 @@
 //! `haggle config show`: each value of a config file, checked, and where it came from.
 
-use crate::args::{ConfigKind, Show};
+use crate::args::config::{ConfigKind, Show};
 use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;

@@ -3,7 +3,8 @@
 mod made;
 mod market;
 
-use crate::args::{BanditPolicy, BenchBandits};
+use crate::args::bandit::BanditPolicy;
+use crate::args::bench::BenchBandits;
 use crate::bandit::play;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;

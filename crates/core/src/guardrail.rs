@@ -122,22 +122,15 @@ pub fn allowed_rungs(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ItemTraits, Ladder};
+    use crate::milk::milk;
 
+    /// Support 85 to 125; cost 80.
     fn item() -> Item {
         Item {
-            id: "milk".into(),
-            base_minor: PriceMinor(100),
             low_minor: PriceMinor(85),
             high_minor: PriceMinor(125),
             cost_minor: Some(PriceMinor(80)),
-            ladder: Ladder::of_multiples(PriceMinor(100), &[0.8, 0.9, 1.0, 1.1, 1.2, 1.3]).expect("a ladder"),
-            traits: ItemTraits {
-                anchor_log: 0.0,
-                revenue_slope: 1.0,
-                share: 0.5,
-                sales_rate: 0.1,
-            },
+            ..milk()
         }
     }
 

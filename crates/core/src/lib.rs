@@ -10,6 +10,8 @@ mod digest;
 mod feature;
 mod guardrail;
 mod ladder;
+#[cfg(test)]
+mod milk;
 mod offer;
 mod pmf;
 mod policy;

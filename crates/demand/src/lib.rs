@@ -9,12 +9,14 @@ mod demand;
 mod elasticity;
 mod error;
 mod fit;
+mod log;
 mod look;
 mod model;
 mod quantity;
 mod report;
 mod rows;
 mod solver;
+mod training;
 #[cfg(test)]
 mod truth;
 mod visit;

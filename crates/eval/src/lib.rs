@@ -1,6 +1,7 @@
 //! Is it better? Simulated comparison with intervals, statistics over seeds, off-policy estimates on logged offers, and
 //! the gate.
 
+mod asked;
 mod bootstrap;
 mod calibration;
 mod comparison;

@@ -240,3 +240,8 @@ impl Columns {
         Ok((values, defined, repeated))
     }
 }
+
+/// The text of a cell.
+pub(crate) fn text(bytes: &ByteArray) -> Result<String> {
+    bytes.as_utf8().map(str::to_owned)
+}

@@ -7,6 +7,7 @@ mod context;
 mod error;
 mod folder;
 mod history;
+mod offer_table;
 mod offers;
 mod replay;
 mod report;

@@ -5,8 +5,7 @@
 
 use crate::assemble::RawLine;
 use crate::folder::write_folder;
-use crate::tables;
-use crate::{History, HistoryError, Source};
+use crate::{History, HistoryError, Source, offer_table, tables};
 use haggle_core::Digest;
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
@@ -65,7 +64,7 @@ impl History {
         }
         let offers = self.to_offers();
         let tables = [
-            (OFFERS, offers.len(), tables::offers_bytes(&offers)),
+            (OFFERS, offers.len(), offer_table::offers_bytes(&offers)),
             (SESSIONS, self.sessions.len(), tables::sessions_bytes(self)),
             (ITEMS, self.items.len(), tables::items_bytes(&self.items)),
             (SHELF, self.shelf.entries.len(), tables::shelf_bytes(&self.shelf)),
@@ -118,12 +117,12 @@ impl History {
         let shelf = tables::read_shelf(read(SHELF)?, items.len()).map_err(damaged(SHELF))?;
         let offers_bytes = read(OFFERS)?;
         let offers = if manifest.offers_as_logged {
-            tables::read_offers(offers_bytes.clone()).map_err(damaged(OFFERS))?
+            offer_table::read_offers(offers_bytes.clone()).map_err(damaged(OFFERS))?
         } else {
             Vec::new()
         };
         let (sessions, lines, users) =
-            tables::read_lines(offers_bytes, &sessions, &items).map_err(damaged(OFFERS))?;
+            offer_table::read_lines(offers_bytes, &sessions, &items).map_err(damaged(OFFERS))?;
         Ok(Self {
             sessions,
             lines: lines.iter().map(RawLine::linked).collect(),

@@ -40,6 +40,10 @@ pub struct CapacityDuopoly {
 }
 
 impl CapacityDuopoly {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
+        self.free().map(|_| ())
+    }
+
     /// Both sellers without their capacities.
     fn free(&self) -> Result<LogitOligopoly, OracleError> {
         positive("capacity", self.capacity)?;

@@ -2,7 +2,7 @@
 
 use super::oracle::OracleError;
 
-/// Updates that a solver makes at most: some ten seconds.
+/// Updates (a state, an action and an outcome each) that are made at most to solve a market: about a minute.
 pub(crate) const WORK_MAX: u64 = 20_000_000_000;
 
 /// States of a table at most.
@@ -79,12 +79,17 @@ pub(crate) fn ladder(prices: &[f64]) -> Result<(), OracleError> {
     )
 }
 
-/// Refuses what would take too long.
-pub(crate) fn affordable(states: f64, actions: usize) -> Result<(), OracleError> {
-    if states * actions as f64 <= WORK_MAX as f64 {
+/// Refuses what would take too long. Every choice that is looked at in a state counts as an action: those of the optimum,
+/// of the fixed prices and of the references.
+pub(crate) fn affordable(states: f64, actions: f64, outcomes: f64) -> Result<(), OracleError> {
+    if states * actions * outcomes <= WORK_MAX as f64 {
         return Ok(());
     }
-    Err(OracleError::TooLarge { states, actions })
+    Err(OracleError::TooLarge {
+        states,
+        actions,
+        outcomes,
+    })
 }
 
 /// Refuses tables that would not fit in memory.

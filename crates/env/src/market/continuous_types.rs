@@ -66,7 +66,7 @@ impl ContinuousTypes {
         })
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         positive("slope", self.slope)?;
         not_negative("costs", self.costs)?;
         for (name, value) in [

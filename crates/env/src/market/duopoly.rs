@@ -100,7 +100,7 @@ impl AlternatingDuopoly {
         (0..=self.steps).map(|step| self.price(step)).collect()
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("steps", self.steps)?;
         field("steps", self.steps, self.steps <= 2000, "at most 2000")?;
         discount(self.discount)?;
@@ -113,11 +113,10 @@ impl AlternatingDuopoly {
             near,
             "a price of the grid 0, 1/steps, ..., 1",
         )?;
-        let states = (self.steps + 1) as f64;
-        affordable(
-            states * rounds(self.discount * self.discount) as f64,
-            self.steps + 1,
-        )
+        // The optimum against five rivals, and every fixed price; nothing is left to chance.
+        let prices = (self.steps + 1) as f64;
+        let rounds = rounds(self.discount * self.discount) as f64;
+        affordable(prices * rounds, 6.0 * prices, 1.0)
     }
 
     /// Exact optimum against the configured rival, and against the others as references; per period.
@@ -126,25 +125,17 @@ impl AlternatingDuopoly {
     /// When a parameter makes no market, or the market is too large.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let game = self.last_price()?;
-        let optimum = |game: &LastPrice| game.value(|_, worth| worth(best_index(game.rungs, worth)));
-        let first = std::cell::Cell::new(0);
-        let v_star = game.value(|state, worth| {
-            let best = best_index(game.rungs, worth);
-            if state == game.start {
-                first.set(best);
-            }
-            worth(best)
-        });
+        let (v_star, first) = game.optimum();
         let fixed: Vec<f64> = (0..game.rungs)
             .map(|rung| game.value(|_, worth| worth(rung)))
             .collect();
         let best = best_index(game.rungs, |rung| fixed[rung]);
-        let against = |rival| optimum(&self.against(rival));
+        let against = |rival| self.against(rival).optimum().0;
         Ok(Oracle {
             v_star,
             v_fixed: fixed[best],
             fixed_price: self.price(best),
-            first_action: Some(self.price(first.get())),
+            first_action: Some(self.price(first)),
             references: BTreeMap::from([
                 ("against_undercut_and_reset", against(Rival::UndercutAndReset)),
                 ("against_matcher", against(Rival::Matcher)),

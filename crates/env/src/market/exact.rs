@@ -136,7 +136,8 @@ impl Market {
         Ok(Some(match &game {
             Game::Season(game) => {
                 let states = (game.periods * game.stock * game.lasts()) as f64;
-                affordable(states, game.outcomes() * rungs)?;
+                // what it earns and what it sells
+                affordable(states, 2.0 * rungs as f64, game.outcomes() as f64)?;
                 let (value, sold) = game.evaluate(&mut ask)?;
                 Exact {
                     costs: game

@@ -22,11 +22,14 @@ pub struct HiddenType {
     pub probabilities: Vec<Vec<f64>>,
 }
 
+/// How many updates it costs to find what follows an offer that was taken or refused.
+const FOLLOWS: f64 = 10_000.0;
+
 /// How often each offer was refused (at `2 rung`) and taken (one further).
 type Counts = Vec<u16>;
 
 impl HiddenType {
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         field("periods", self.periods, self.periods <= 1000, "at most 1000")?;
         let types = self.weights.len();
@@ -43,7 +46,11 @@ impl HiddenType {
             &self.probabilities,
             sound,
             "one row per type, one probability in [0, 1] per price",
-        )
+        )?;
+        // Ways to spread `periods` offers over taken and refused at each price.
+        let rungs = self.prices.len();
+        let ways = (1..2 * rungs).fold(1.0, |ways, n| ways * (self.periods + n) as f64 / n as f64);
+        affordable(ways, (rungs * types) as f64, FOLLOWS)
     }
 
     /// Tables for stepping.
@@ -66,9 +73,6 @@ impl HiddenType {
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let game = self.sessions()?;
         let rungs = self.prices.len();
-        // Ways to spread `periods` offers over taken and refused at each price.
-        let ways = (1..2 * rungs).fold(1.0, |ways, n| ways * (self.periods + n) as f64 / n as f64);
-        affordable(ways * 10_000.0, rungs * self.weights.len())?;
         let mean = |rung: usize| -> f64 {
             let each = self.weights.iter().zip(&self.probabilities);
             each.map(|(weight, chances)| weight * chances[rung] * self.prices[rung])

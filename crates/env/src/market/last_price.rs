@@ -6,7 +6,7 @@ use super::policy::Ask;
 use super::search::best_index;
 use crate::StepEnd;
 use haggle_core::Mask;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Rounds of value iteration after which what is still to come is below rounding: `discount^rounds = e^-37`.
 pub(crate) fn rounds(discount: f64) -> usize {
@@ -47,6 +47,19 @@ impl LastPrice {
             worth(rung)
         });
         best.into_inner() // of the last round
+    }
+
+    /// Value of the best policy, and its rung at the start.
+    pub(crate) fn optimum(&self) -> (f64, usize) {
+        let first = Cell::new(0);
+        let value = self.value(|state, worth| {
+            let best = best_index(self.rungs, worth);
+            if state == self.start {
+                first.set(best);
+            }
+            worth(best)
+        });
+        (value, first.get())
     }
 
     /// Discounted value from the start of what `choose(state, worths of the rungs)` makes of the worths.

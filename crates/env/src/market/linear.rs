@@ -30,6 +30,9 @@ fn ladder_rungs() -> usize {
     31
 }
 
+/// A period is kept in memory where it is stepped through: it counts as so many updates.
+const PERIOD: f64 = 1000.0;
+
 /// How `a_t` and `b_t` move.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -67,11 +70,12 @@ impl ChangingDemand {
         }
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         field("rungs", self.rungs, (2..=1000).contains(&self.rungs), "2 to 1000")?;
         not_negative("noise", self.noise)?;
         price_range(self.price_min, self.price_max)?;
+        affordable(self.periods as f64, 1.0, PERIOD)?;
         match &self.change {
             Change::Regimes(regimes) => {
                 let sound = regimes
@@ -101,7 +105,6 @@ impl ChangingDemand {
     /// Tables for stepping.
     pub(crate) fn lines(&self) -> Result<Lines, OracleError> {
         self.check()?;
-        affordable(self.periods as f64, 1000)?;
         let lines: Vec<(f64, f64)> = (0..self.periods).map(|t| self.demand(t)).collect();
         let step = (self.price_max - self.price_min) / (self.rungs - 1) as f64;
         Ok(Lines {
@@ -119,7 +122,7 @@ impl ChangingDemand {
     /// Who knows `a_t` and `b_t` prices at `a_t / (2 b_t)`; the best single price is the same of their sums.
     ///
     /// # Errors
-    /// When a parameter makes no market.
+    /// When a parameter makes no market, or its periods are too many.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
         let held = |line| best_price(line, self.price_min, self.price_max);
@@ -157,20 +160,20 @@ pub struct UnknownLinear {
 }
 
 impl UnknownLinear {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
+        let sound = self.intercept.is_finite();
+        field("intercept", self.intercept, sound, "a finite number")?;
+        positive("slope", self.slope)?;
+        not_negative("noise", self.noise)?;
+        price_range(self.price_min, self.price_max)
+    }
+
     /// The best price and its revenue per period; a fixed price is all that is needed.
     ///
     /// # Errors
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        field(
-            "intercept",
-            self.intercept,
-            self.intercept.is_finite(),
-            "a finite number",
-        )?;
-        positive("slope", self.slope)?;
-        not_negative("noise", self.noise)?;
-        price_range(self.price_min, self.price_max)?;
+        self.check()?;
         let line = (self.intercept, self.slope);
         let price = best_price(line, self.price_min, self.price_max);
         let value = revenue(price, line);

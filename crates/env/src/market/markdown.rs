@@ -1,10 +1,11 @@
 //! Market F: perishable stock that is marked down towards its last day.
 
-use super::checks::{affordable, count, field, ladder, not_negative, positive};
+use super::checks::{affordable, field, not_negative};
 use super::oracle::{Oracle, OracleError};
-use super::search::{best_index, poisson_sales};
-use super::season::{Demand, Moves, Season};
-use super::sell_through::sell_through;
+use super::poisson_season::PoissonSeason;
+use super::search::best_index;
+use super::season::{Moves, Season};
+use super::sell_through::solutions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,13 +41,19 @@ pub struct Markdown {
 }
 
 impl Markdown {
-    fn check(&self) -> Result<(), OracleError> {
-        count("periods", self.periods)?;
-        count("stock", self.stock)?;
-        positive("base_rate", self.base_rate)?;
-        positive("price_scale", self.price_scale)?;
-        ladder(&self.prices)?;
-        sell_through(self.sell_through_min)?;
+    fn shared(&self) -> PoissonSeason<'_> {
+        PoissonSeason {
+            periods: self.periods,
+            stock: self.stock,
+            base_rate: self.base_rate,
+            price_scale: self.price_scale,
+            prices: &self.prices,
+            sell_through_min: self.sell_through_min,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), OracleError> {
+        self.shared().check()?;
         not_negative("salvage", self.salvage)?;
         let weights =
             !self.week_weights.is_empty() && self.week_weights.iter().all(|w| *w >= 0.0 && w.is_finite());
@@ -68,10 +75,13 @@ impl Markdown {
             self.elasticities.iter().all(|x| *x >= 0.0 && x.is_finite()),
             "two numbers, not negative",
         )?;
-        let stocks = self.stock as f64;
-        // The best plan by the calendar is tried day by day, some four times over.
-        let plans = 4.0 * self.periods as f64;
-        affordable(plans * self.periods as f64 * stocks * stocks, self.prices.len())
+        let (rungs, stock) = (self.prices.len() as f64, self.stock as f64);
+        // The best plan by the calendar tries every rung of every day, some four times over; where prices may only fall, half of
+        // the rungs are left after each last one.
+        let plans = 4.0 * self.periods as f64 * rungs;
+        let down = (rungs + 1.0) * rungs / if self.only_down { 1.0 } else { 2.0 };
+        let actions = plans + down + 3.0 * rungs + solutions(self.sell_through_min, self.prices.len());
+        affordable(self.periods as f64 * stock, actions, stock / 2.0)
     }
 
     fn mean(&self, day: usize, price: f64) -> f64 {
@@ -84,19 +94,13 @@ impl Markdown {
     /// The stock and its demand as tables; the day of the week is seen.
     pub(crate) fn season(&self) -> Result<Season, OracleError> {
         self.check()?;
-        let demand = |day: usize| {
-            let each = self.prices.iter();
-            each.map(move |price| Demand::new(poisson_sales(self.mean(day, *price), self.stock)))
-        };
         Ok(Season {
-            periods: self.periods,
-            stock: self.stock,
-            prices: self.prices.clone(),
-            demand: (0..self.periods).flat_map(demand).collect(),
             moves: if self.only_down { Moves::Down } else { Moves::Free },
             salvage: self.salvage,
-            sell_through_min: self.sell_through_min,
             week: self.week_weights.len(),
+            ..self
+                .shared()
+                .tables(self.periods, |day, price| self.mean(day, price))
         })
     }
 
@@ -107,33 +111,18 @@ impl Markdown {
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let season = self.season()?;
         let free = season.unguarded();
-        let rungs = self.prices.len();
-        let fixed: Vec<f64> = (0..rungs).map(|rung| free.fixed(rung)).collect();
-        let myopic = free.value(|left, _, _, worth| {
-            let earns = |rung: usize| self.prices[rung] * self.mean(self.periods - left, self.prices[rung]);
-            worth(best_index(rungs, earns))
-        });
         let down = Season {
             moves: Moves::Down,
             ..season.clone()
         };
-        let mut references = BTreeMap::from([
+        season.oracle(BTreeMap::from([
             ("free", free.optimum().0),
             ("only_down", down.optimum().0),
-            ("myopic", myopic),
+            ("myopic", free.myopic(|day, price| self.mean(day, price))),
             ("open_loop", self.open_loop(&free)),
             ("fluid_daily", self.fluid_daily(&free)),
             ("halving_ladder", self.halving_ladder(&free)),
-        ]);
-        let (v_star, first, best) = season.solve(&fixed, &mut references)?;
-        Ok(Oracle {
-            v_star,
-            v_fixed: fixed[best],
-            fixed_price: self.prices[best],
-            first_action: Some(self.prices[first]),
-            references,
-            ..Oracle::default()
-        })
+        ]))
     }
 
     /// Prices by the calendar, whatever sells: the best that changing one day at a time finds, from the best fixed price.

@@ -3,6 +3,7 @@
 
 mod action;
 mod alias;
+mod bertrand;
 mod capacity;
 mod chart;
 mod checks;
@@ -12,6 +13,7 @@ mod duopoly;
 mod exact;
 mod game;
 mod hidden_type;
+mod induction;
 mod itinerary;
 mod last_price;
 mod linear;
@@ -26,6 +28,7 @@ mod open_sale;
 mod oracle;
 mod packing;
 mod perishable;
+mod poisson_season;
 mod policy;
 mod reference;
 mod resources;
@@ -106,6 +109,32 @@ pub enum Market {
 }
 
 impl Market {
+    /// Whether its parameters make a market, and one that is small enough to be solved. Nothing is solved for that, so that
+    /// the oracle may still find that a constraint cannot be met.
+    ///
+    /// # Errors
+    /// When a parameter makes no market, or the market is too large.
+    pub fn check(&self) -> Result<(), OracleError> {
+        match self {
+            Self::ContinuousSale(market) => market.check(),
+            Self::SingleArrivals(market) => market.check(),
+            Self::SellDown(market) => market.check(),
+            Self::StockedPrices(market) => market.check(),
+            Self::SharedResources(market) => market.check(),
+            Self::Network(market) => market.check(),
+            Self::LogitOligopoly(market) => market.check(),
+            Self::CapacityDuopoly(market) => market.check(),
+            Self::AlternatingDuopoly(market) => market.check(),
+            Self::Segments(market) => market.check(),
+            Self::ContinuousTypes(market) => market.check(),
+            Self::Markdown(market) => market.check(),
+            Self::ReferencePrice(market) => market.check(),
+            Self::HiddenType(market) => market.check(),
+            Self::ChangingDemand(market) => market.check(),
+            Self::UnknownLinear(market) => market.check(),
+        }
+    }
+
     /// What is known exactly of it.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ fn all() -> f64 {
 }
 
 impl Network {
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock.len())?;
         self.stock.iter().try_for_each(|units| count("stock", *units))?;
@@ -86,10 +86,12 @@ impl Network {
         share("common_share", self.common_share)?;
         let states: f64 = self.stock.iter().map(|units| *units as f64 + 1.0).product();
         storable(states)?;
-        affordable(
-            states * self.periods as f64,
-            self.prices.iter().map(Vec::len).sum(),
-        )
+        // Every choice of fixed prices is valued, and so are the myopic and the bid prices; the optimum and equal chances look
+        // at every price.
+        let menus = self.prices.iter().map(Vec::len);
+        let plans = menus.clone().map(|menu| menu as f64).product::<f64>() + 2.0;
+        let actions = plans * products as f64 + 2.0 * menus.sum::<usize>() as f64;
+        affordable(states * self.periods as f64, actions, 2.0)
     }
 
     /// Tables for stepping; menus are filled up with "closed" to the same length.
@@ -128,10 +130,6 @@ impl Network {
                 .map(|menu| (0..menu.len()).collect())
                 .collect::<Vec<_>>(),
         );
-        affordable(
-            game.states() as f64 * self.periods as f64,
-            plans.len() * self.prices.len(),
-        )?;
         let values: Vec<f64> = plans.iter().map(|plan| always(plan)).collect();
         let fixed = best_index(plans.len(), |n| values[n]);
         let greedy: Vec<usize> = (0..self.prices.len())

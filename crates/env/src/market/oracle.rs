@@ -179,15 +179,17 @@ pub enum OracleError {
     },
     /// Finite, but out of reach.
     #[error(
-        "the market has {states:.2e} states x {actions} actions; up to {} are solved exactly: fewer periods, less stock or \
-         fewer prices are needed",
+        "solving the market takes {states:.2e} states x {actions:.0} actions x {outcomes:.0} outcomes; up to {:e} of them \
+         (about a minute) are solved exactly: fewer periods, less stock or fewer prices are needed",
         WORK_MAX as f64
     )]
     TooLarge {
         /// States over all periods.
         states: f64,
-        /// Actions per state (times outcomes).
-        actions: usize,
+        /// Choices looked at in a state, over all that is solved.
+        actions: f64,
+        /// Outcomes of a choice.
+        outcomes: f64,
     },
     /// Finite, but its tables are out of reach.
     #[error(

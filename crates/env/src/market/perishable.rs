@@ -47,7 +47,10 @@ pub struct SingleArrivals {
 }
 
 /// Evaluations of a distribution in a search for the best price, times its cost per outcome.
-const SEARCH: usize = 10_000;
+const SEARCH: f64 = 10_000.0;
+
+/// Two references ask any price, and each exponential is worth some ten updates.
+const ANY_PRICE: usize = 20;
 
 /// Most that could be earned if demand were its mean: price at the revenue peak, or where the stock just sells.
 pub(super) fn fluid_price(demand_at_zero: f64, price_scale: f64, stock: f64) -> f64 {
@@ -55,16 +58,20 @@ pub(super) fn fluid_price(demand_at_zero: f64, price_scale: f64, stock: f64) -> 
 }
 
 impl ContinuousSale {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
+        positive("periods", self.periods)?;
+        count("stock", self.stock)?;
+        positive("arrival_rate", self.arrival_rate)?;
+        positive("price_scale", self.price_scale)?;
+        affordable(self.stock as f64, SEARCH, 1.0)
+    }
+
     /// Closed form: `J(n, T) = price_scale ln sum_{i <= n} (lambda* T)^i / i!`, `lambda* = arrival_rate / e`.
     ///
     /// # Errors
     /// When a parameter makes no market.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
-        positive("periods", self.periods)?;
-        count("stock", self.stock)?;
-        positive("arrival_rate", self.arrival_rate)?;
-        positive("price_scale", self.price_scale)?;
-        affordable(self.stock as f64, SEARCH)?;
+        self.check()?;
         let best = self.arrival_rate / E * self.periods;
         // In logs with the largest term taken out: the terms themselves overflow.
         let value = |stock: usize| {
@@ -104,7 +111,7 @@ impl SingleArrivals {
         self.arrival_rate * (-price / self.price_scale).exp()
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock)?;
         let rate = self.arrival_rate;
@@ -116,10 +123,12 @@ impl SingleArrivals {
         )?;
         positive("price_scale", self.price_scale)?;
         ladder(&self.prices)?;
-        affordable(
-            self.periods as f64 * self.stock as f64,
-            self.prices.len() * self.rungs_per_period_max.map_or(1, |_| self.prices.len()),
-        )
+        // Free and fixed prices look at every rung once; the guarded optimum and equal chances after every last rung.
+        let rungs = self.prices.len();
+        let guarded = self.rungs_per_period_max.map_or(1, |_| rungs + 1);
+        let actions = 2 * rungs + 2 * rungs * guarded + ANY_PRICE;
+        let states = self.periods as f64 * self.stock as f64;
+        affordable(states, actions as f64, 2.0)
     }
 
     /// The stock and its demand as tables.
@@ -147,31 +156,20 @@ impl SingleArrivals {
             return self.any_price_oracle();
         }
         let season = self.season()?;
-        let free = season.unguarded();
         let rungs = self.prices.len();
-        let fixed: Vec<f64> = (0..rungs).map(|rung| free.fixed(rung)).collect();
-        let best = best_index(rungs, |rung| fixed[rung]);
         // The best price of all is `price_scale` above what the unit is worth.
         let continuous = self.any_price(|_, _, worth| self.price_scale + worth);
         let fluid = self.any_price(|left, stock, _| {
             fluid_price(self.arrival_rate * left as f64, self.price_scale, stock as f64)
         });
         let myopic = best_index(rungs, |rung| self.prices[rung] * self.chance(self.prices[rung]));
-        let (v_star, first) = season.optimum();
-        Ok(Oracle {
-            v_star,
-            v_fixed: fixed[best],
-            fixed_price: self.prices[best],
-            first_action: Some(self.prices[first]),
-            references: BTreeMap::from([
-                ("unguarded", free.optimum().0),
-                ("continuous_price", continuous),
-                ("fluid_resolve", fluid),
-                ("myopic", fixed[myopic]),
-                ("uniform_random", season.random()),
-            ]),
-            ..Oracle::default()
-        })
+        season.oracle(BTreeMap::from([
+            ("unguarded", season.unguarded().optimum().0),
+            ("continuous_price", continuous),
+            ("fluid_resolve", fluid),
+            ("myopic", season.fixed(myopic)),
+            ("uniform_random", season.random()),
+        ]))
     }
 
     /// Value where any price may be asked: `price(periods left, stock, worth of a unit)`.

@@ -69,7 +69,7 @@ impl ReferencePrice {
         })
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         positive("base_rate", self.base_rate)?;
         positive("slope", self.slope)?;
         not_negative("gain", self.gain)?;
@@ -78,8 +78,9 @@ impl ReferencePrice {
         not_negative("reference_price", self.reference_price)?;
         discount(self.discount)?;
         count("episode_periods", self.episode_periods)?;
-        let rungs = self.prices.len();
-        affordable((rungs * rounds(self.discount)) as f64, rungs)
+        // The optimum and the myopic price; nothing is left to chance.
+        let rungs = self.prices.len() as f64;
+        affordable((rungs + 1.0) * rounds(self.discount) as f64, 2.0 * rungs, 1.0)
     }
 
     /// Value iteration over the last price.
@@ -89,14 +90,7 @@ impl ReferencePrice {
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let game = self.last_price()?;
         let rungs = self.prices.len();
-        let first = std::cell::Cell::new(0);
-        let v_star = game.value(|state, worth| {
-            let best = best_index(rungs, worth);
-            if state == game.start {
-                first.set(best);
-            }
-            worth(best)
-        });
+        let (v_star, first) = game.optimum();
         let myopic =
             game.value(|state, worth| worth(best_index(rungs, |rung| game.reward[state * rungs + rung])));
         let fixed: Vec<f64> = (0..rungs)
@@ -111,7 +105,7 @@ impl ReferencePrice {
             v_star,
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
-            first_action: Some(self.prices[first.get()]),
+            first_action: Some(self.prices[first]),
             references: BTreeMap::from([("myopic", myopic)]),
             ..Oracle::default()
         })

@@ -75,7 +75,7 @@ impl SharedResources {
         }
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock.len())?;
         self.stock

@@ -135,8 +135,9 @@ impl Rivalry {
     /// The agents' answers in every state.
     pub(crate) fn ask(&self, ask: &mut Ask<'_>) -> Result<Answer, OracleError> {
         let choices = self.prices.len().pow(self.agents as u32);
-        let work = self.states() as f64 * rounds(self.discount) as f64;
-        affordable(work, choices * self.agents)?;
+        let states = self.states() as f64 * rounds(self.discount) as f64;
+        // each agent as it plays, and its best reply
+        affordable(states, (2 * self.agents) as f64, choices as f64)?;
         let places: Vec<Place> = (0..self.states())
             .map(|state| Place::new(self.steps, state, 0))
             .collect();
@@ -248,7 +249,8 @@ impl Rivalry {
     /// The best joint policy of all agents, per period over even starts: the sum of their profits.
     pub(crate) fn cartel(&self) -> Result<f64, OracleError> {
         let choices = self.prices.len().pow(self.agents as u32);
-        affordable(self.states() as f64 * rounds(self.discount) as f64, choices)?;
+        let states = self.states() as f64 * rounds(self.discount) as f64;
+        affordable(states, choices as f64, 1.0)?;
         let joint = self.merged();
         Ok(joint.iterate(0, |_, worth| {
             (0..choices).map(worth).fold(f64::NEG_INFINITY, f64::max)

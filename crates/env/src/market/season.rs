@@ -1,9 +1,7 @@
-//! A stock that is sold until a deadline: what A2 to A4, B1 and F have in common, stepped and solved.
+//! A stock that is sold until a deadline: what A2 to A4, B1 and F have in common, and its steps.
 
 use super::alias::AliasTable;
 use super::game::Place;
-use super::oracle::OracleError;
-use super::policy::Ask;
 use crate::StepEnd;
 use haggle_core::Mask;
 
@@ -40,7 +38,7 @@ pub(crate) struct Season {
 /// The distribution of units demanded in a period, cut off at the stock: the last outcome is "so many or more".
 #[derive(Clone, Debug)]
 pub(crate) struct Demand {
-    pmf: Vec<f64>,
+    pub(super) pmf: Vec<f64>,
     table: AliasTable,
 }
 
@@ -67,7 +65,7 @@ impl Demand {
 
 impl Season {
     #[inline]
-    fn demand(&self, left: usize, rung: usize) -> &Demand {
+    pub(super) fn demand(&self, left: usize, rung: usize) -> &Demand {
         let rungs = self.prices.len();
         if self.demand.len() == rungs {
             return &self.demand[rung];
@@ -94,7 +92,7 @@ impl Season {
     }
 
     /// The state that a rung leaves behind, see [`Self::lasts`].
-    fn last(&self, rung: usize) -> usize {
+    pub(super) fn last(&self, rung: usize) -> usize {
         if self.moves == Moves::Free { 0 } else { rung }
     }
 
@@ -107,119 +105,6 @@ impl Season {
             Moves::Within(reach) => last.saturating_sub(reach)..=(last + reach).min(top),
             Moves::Down => 0..=last,
         }
-    }
-
-    /// The same without a guardrail.
-    pub(crate) fn unguarded(&self) -> Self {
-        Self {
-            moves: Moves::Free,
-            ..self.clone()
-        }
-    }
-
-    /// Values when nothing is left to do: `lasts x (stock + 1)`.
-    pub(crate) fn end(&self) -> Vec<f64> {
-        let one = (0..=self.stock).map(|stock| stock as f64 * self.salvage);
-        (0..self.lasts()).flat_map(|_| one.clone()).collect()
-    }
-
-    /// Earnings of a rung with `left` periods to go, `next` being the values after it.
-    fn worth(&self, left: usize, stock: usize, rung: usize, next: &[f64]) -> f64 {
-        let pmf = &self.demand(left, rung).pmf;
-        let next = &next[self.last(rung) * (self.stock + 1)..][..=self.stock];
-        let price = self.prices[rung];
-        let (mut value, mut below) = (0.0, 0.0);
-        for (sold, p) in pmf.iter().enumerate().take(stock) {
-            value += p * (price * sold as f64 + next[stock - sold]);
-            below += p;
-        }
-        if pmf.len() > stock {
-            value += (1.0 - below).max(0.0) * (price * stock as f64 + next[0]);
-        }
-        value
-    }
-
-    /// Values with `left` periods to go from those with one less. `choose(last, stock, worth)` combines the worths of rungs
-    /// to the value of a state.
-    pub(crate) fn before(
-        &self,
-        left: usize,
-        next: &[f64],
-        mut choose: impl FnMut(usize, usize, &dyn Fn(usize) -> f64) -> f64,
-    ) -> Vec<f64> {
-        let mut values = vec![0.0; next.len()];
-        for (last, values) in values.chunks_exact_mut(self.stock + 1).enumerate() {
-            for (stock, value) in values.iter_mut().enumerate().skip(1) {
-                *value = choose(last, stock, &|rung| self.worth(left, stock, rung, next));
-            }
-        }
-        values
-    }
-
-    /// Value at the start of what `choose(left, last, stock, worth)` makes of the rungs' worths.
-    pub(crate) fn value(&self, choose: impl Fn(usize, usize, usize, &dyn Fn(usize) -> f64) -> f64) -> f64 {
-        let mut next = self.end();
-        for left in 1..=self.periods {
-            next = self.before(left, &next, |last, stock, worth| choose(left, last, stock, worth));
-        }
-        next[next.len() - 1]
-    }
-
-    /// The best rung after `last`, and its worth.
-    pub(crate) fn best(&self, last: usize, worth: &dyn Fn(usize) -> f64) -> (usize, f64) {
-        let mut best = (0, f64::NEG_INFINITY);
-        for rung in self.allowed(last) {
-            let here = worth(rung);
-            if here > best.1 {
-                best = (rung, here);
-            }
-        }
-        best
-    }
-
-    /// Value of the best policy, and its first rung.
-    pub(crate) fn optimum(&self) -> (f64, usize) {
-        let first = std::cell::Cell::new(0);
-        let value = self.value(|_, last, _, worth| {
-            let (rung, value) = self.best(last, worth);
-            first.set(rung); // the last state looked at is the first one of the season
-            value
-        });
-        (value, first.get())
-    }
-
-    /// Value of one rung for all time.
-    pub(crate) fn fixed(&self, rung: usize) -> f64 {
-        self.unguarded().value(|_, _, _, worth| worth(rung))
-    }
-
-    /// Value of choosing among the allowed rungs with equal chances.
-    pub(crate) fn random(&self) -> f64 {
-        self.value(|_, last, _, worth| {
-            let allowed = self.allowed(last);
-            let count = allowed.clone().count() as f64;
-            allowed.map(worth).sum::<f64>() / count
-        })
-    }
-
-    /// Value of a policy that is asked period by period, and the expected share of the stock that it sells.
-    pub(crate) fn evaluate(&self, ask: &mut Ask<'_>) -> Result<(f64, f64), OracleError> {
-        let counting = self.counting();
-        let (mut next, mut sold) = (self.end(), counting.end());
-        for left in 1..=self.periods {
-            let places: Vec<Place> = (0..self.lasts())
-                .flat_map(|last| (1..=self.stock).map(move |stock| Place::new(left, stock, last)))
-                .collect();
-            let answer = ask.answer(&places, |place, _, obs, mask| self.observe(place, obs, mask))?;
-            let mix = |last: usize, stock: usize, worth: &dyn Fn(usize) -> f64| {
-                let pmf = answer.row(last * self.stock + stock - 1);
-                let played = pmf.iter().enumerate().filter(|(_, p)| **p > 0.0);
-                played.map(|(rung, p)| p * worth(rung)).sum()
-            };
-            next = self.before(left, &next, mix);
-            sold = counting.before(left, &sold, mix);
-        }
-        Ok((next[next.len() - 1], sold[sold.len() - 1]))
     }
 
     /// Width of [`Self::observe`].

@@ -33,7 +33,7 @@ pub struct Segments {
 }
 
 impl Segments {
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         let segments = self.weights.len();
         count("weights", segments)?;
         let fair =

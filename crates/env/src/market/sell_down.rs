@@ -1,10 +1,10 @@
 //! Market A4: a stock that must be sold by a deadline, many shoppers a period.
 
-use super::checks::{affordable, count, ladder, positive};
+use super::checks::{affordable, positive};
 use super::oracle::{Oracle, OracleError};
-use super::search::{best_index, poisson_sales};
-use super::season::{Demand, Moves, Season};
-use super::sell_through::sell_through;
+use super::poisson_season::PoissonSeason;
+use super::season::Season;
+use super::sell_through::solutions;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,20 +30,26 @@ pub struct SellDown {
 }
 
 impl SellDown {
-    fn check(&self) -> Result<(), OracleError> {
-        count("periods", self.periods)?;
-        count("stock", self.stock)?;
-        positive("base_rate", self.base_rate)?;
-        positive("price_scale", self.price_scale)?;
+    fn shared(&self) -> PoissonSeason<'_> {
+        PoissonSeason {
+            periods: self.periods,
+            stock: self.stock,
+            base_rate: self.base_rate,
+            price_scale: self.price_scale,
+            prices: &self.prices,
+            sell_through_min: self.sell_through_min,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), OracleError> {
+        self.shared().check()?;
         self.price_scale_end
             .map_or(Ok(()), |scale| positive("price_scale_end", scale))?;
-        ladder(&self.prices)?;
-        sell_through(self.sell_through_min)?;
-        let outcomes = self.stock as f64 / 2.0;
-        affordable(
-            self.periods as f64 * self.stock as f64 * outcomes,
-            self.prices.len(),
-        )
+        // The optimum, the fixed prices and equal chances look at every rung, the myopic price at one.
+        let rungs = self.prices.len();
+        let actions = 3.0 * rungs as f64 + 1.0 + solutions(self.sell_through_min, rungs);
+        let states = self.periods as f64 * self.stock as f64;
+        affordable(states, actions, self.stock as f64 / 2.0)
     }
 
     /// Mean demand of a period at a price.
@@ -62,20 +68,9 @@ impl SellDown {
         } else {
             1
         };
-        let demand = |period: usize| {
-            let each = self.prices.iter();
-            each.map(move |price| Demand::new(poisson_sales(self.mean(period, *price), self.stock)))
-        };
-        Ok(Season {
-            periods: self.periods,
-            stock: self.stock,
-            prices: self.prices.clone(),
-            demand: (0..phases).flat_map(demand).collect(),
-            moves: Moves::Free,
-            salvage: 0.0,
-            sell_through_min: self.sell_through_min,
-            week: 0,
-        })
+        Ok(self
+            .shared()
+            .tables(phases, |period, price| self.mean(period, price)))
     }
 
     /// Backward induction over (periods left, stock).
@@ -84,21 +79,9 @@ impl SellDown {
     /// When a parameter makes no market, or the market is too large.
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         let season = self.season()?;
-        let rungs = self.prices.len();
-        let fixed: Vec<f64> = (0..rungs).map(|rung| season.fixed(rung)).collect();
-        let myopic = season.value(|left, _, _, worth| {
-            let earns = |rung: usize| self.prices[rung] * self.mean(self.periods - left, self.prices[rung]);
-            worth(best_index(rungs, earns))
-        });
-        let mut references = BTreeMap::from([("myopic", myopic), ("uniform_random", season.random())]);
-        let (v_star, first, best) = season.solve(&fixed, &mut references)?;
-        Ok(Oracle {
-            v_star,
-            v_fixed: fixed[best],
-            fixed_price: self.prices[best],
-            first_action: Some(self.prices[first]),
-            references,
-            ..Oracle::default()
-        })
+        season.oracle(BTreeMap::from([
+            ("myopic", season.myopic(|period, price| self.mean(period, price))),
+            ("uniform_random", season.random()),
+        ]))
     }
 }

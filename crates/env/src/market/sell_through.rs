@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Rounds of the search for the worth of a sale; each finds another policy, so that few are needed.
 const ROUNDS: usize = 100;
 
+/// How many of them an estimate of the work counts.
+const ROUNDS_USUAL: usize = 20;
+
 /// How often the worth of a sale that must sell enough is doubled at most: beyond it prices are lost beside the worth.
 const DOUBLINGS: usize = 30;
 
@@ -22,6 +25,11 @@ pub(crate) fn sell_through(share: Option<f64>) -> Result<(), OracleError> {
             "a share above 0 and below 1",
         )
     })
+}
+
+/// Choices that are looked at in a state because of the constraint, besides those of the free optimum.
+pub(crate) fn solutions(share: Option<f64>, rungs: usize) -> f64 {
+    share.map_or(0.0, |_| (rungs + ROUNDS_USUAL * (rungs + 2)) as f64)
 }
 
 /// What a policy earns, the share of the stock that it sells, and its first rung.

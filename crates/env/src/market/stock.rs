@@ -54,7 +54,7 @@ impl StockedPrices {
         })
     }
 
-    fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<(), OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock)?;
         ladder(&self.prices)?;
@@ -66,10 +66,9 @@ impl StockedPrices {
             sound,
             "one probability in [0, 1] per price",
         )?;
-        affordable(
-            self.periods as f64 * self.stock.min(self.periods) as f64,
-            self.prices.len(),
-        )
+        // The optimum looks at every price, and every price is also valued alone.
+        let states = self.periods as f64 * self.stock.min(self.periods) as f64;
+        affordable(states, 2.0 * self.prices.len() as f64, 2.0)
     }
 
     /// The stock and its demand as tables; the rung above the last price is "no offer".

@@ -6,8 +6,13 @@
 //!
 //! Groups are evaluated in parallel and summed in their order, so that the result does not depend on the threads.
 
+mod block;
+mod newton;
+
+pub(crate) use block::Block;
+
 use crate::DemandError;
-use nalgebra::{Cholesky, DMatrix, DVector};
+use newton::newton_step;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -56,48 +61,6 @@ impl Prior {
 pub(crate) struct Parameters {
     pub shared: Vec<f64>,
     pub local: Vec<Vec<f64>>,
-}
-
-/// Gradient and Fisher information of one group's negative log likelihood, local parameters before shared ones.
-pub(crate) struct Block {
-    width: usize,
-    pub gradient: Vec<f64>,
-    /// Row-major, `width x width`; only `[a][b]` with `a <= b` is filled.
-    information: Vec<f64>,
-}
-
-impl Block {
-    fn new(width: usize) -> Self {
-        Self {
-            width,
-            gradient: vec![0.0; width],
-            information: vec![0.0; width * width],
-        }
-    }
-
-    /// Adds `slope * design` to the gradient.
-    pub fn add_gradient(&mut self, slope: f64, design: &[f64]) {
-        for (sum, x) in self.gradient.iter_mut().zip(design) {
-            *sum += slope * x;
-        }
-    }
-
-    /// Adds `weight * design design'` to the information.
-    pub fn add_information(&mut self, weight: f64, design: &[f64]) {
-        for (a, xa) in design.iter().enumerate() {
-            let scaled = weight * xa;
-            if scaled != 0.0 {
-                let row = &mut self.information[a * self.width + a..(a + 1) * self.width];
-                for (sum, xb) in row.iter_mut().zip(&design[a..]) {
-                    *sum += scaled * xb;
-                }
-            }
-        }
-    }
-
-    fn at(&self, a: usize, b: usize) -> f64 {
-        self.information[a.min(b) * self.width + a.max(b)]
-    }
 }
 
 /// A model that is a sum over groups.
@@ -214,108 +177,4 @@ fn evaluate<L: Likelihood>(model: &L, at: &Parameters, local: &[Vec<Prior>], sha
         blocks.push(block);
     }
     State { loss, blocks }
-}
-
-/// One group with its local parameters eliminated.
-struct Eliminated {
-    factor: Cholesky<f64, nalgebra::Dyn>,
-    border: DMatrix<f64>,
-    gradient: DVector<f64>,
-}
-
-fn newton_step(
-    at: &Parameters,
-    blocks: &[Block],
-    local: &[Vec<Prior>],
-    shared: &[Prior],
-) -> Option<Parameters> {
-    let width = shared.len();
-    let mut corner = DMatrix::zeros(width, width);
-    let mut slope = DVector::zeros(width);
-    for (s, prior) in shared.iter().enumerate() {
-        corner[(s, s)] += prior.ridge;
-        slope[s] += prior.ridge * at.shared[s];
-    }
-    let groups: Vec<Eliminated> = (0..blocks.len())
-        .map(|group| {
-            eliminate(
-                at,
-                &blocks[group],
-                &at.local[group],
-                &local[group],
-                &mut corner,
-                &mut slope,
-            )
-        })
-        .collect::<Option<_>>()?;
-    for group in &groups {
-        let solved = group.factor.solve(&group.border);
-        corner -= group.border.transpose() * &solved;
-        slope -= solved.transpose() * &group.gradient;
-    }
-    for s in 0..width {
-        // The gradient of the eliminated problem decides whether a bound binds.
-        if pushed_out(at.shared[s], slope[s], &shared[s]) {
-            corner.row_mut(s).fill(0.0);
-            corner.column_mut(s).fill(0.0);
-            corner[(s, s)] = 1.0;
-            slope[s] = 0.0;
-        }
-    }
-    let shared_step = -Cholesky::new(corner)?.solve(&slope);
-    let local_step = |group: &Eliminated| {
-        let right = &group.gradient + &group.border * &shared_step;
-        (-group.factor.solve(&right)).as_slice().to_vec()
-    };
-    Some(Parameters {
-        local: groups.iter().map(local_step).collect(),
-        shared: shared_step.as_slice().to_vec(),
-    })
-}
-
-/// Splits a block, adds priors, fixes bound parameters; what belongs to the shared ones goes to `corner` and `slope`.
-fn eliminate(
-    at: &Parameters,
-    block: &Block,
-    values: &[f64],
-    priors: &[Prior],
-    corner: &mut DMatrix<f64>,
-    slope: &mut DVector<f64>,
-) -> Option<Eliminated> {
-    let (own, width) = (values.len(), at.shared.len());
-    let mut head = DMatrix::from_fn(own, own, |a, b| block.at(a, b));
-    let mut border = DMatrix::from_fn(own, width, |a, s| block.at(a, own + s));
-    let mut gradient = DVector::from_column_slice(&block.gradient[..own]);
-    for s in 0..width {
-        slope[s] += block.gradient[own + s];
-        for t in 0..width {
-            corner[(s, t)] += block.at(own + s, own + t);
-        }
-    }
-    for (a, prior) in priors.iter().enumerate() {
-        head[(a, a)] += prior.ridge;
-        let gap = values[a] - prior.centre.map_or(0.0, |centre| at.shared[centre]);
-        gradient[a] += prior.ridge * gap;
-        if let Some(centre) = prior.centre {
-            border[(a, centre)] -= prior.ridge;
-            corner[(centre, centre)] += prior.ridge;
-            slope[centre] -= prior.ridge * gap;
-        }
-        if pushed_out(values[a], gradient[a], prior) {
-            head.row_mut(a).fill(0.0);
-            head.column_mut(a).fill(0.0);
-            border.row_mut(a).fill(0.0);
-            head[(a, a)] = 1.0;
-            gradient[a] = 0.0;
-        }
-    }
-    Some(Eliminated {
-        factor: Cholesky::new(head)?,
-        border,
-        gradient,
-    })
-}
-
-fn pushed_out(value: f64, gradient: f64, prior: &Prior) -> bool {
-    (value <= prior.low && gradient >= 0.0) || (value >= prior.high && gradient <= 0.0)
 }
