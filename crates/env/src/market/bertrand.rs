@@ -1,6 +1,7 @@
 //! Logit Bertrand competition solved: best replies, the one-shot equilibrium, the cartel.
 
-use super::oligopoly::{Action, LogitOligopoly};
+use super::action::Action;
+use super::oligopoly::LogitOligopoly;
 use super::oracle::{Equilibrium, Oracle, OracleError, PerSeller};
 use super::search::{crossing, peak};
 use std::collections::BTreeMap;
