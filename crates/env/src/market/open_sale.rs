@@ -32,7 +32,7 @@ impl SingleArrivals {
     }
 
     /// The lowest and the highest price.
-    fn ends(&self) -> Result<[f64; 2], OracleError> {
+    pub(super) fn ends(&self) -> Result<[f64; 2], OracleError> {
         let guardrail = self.rungs_per_period_max;
         field(
             "rungs_per_period_max",

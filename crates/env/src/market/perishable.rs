@@ -123,6 +123,9 @@ impl SingleArrivals {
         )?;
         positive("price_scale", self.price_scale)?;
         ladder(&self.prices)?;
+        if self.action == Action::Multiplier {
+            self.ends()?;
+        }
         // Free and fixed prices look at every rung once; the guarded optimum and equal chances after every last rung.
         let rungs = self.prices.len();
         let guarded = self.rungs_per_period_max.map_or(1, |_| rungs + 1);

@@ -67,12 +67,16 @@ fn every_bad_parameter_is_named() {
         ("h1", "periods", "0"),
         ("h1", "price_max", "10"),
         ("i", "price_min", "-1"),
+        ("a2-continuous", "rungs_per_period_max", "1"),
+        ("a2-continuous", "prices", "[1.0]"),
         ("hidden-type", "weights", "[0.5, 0.6]"),
         ("hidden-type", "probabilities", "[[0.5, 0.05]]"),
     ];
     for (name, key, value) in cases {
-        let error = market(name, &[(key, value)]).oracle().expect_err("a refusal");
+        let market = market(name, &[(key, value)]);
+        let error = market.oracle().expect_err("a refusal");
         assert_eq!(error.field(), key, "{name}: {key} = {value}: {error}");
+        assert_eq!(market.check(), Err(error.clone()), "{name}: {key} = {value}");
         assert!(error.to_string().contains("expected"), "{error}");
     }
 }
