@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How often it looks how far the journal has come.
 const LOOK: Duration = Duration::from_secs(1);
+/// A checkpoint is followed by so many times what it took: at most a quarter of a processor goes into checkpoints, and where
+/// prices come faster than that, a start after a kill has more to read again.
+const REST: u32 = 3;
 /// Decisions that are let go of while the daemon waits.
 const EVICTED_AT_ONCE: usize = 256;
 /// Prices come first; but a checkpoint must come about under load, too.
@@ -108,9 +111,13 @@ impl Worker {
     fn run(&mut self) {
         // Of this thread alone; without it checkpoints only take more of the processor.
         let _ = rustix::process::setpriority_process(None, NICE);
-        while !self.wait() {
+        let mut rest = LOOK;
+        while !self.wait(rest) {
+            rest = LOOK;
             if self.reader.next() - self.last >= self.every() {
+                let begun = Instant::now();
                 self.try_checkpoint(false);
+                rest = rest.max(begun.elapsed() * REST);
             }
         }
     }
@@ -123,9 +130,9 @@ impl Worker {
     }
 
     /// Whether it is to end.
-    fn wait(&self) -> bool {
+    fn wait(&self, rest: Duration) -> bool {
         let stop = self.signal.stop.lock().unwrap_or_else(PoisonError::into_inner);
-        let woken = self.signal.wake.wait_timeout_while(stop, LOOK, |stop| !*stop);
+        let woken = self.signal.wake.wait_timeout_while(stop, rest, |stop| !*stop);
         *woken.unwrap_or_else(PoisonError::into_inner).0
     }
 
