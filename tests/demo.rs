@@ -58,6 +58,22 @@ fn the_whole_way_from_sessions_to_a_verdict() {
         assert!(run.join(file).exists(), "{file}");
     }
 
+    // The bundle of its last checkpoint is its own bundle, to the bit.
+    let done = Command::new(env!("CARGO_BIN_EXE_haggle"))
+        .args([
+            Path::new("bundle"),
+            &run,
+            Path::new("--json"),
+            Path::new("--out"),
+            &out.join("made"),
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(done.stdout).unwrap();
+    let made: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(made["digest"], told["training"]["digest"]);
+
     let page = out.join("run.html");
     let done = Command::new(env!("CARGO_BIN_EXE_haggle"))
         .args([Path::new("report"), &run, Path::new("--out"), &page])

@@ -54,8 +54,10 @@ pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     let (live, last) = split(&plan.env.held_out_weeks)?;
     clear(&args.out)?;
 
-    let history = import(&plan.env.sessions, &args.out.join("store"), output)?;
-    let scene = Scene::of_history(&history, &plan.env, &args.out.join("cache"), output)?;
+    let store = args.out.join("store");
+    let history = import(&plan.env.sessions, &store, output)?;
+    plan.env.sessions = store; // what the run's config.toml leads to is what it was trained on
+    let scene = Scene::of_history(&history, &plan.env, &plan.runs.join("cache"), output)?;
     let resimulation = value::resimulated(&plan, &scene)?;
     output.progress(format_args!(
         "replay     {}",

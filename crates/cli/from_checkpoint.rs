@@ -71,8 +71,10 @@ pub fn market(run: &Path, plan: &Plan, name: &str) -> Result<MarketBundle, Failu
 
 /// Of a run on replayed sessions.
 pub fn shop(run: &Path, plan: &Plan<ReplayFile>, scene: &Scene, name: &str) -> Result<Bundle, Failure> {
+    let facts = read_facts(run).or_fail(Kind::Data)?;
+    replay_run::check_scene(plan, scene, &facts)?;
     let learner = learner_at(run, name, &plan.learner, replay_run::environment(plan, scene)?)?;
-    replay_run::bundle(plan, scene, &learner, &read_facts(run).or_fail(Kind::Data)?.name)
+    replay_run::bundle(plan, scene, &learner, &facts.name)
 }
 
 /// The learner as it stood at a checkpoint, on the processor: it makes no steps.

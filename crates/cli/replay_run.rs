@@ -10,7 +10,7 @@ use crate::seat::Seat;
 use crate::training::{Facts, Training};
 use crate::value;
 use haggle_env::{Batch, Env, ReplayEnv};
-use haggle_learn::{Mappo, Metrics, RunSubject};
+use haggle_learn::{Mappo, Metrics, RunFacts, RunSubject};
 use haggle_policy::{Actors, Bundle, DataSource, Provenance, Terms};
 use serde::Serialize;
 use std::sync::Arc;
@@ -101,6 +101,23 @@ fn subject(plan: &Plan<ReplayFile>, scene: &Scene) -> RunSubject {
             ("valuation demand model".to_owned(), scene.judge.digest()),
         ],
     }
+}
+
+/// Refuses a scene that is not the one of the run: other sessions, or demand models that were fitted otherwise.
+pub fn check_scene(plan: &Plan<ReplayFile>, scene: &Scene, facts: &RunFacts) -> Result<(), Failure> {
+    let now = subject(plan, scene).data;
+    for ((name, digest), (_, trained)) in now.iter().zip(&facts.subject.data) {
+        if digest != trained {
+            let sentence = format!(
+                "{}: trained on the {name} {}, but its config.toml leads to {} now: other sessions or another program",
+                facts.name,
+                trained.short(),
+                digest.short()
+            );
+            return Err(Failure::say(Kind::Data, sentence));
+        }
+    }
+    Ok(())
 }
 
 /// The policy of a learner as it stands, with the terms under which it was trained.
