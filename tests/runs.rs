@@ -157,6 +157,9 @@ fn several_seeds_share_a_summary_and_a_failed_one_loses_no_other() {
 fn an_existing_run_is_touched_only_as_asked() {
     let desk = Desk::new();
     desk.told("train @train.toml --out @one");
+    let nowhere = desk.refused(2, "train @train.toml --out @two --from best");
+    assert!(nowhere.contains("with --resume RUN"), "{nowhere}");
+    assert!(!desk.path("two").exists());
     let taken = desk.refused(2, "train @train.toml --out @one");
     assert!(
         taken.contains("exists already") && taken.contains("--restart"),
@@ -287,7 +290,7 @@ fn a_run_that_diverges_ends_with_code_5_and_goes_on_with_smaller_steps() {
     let said = desk.refused(5, &format!("train @train.toml --out @one --set {rate}"));
     let kept = only_checkpoint(&desk.path("one"));
     let sentence = format!(
-        " is not finite; the last good checkpoint is {}; go on from it with --resume {} and smaller steps, ",
+        " is not finite; the state before it is kept as {}; go on from it with --resume {} and smaller steps, ",
         kept.display(),
         desk.path("one").display()
     );

@@ -21,7 +21,7 @@ pub enum Kind {
     Data,
     /// 4: the device: libtorch or the GPU.
     Device,
-    /// 5: training diverged; the last good checkpoint is kept.
+    /// 5: training diverged; the state before that is kept.
     Diverged,
     /// 6: a stated criterion was not met (a refused gate).
     Refused,

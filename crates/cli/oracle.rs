@@ -20,7 +20,10 @@ fn table(oracle: &Oracle) -> String {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<32}{value}");
     };
-    let share = |value: f64| format!("{value:.6}  ({:.4} of the optimum)", value / oracle.v_star);
+    let share = |value: f64| match oracle.v_star {
+        0.0 => format!("{value:.6}"), // nothing can be earned
+        optimum => format!("{value:.6}  ({:.4} of the optimum)", value / optimum),
+    };
     line("v_star", format!("{:.6}", oracle.v_star));
     line(
         "v_fixed",

@@ -14,6 +14,10 @@ use std::path::PathBuf;
 
 /// `haggle train`.
 pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
+    if let (Some(from), None) = (&args.from, &args.resume) {
+        let sentence = format!("--from {from} names a checkpoint of a run: say which, with --resume RUN");
+        return Err(Failure::say(Kind::Usage, sentence));
+    }
     if let Some(list) = &args.seeds {
         return seeds::run(args, list, output);
     }

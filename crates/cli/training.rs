@@ -8,7 +8,10 @@ use crate::plan::Plan;
 use crate::seat::Seat;
 use haggle_core::Digest;
 use haggle_env::Env;
-use haggle_learn::{Change, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, point_latest, train};
+use haggle_learn::{
+    Change, Ended, LearnError, Mappo, Run, RunStatus, RunSubject, point_latest, read_facts,
+    sound_checkpoints, train,
+};
 use haggle_policy::BundleError;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -76,6 +79,16 @@ impl Training<'_> {
             Seat::Resume { folder, from } => {
                 let (path, checkpoint) = going_on::checkpoint(folder, from.as_deref())?;
                 learner.restore(&checkpoint).map_err(failure)?;
+                let (steps, reached) = (learner.steps(), read_facts(folder).map_err(failure)?.steps);
+                output.progress(format_args!(
+                    "goes on    after {steps} steps, from {}",
+                    path.display()
+                ));
+                if from.is_none() && steps < reached {
+                    output.progress(format_args!(
+                        "warning    run.json tells of {reached} steps: what came after {steps} has no checkpoint"
+                    ));
+                }
                 let changes = going_on::changes(folder, &plan.learner)?;
                 for Change { field, old, new } in &changes {
                     output.progress(format_args!("changed    {field} = {new}, was {old}"));
@@ -127,10 +140,19 @@ fn close(run: Run, status: RunStatus, output: Output) -> Result<(), Failure> {
 /// What somebody can do about a run that diverged.
 fn advice(error: &LearnError, folder: &Path) -> String {
     match error {
-        LearnError::Diverged { .. } => format!(
-            "go on from it with --resume {} and smaller steps, e.g. --set learner.learning_rate.start=1e-4",
-            folder.display()
-        ),
+        LearnError::Diverged { .. } => {
+            let older = sound_checkpoints(folder).unwrap_or_default();
+            let older = older.get(1).map_or_else(String::new, |path| {
+                format!(
+                    "; where that diverges again, from one before it, with --from {}",
+                    path.display()
+                )
+            });
+            format!(
+                "go on from it with --resume {} and smaller steps, e.g. --set 'learner.learning_rate={{ start = 1e-4, end = 0.0 }}'{older}",
+                folder.display()
+            )
+        }
         _ => String::new(),
     }
 }

@@ -91,8 +91,8 @@ pub struct Train {
     /// Go on from the last checkpoint of a run folder.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["seeds", "out", "restart"])]
     pub resume: Option<PathBuf>,
-    /// Go on from another checkpoint than the last one: `best`, a number of environment steps, or its path.
-    #[arg(long, value_name = "CHECKPOINT", requires = "resume")]
+    /// With --resume: go on from another checkpoint than the last one: `best`, a number of environment steps, or its path.
+    #[arg(long, value_name = "CHECKPOINT")]
     pub from: Option<String>,
     /// Train from several seeds, e.g. 1-5 or 1,2,7: a run each in one folder, with a summary.
     #[arg(long, value_name = "LIST")]

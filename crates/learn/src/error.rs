@@ -48,7 +48,7 @@ pub enum LearnError {
         steps: u64,
         /// The quantity.
         what: String,
-        /// Where the last good checkpoint is, as a clause; empty without one.
+        /// Where the state before it is kept, as a clause; empty without one.
         kept: String,
     },
     /// A checkpoint that cannot be used.

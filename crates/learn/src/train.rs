@@ -151,7 +151,8 @@ fn crossed(before: u64, after: u64, every: u64) -> bool {
 /// Writes the state before a failure, whatever the settings say of checkpoints: nothing that was learnt is lost. `run.json` tells
 /// of a divergence.
 fn kept(error: LearnError, good: &Checkpoint, run: &mut Run, keep: usize) -> LearnError {
-    let written = good.write(&run.checkpoints(), keep, false);
+    // One more than is kept otherwise: what broke an update may have been in the state before it.
+    let written = good.write(&run.checkpoints(), keep + 1, false);
     let LearnError::Diverged {
         update, steps, what, ..
     } = error
@@ -168,7 +169,7 @@ fn kept(error: LearnError, good: &Checkpoint, run: &mut Run, keep: usize) -> Lea
         run.diverged(divergence).map(|()| path)
     });
     let kept = match noted {
-        Ok(path) => format!("; the last good checkpoint is {}", path.display()),
+        Ok(path) => format!("; the state before it is kept as {}", path.display()),
         Err(why) => format!("; the state before it is lost: {why}"),
     };
     LearnError::Diverged {

@@ -224,7 +224,7 @@ fn a_reward_that_is_no_number_ends_the_run_and_keeps_the_state_before_it() {
             error.to_string(),
             format!(
                 "learning diverged in update 5, after 640 environment steps: a reward of the environment's agent 0 is not finite; \
-                 the last good checkpoint is {}",
+                 the state before it is kept as {}",
                 kept.display()
             )
         );

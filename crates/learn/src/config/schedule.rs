@@ -1,5 +1,5 @@
 use super::ConfigError;
-use super::error::{in_range, not_negative, positive};
+use super::error::{in_range, not_negative};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -65,12 +65,11 @@ impl Schedule {
 
     /// Checks the ranges; `fields` are the full names of `start`, `end` and `until`.
     pub(super) fn validate(&self, [start, end, until]: [&'static str; 3]) -> Result<(), ConfigError> {
-        let each = match self.way {
-            Way::Linear => not_negative,
-            Way::Geometric => positive, // no factor leads to 0
-        };
-        each(start, self.start)?;
-        each(end, self.end)?;
+        for (field, value) in [(start, self.start), (end, self.end)] {
+            not_negative(field, value)?;
+            let reached = self.way == Way::Linear || value > 0.0;
+            in_range(field, value, reached, "above 0, as no factor leads from or to 0,")?;
+        }
         let sound = self.until > 0.0 && self.until <= 1.0;
         in_range(until, self.until, sound, "above 0, at most 1")
     }
