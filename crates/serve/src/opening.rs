@@ -1,7 +1,6 @@
 use crate::bundles::{Bundles, load};
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
-use crate::clock::now_s;
 use crate::committer::Committer;
 use crate::decide::Mode;
 use crate::engine::Engine;
@@ -9,8 +8,8 @@ use crate::error::ServeError;
 use crate::journal::{Journal, JournalReader};
 use crate::learner::Learner;
 use crate::metrics::Metrics;
-use crate::record::{Record, SwapReason, SwapRecord};
-use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild};
+use crate::record::{Record, SwapRecord};
+use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild, replay};
 use crate::settings::SettingsFiles;
 use crate::swap::chain;
 use haggle_core::{Policy, Seeds};
@@ -64,6 +63,9 @@ impl Engine {
         let reader = journal.reader();
         let (mut core, last) = match rebuild(&reader, config, None)? {
             Some(mut rebuilt) => {
+                if rebuilt.core.served.is_empty() {
+                    say_what_is_served(&mut rebuilt, &mut journal, config)?;
+                }
                 let last = first_checkpoint(&mut rebuilt, &reader, config);
                 (rebuilt.core, last)
             }
@@ -72,12 +74,7 @@ impl Engine {
                     .clone()
                     .ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
                 bundles.keep(&bundle)?;
-                let start = SwapRecord {
-                    to: bundle.digest(),
-                    from: bundle.digest(),
-                    reason: SwapReason::Start,
-                    time_s: now_s(),
-                };
+                let start = SwapRecord::start(bundle.digest());
                 let mut begun = begun(bundle, start.clone(), config)?;
                 new_archive(&mut begun.ledger, &config.store);
                 journal.append(&[Record::Swap(start)])?;
@@ -165,6 +162,28 @@ impl Engine {
         self.checkpointer.close();
         Ok(())
     }
+}
+
+/// Writes down what is served from now on, where the record that said so is lost: the next start must not need to be told.
+fn say_what_is_served(
+    rebuilt: &mut Rebuilt,
+    journal: &mut Journal,
+    config: &EngineConfig,
+) -> Result<(), ServeError> {
+    let bundle = Arc::clone(&rebuilt.core.bundle);
+    tracing::error!(
+        "the record that said what is served is lost: bundle {:?} of --bundle is served. Decisions, rewards and sessions are kept; if another one was served, the market is remembered under the rates of this one",
+        bundle.digest()
+    );
+    config.bundles().keep(&bundle)?;
+    let (number, record) = (
+        journal.reader().next(),
+        Record::Swap(SwapRecord::start(bundle.digest())),
+    );
+    journal.append(std::slice::from_ref(&record))?;
+    replay(&mut rebuilt.core, (number, record), config)?;
+    rebuilt.core.ledger.next = number + 1;
+    Ok(())
 }
 
 /// A replay that was long is not repeated: it is written down at once. Returns the number that the last checkpoint is of.
