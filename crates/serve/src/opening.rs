@@ -5,7 +5,7 @@ use crate::committer::Committer;
 use crate::decide::Mode;
 use crate::engine::Engine;
 use crate::error::ServeError;
-use crate::journal::{Journal, JournalReader};
+use crate::journal::{Journal, JournalReader, lost_records};
 use crate::learner::Learner;
 use crate::metrics::Metrics;
 use crate::record::{Record, SwapRecord};
@@ -13,7 +13,7 @@ use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild, repl
 use crate::settings::SettingsFiles;
 use crate::swap::chain;
 use haggle_core::{Policy, Seeds};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a daemon starts from.
@@ -148,6 +148,7 @@ impl Engine {
             arms,
             files: config.files.clone(),
             metrics,
+            lost_records: told_of_lost(&config.store),
         })
     }
 
@@ -184,6 +185,21 @@ fn say_what_is_served(
     replay(&mut rebuilt.core, (number, record), config)?;
     rebuilt.core.ledger.next = number + 1;
     Ok(())
+}
+
+/// How many records a repair gave up, with an error in the log.
+fn told_of_lost(store: &Path) -> u64 {
+    let lost = lost_records(store).unwrap_or_else(|error| {
+        tracing::error!("nobody knows how many records repairs gave up: {}", chain(&error));
+        0
+    });
+    if lost > 0 {
+        tracing::error!(
+            "{lost} records are lost, and one may have been a swap, a freeze, a mode or a canary: look at `status`, set right what is served, then remove {}",
+            store.join("lost").display()
+        );
+    }
+    lost
 }
 
 /// A replay that was long is not repeated: it is written down at once. Returns the number that the last checkpoint is of.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{House, earn, fixed_bundle, named};
-use haggle_serve::{Checked, Client, RewardStatus, check};
+use haggle_serve::{Checked, Client, Engine, Journal, Mode, RewardStatus, Status, check};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +72,14 @@ fn all_is_known(house: &House) {
     daemon.kill();
 }
 
+/// The status after an operator's command.
+fn ctl(daemon: &common::Daemon, house: &House, args: &[&str]) -> Status {
+    let socket = house.socket();
+    let output = house.haggled(&[&["ctl", "--socket", socket.to_str().unwrap()], args].concat());
+    assert!(output.status.success(), "{output:?}");
+    daemon.client().status().unwrap()
+}
+
 fn without_bundle(house: &House) -> (i32, String) {
     let (socket, store) = (house.socket(), house.store());
     let args = [
@@ -118,17 +126,11 @@ fn a_later_swap_says_what_was_served_before_it() {
     let house = filled();
     let daemon = house.start();
     let other = house.add(&fixed_bundle(4, 0.0));
-    let output = house.haggled(&[
-        "ctl",
-        "--socket",
-        house.socket().to_str().unwrap(),
-        "swap",
-        "--force",
-        "--bundle",
-        other.to_str().unwrap(),
-    ]);
-    assert!(output.status.success(), "{output:?}");
-    let before = daemon.client().status().unwrap();
+    let before = ctl(
+        &daemon,
+        &house,
+        &["swap", "--force", "--bundle", other.to_str().unwrap()],
+    );
     daemon.terminate();
     lose(&house.store(), 0);
     repair(&house, 1);
@@ -136,6 +138,33 @@ fn a_later_swap_says_what_was_served_before_it() {
     let daemon = house.start();
     let after = daemon.client().status().unwrap();
     assert_eq!((after.policy, after.previous), (before.policy, before.previous));
+}
+
+#[test]
+fn what_came_after_a_missing_first_volume_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = common::engine_config(dir.path(), &fixed_bundle(6, 0.0), "", None);
+    let journal = Journal::open(&config.store, config.seed).unwrap();
+    let engine = Engine::over(journal.with_volume_bytes(4 << 10), &config).unwrap();
+    for n in 0..DECISIONS {
+        let request = named(&format!("d{n}"), &format!("s{n}"), "milk-0");
+        common::shop::quote_durably(&engine, request, 1_500_000_000);
+    }
+    engine.close().unwrap();
+    drop(engine);
+    fs::remove_file(volume(&config.store)).unwrap();
+    let found = check(&config.store, true).unwrap();
+    assert!(
+        found.repaired && found.lost_records > 5 && found.decisions > 20,
+        "{found:?}"
+    );
+    let engine = Engine::open(&config).unwrap();
+    let status = engine.status();
+    assert_eq!(
+        (status.decisions as u64, status.lost_records),
+        (found.decisions, found.lost_records)
+    );
+    assert!(engine.get("d49").is_ok() && engine.get("d0").is_err());
 }
 
 #[test]
@@ -149,5 +178,107 @@ fn a_bundle_of_other_items_is_refused_in_the_place_of_a_lost_record() {
     assert!(
         message.contains("has no item `milk-0`, which was priced"),
         "{message}"
+    );
+}
+
+#[test]
+fn lost_records_are_told_of_until_the_operator_has_looked() {
+    let house = filled();
+    let daemon = house.start();
+    let status = ctl(&daemon, &house, &["freeze"]);
+    assert_eq!((status.lost_records, status.mode), (0, Mode::Frozen));
+    daemon.terminate();
+    // The last record of the journal said so.
+    let last = 1 + 2 * DECISIONS;
+    fs::remove_dir_all(house.store().join("checkpoint")).unwrap();
+    lose(&house.store(), last);
+    repair(&house, 1);
+    let store = house.store();
+    let found = house.haggled(&["check", "--store", store.to_str().unwrap()]);
+    let text = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        text.contains("may have been a swap, a freeze, a mode or a canary"),
+        "{text}"
+    );
+    for _ in 0..2 {
+        // Also from a checkpoint, and in a copy.
+        let daemon = house.start();
+        let status = daemon.client().status().unwrap();
+        assert_eq!((status.lost_records, status.mode), (1, Mode::Live));
+        daemon.terminate();
+    }
+    let copy = house.dir.path().join("copy");
+    let done = house.haggled(&[
+        "backup",
+        "--store",
+        store.to_str().unwrap(),
+        "--out",
+        copy.to_str().unwrap(),
+    ]);
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(
+        fs::read(copy.join("lost")).unwrap(),
+        fs::read(store.join("lost")).unwrap()
+    );
+    fs::remove_file(store.join("lost")).unwrap();
+    assert_eq!(house.start().client().status().unwrap().lost_records, 0);
+}
+
+#[test]
+fn a_bundle_that_the_store_needs_is_checked_with_it() {
+    let house = filled();
+    let store = house.store();
+    let kept = fs::read_dir(store.join("bundles"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let (store, copy) = (store.to_str().unwrap(), house.dir.path().join("copy"));
+    let copy = copy.to_str().unwrap();
+    let refused = |what: &str| {
+        for args in [
+            vec!["check", "--store", store],
+            vec!["check", "--repair", "--store", store],
+        ] {
+            let output = house.haggled(&args);
+            let text = String::from_utf8(output.stdout.clone()).unwrap();
+            assert!(
+                text.contains(what) && text.contains("copy the intact folder"),
+                "{text}"
+            );
+            let (code, message) = common::outcome(output);
+            assert_eq!(code, 3, "{message}");
+            assert!(
+                message.contains("a bundle that it needs is damaged or missing"),
+                "{message}"
+            );
+        }
+        let (code, message) = common::outcome(house.haggled(&["backup", "--store", store, "--out", copy]));
+        assert_eq!(code, 3, "{message}");
+        assert!(message.contains(what), "{message}");
+        fs::remove_dir_all(copy).unwrap();
+    };
+    let name = kept.file_name().unwrap().to_str().unwrap();
+    let manifest = kept.join("manifest.json");
+    let sound = fs::read(&manifest).unwrap();
+    let mut damaged = sound.clone();
+    let at = sound.len() / 2;
+    damaged[at] ^= 1;
+    fs::write(&manifest, damaged).unwrap();
+    refused(name);
+    fs::remove_dir_all(&kept).unwrap();
+    refused(name);
+    fs::create_dir(&kept).unwrap();
+    for file in fs::read_dir(&house.bundle).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), kept.join(file.file_name())).unwrap();
+    }
+    assert!(house.haggled(&["check", "--store", store]).status.success());
+    assert!(
+        house
+            .haggled(&["backup", "--store", store, "--out", copy])
+            .status
+            .success()
     );
 }
