@@ -37,6 +37,8 @@ pub struct Engine {
     pub(crate) arms: Seeds,
     pub(crate) files: SettingsFiles,
     pub(crate) metrics: Arc<Metrics>,
+    /// Those that a repair gave up.
+    pub(crate) lost_records: u64,
 }
 
 /// What changes while the daemon runs.
@@ -130,6 +132,7 @@ impl Engine {
                 .canary
                 .as_ref()
                 .map(|canary| canary.trial.status(canary.bundle.digest())),
+            lost_records: self.lost_records,
         }
     }
 

@@ -1,6 +1,6 @@
 use crate::store_error::StoreError;
 use haggle_config::ConfigError;
-use haggle_core::SegmentError;
+use haggle_core::{Digest, SegmentError};
 use haggle_policy::BundleError;
 use haggle_policy::bandit::BanditError;
 use std::path::PathBuf;
@@ -19,6 +19,16 @@ pub enum ServeError {
     /// A new store needs a bundle.
     #[error("store {}: it does not say what it serves; name the bundle to serve with --bundle", .0.display())]
     NoBundle(PathBuf),
+    /// The bundle that was named in the place of a lost record is not the one.
+    #[error("store {}: the record that said what is served is lost, and bundle {bundle:?} has no item `{item}`, which was priced; name the bundle that was served with --bundle", store.display())]
+    OtherItems {
+        /// The store.
+        store: PathBuf,
+        /// An item that it lacks.
+        item: String,
+        /// The bundle.
+        bundle: Digest,
+    },
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -59,7 +69,7 @@ impl ServeError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NoBundle(_) | Self::Config(_) | Self::Socket { .. } => 2,
+            Self::NoBundle(_) | Self::OtherItems { .. } | Self::Config(_) | Self::Socket { .. } => 2,
             Self::Bundle { .. }
             | Self::Store(_)
             | Self::Learnt(_)

@@ -183,10 +183,12 @@ fn check_store(store: &Path, repair: bool, json: bool) -> anyhow::Result<()> {
     if found.sound() {
         return Ok(());
     }
-    let what = if found.breaks.is_empty() {
-        "it is damaged; `--repair` keeps the rest, or restore a backup"
-    } else {
+    let what = if !found.breaks.is_empty() {
         "its chain is broken: somebody has changed it"
+    } else if found.damage.is_empty() || found.repaired {
+        "a bundle that it needs is damaged or missing; copy the intact folder back"
+    } else {
+        "it is damaged; `--repair` keeps the rest, or restore a backup"
     };
     Err(StoreError::Unsound {
         store: store.to_owned(),
@@ -218,7 +220,10 @@ fn describe(found: &Checked) -> String {
     } else if found.tail_unknown {
         text += "\nthe file `tail` is missing or damaged: records may be lost behind the last one";
     }
-    for what in found.damage.iter().chain(&found.breaks) {
+    if !found.lost.is_empty() {
+        text += "\na lost record may have been a swap, a freeze, a mode or a canary: look at `status` when it serves again";
+    }
+    for what in found.damage.iter().chain(&found.breaks).chain(&found.bundles) {
         text += &format!("\n{what}");
     }
     if found.repaired {

@@ -1,20 +1,19 @@
 use crate::bundles::{Bundles, load};
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
-use crate::clock::now_s;
 use crate::committer::Committer;
 use crate::decide::Mode;
 use crate::engine::Engine;
 use crate::error::ServeError;
-use crate::journal::{Journal, JournalReader};
+use crate::journal::{Journal, JournalReader, lost_records};
 use crate::learner::Learner;
 use crate::metrics::Metrics;
-use crate::record::{Record, SwapReason, SwapRecord};
-use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild};
+use crate::record::{Record, SwapRecord};
+use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild, replay};
 use crate::settings::SettingsFiles;
 use crate::swap::chain;
 use haggle_core::{Policy, Seeds};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a daemon starts from.
@@ -64,6 +63,9 @@ impl Engine {
         let reader = journal.reader();
         let (mut core, last) = match rebuild(&reader, config, None)? {
             Some(mut rebuilt) => {
+                if rebuilt.core.served.is_empty() {
+                    say_what_is_served(&mut rebuilt, &mut journal, config)?;
+                }
                 let last = first_checkpoint(&mut rebuilt, &reader, config);
                 (rebuilt.core, last)
             }
@@ -72,12 +74,7 @@ impl Engine {
                     .clone()
                     .ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
                 bundles.keep(&bundle)?;
-                let start = SwapRecord {
-                    to: bundle.digest(),
-                    from: bundle.digest(),
-                    reason: SwapReason::Start,
-                    time_s: now_s(),
-                };
+                let start = SwapRecord::start(bundle.digest());
                 let mut begun = begun(bundle, start.clone(), config)?;
                 new_archive(&mut begun.ledger, &config.store);
                 journal.append(&[Record::Swap(start)])?;
@@ -151,6 +148,7 @@ impl Engine {
             arms,
             files: config.files.clone(),
             metrics,
+            lost_records: told_of_lost(&config.store),
         })
     }
 
@@ -165,6 +163,43 @@ impl Engine {
         self.checkpointer.close();
         Ok(())
     }
+}
+
+/// Writes down what is served from now on, where the record that said so is lost: the next start must not need to be told.
+fn say_what_is_served(
+    rebuilt: &mut Rebuilt,
+    journal: &mut Journal,
+    config: &EngineConfig,
+) -> Result<(), ServeError> {
+    let bundle = Arc::clone(&rebuilt.core.bundle);
+    tracing::error!(
+        "the record that said what is served is lost: bundle {:?} of --bundle is served. Decisions, rewards and sessions are kept; if another one was served, the market is remembered under the rates of this one",
+        bundle.digest()
+    );
+    config.bundles().keep(&bundle)?;
+    let (number, record) = (
+        journal.reader().next(),
+        Record::Swap(SwapRecord::start(bundle.digest())),
+    );
+    journal.append(std::slice::from_ref(&record))?;
+    replay(&mut rebuilt.core, (number, record), config)?;
+    rebuilt.core.ledger.next = number + 1;
+    Ok(())
+}
+
+/// How many records a repair gave up, with an error in the log.
+fn told_of_lost(store: &Path) -> u64 {
+    let lost = lost_records(store).unwrap_or_else(|error| {
+        tracing::error!("nobody knows how many records repairs gave up: {}", chain(&error));
+        0
+    });
+    if lost > 0 {
+        tracing::error!(
+            "{lost} records are lost, and one may have been a swap, a freeze, a mode or a canary: look at `status`, set right what is served, then remove {}",
+            store.join("lost").display()
+        );
+    }
+    lost
 }
 
 /// A replay that was long is not repeated: it is written down at once. Returns the number that the last checkpoint is of.

@@ -1,3 +1,4 @@
+use crate::clock::now_s;
 use crate::decide::{Mode, Source};
 use haggle_core::{
     DecisionId, Digest, Offer, Pmf, PriceMinor, Reward, RewardTerms, Rule, SessionContext, ShelfEntry, Step,
@@ -210,11 +211,24 @@ pub struct SwapRecord {
     pub time_s: i64,
 }
 
+impl SwapRecord {
+    /// A bundle is served from now on, and nothing says what was served before.
+    #[must_use]
+    pub fn start(bundle: Digest) -> Self {
+        Self {
+            to: bundle,
+            from: bundle,
+            reason: SwapReason::Start,
+            time_s: now_s(),
+        }
+    }
+}
+
 /// How a swap came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SwapReason {
-    /// The store was made with it.
+    /// The store was made with it, or it was named in the place of a record that is lost.
     Start,
     /// The gate passed it.
     Gate,

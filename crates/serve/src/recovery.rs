@@ -1,4 +1,5 @@
 use crate::archive::Archive;
+use crate::bundles::load;
 use crate::checkpoint::{self, begin_archive};
 use crate::decide::Mode;
 use crate::engine::{Core, SinceStart};
@@ -15,6 +16,7 @@ use crate::settings::Settings;
 use crate::store_error::StoreError;
 use crate::swap::chain;
 use crate::view::Ask;
+use haggle_core::Policy;
 use haggle_policy::Bundle;
 use std::path::Path;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ pub(crate) fn rebuild(
         Ok(None) => {}
         Err(error) => tracing::warn!("the whole journal is read again: {}", chain(&error)),
     }
-    replay_all(retention::resume(config)?, reader, config)
+    replay_all(retention::resume(reader, config)?, reader, config)
 }
 
 fn replay_all(
@@ -61,7 +63,7 @@ fn replay_all(
     let mut archives = core.as_ref().is_some_and(|core| core.ledger.archive().is_some());
     for (count, record) in (1u64..).zip(reader.scan(from)) {
         let (number, record) = record?;
-        replay(&mut core, (number, record), config)?;
+        replay_or_begin(&mut core, (number, record), config)?;
         let Some(core) = &mut core else { continue };
         core.ledger.next = number + 1;
         if !archives {
@@ -85,22 +87,36 @@ pub(crate) fn new_archive(ledger: &mut Ledger, store: &Path) {
     }
 }
 
-/// One record of the journal, again.
+/// One record of the journal, again, or the first one.
 ///
 /// # Errors
 /// When a bundle, the history or the archive cannot be used.
-pub(crate) fn replay(
+pub(crate) fn replay_or_begin(
     core: &mut Option<Core>,
     (number, record): (u64, Record),
     config: &EngineConfig,
 ) -> Result<(), ServeError> {
-    let bundles = config.bundles();
-    let Some(core) = core else {
-        if let Record::Swap(start) = record {
-            *core = Some(begun(bundles.load(start.to)?, start, config)?);
+    match (core, record) {
+        (Some(core), record) => replay(core, (number, record), config)?,
+        (none, Record::Swap(start)) => {
+            *none = Some(begun(config.bundles().load(start.to)?, start, config)?);
         }
-        return Ok(());
-    };
+        // It begins with a swap or with what stands in for it.
+        (None, _) => {}
+    }
+    Ok(())
+}
+
+/// One record of the journal, again.
+///
+/// # Errors
+/// When a bundle or the archive cannot be used.
+pub(crate) fn replay(
+    core: &mut Core,
+    (number, record): (u64, Record),
+    config: &EngineConfig,
+) -> Result<(), ServeError> {
+    let bundles = config.bundles();
     core.ledger.next = number;
     if !matches!(record, Record::Decision(_))
         && let Some(decision) = record.decision()
@@ -110,13 +126,17 @@ pub(crate) fn replay(
     }
     match &record {
         Record::Decision(record) => {
-            // A bundle with other items is refused at a swap, so every item is known.
-            if let Some(item) = core.market.catalog().find(&record.offer.item) {
-                let ask = ask_again(core, record, item);
-                let view = core.market.look(&ask, record.context.time_s);
-                core.market.keep(&ask.session, view);
-                core.decided(record, &ask, number);
-            }
+            // A bundle with other items is refused at a swap: only one that was named in the place of a lost record has them.
+            let item = core.market.catalog().find(&record.offer.item);
+            let item = item.ok_or_else(|| ServeError::OtherItems {
+                store: config.store.clone(),
+                item: record.offer.item.clone(),
+                bundle: core.bundle.digest(),
+            })?;
+            let ask = ask_again(core, record, item);
+            let view = core.market.look(&ask, record.context.time_s);
+            core.market.keep(&ask.session, view);
+            core.decided(record, &ask, number);
         }
         Record::Reward(reward) | Record::Late(reward) => core.rewarded_again(reward),
         Record::Refused(reward) => {
@@ -138,7 +158,11 @@ pub(crate) fn replay(
                 Ok(bundle) => {
                     core.desk.lock().add(&bundle);
                     core.market.adopt(bundle.terms());
-                    core.previous = Some(std::mem::replace(&mut core.bundle, Arc::new(bundle)));
+                    let before = std::mem::replace(&mut core.bundle, Arc::new(bundle));
+                    // Else the record only stands in for a lost one.
+                    if before.digest() != swap.to {
+                        core.previous = Some(before);
+                    }
                     core.missing = None;
                 }
                 Err(error) => {
@@ -178,6 +202,44 @@ fn ask_again(core: &Core, record: &DecisionRecord, item: usize) -> Ask {
         channel: record.channel.clone(),
         stock: record.stock.map(|stock| stock.told),
     }
+}
+
+/// A daemon as it is before the first decision, where the record is lost that said what is served: with the bundle that the first
+/// swap which is left came after, else with the one that the daemon is started with; then [`Core::served`] is empty. None where
+/// that record is there, or none at all.
+///
+/// # Errors
+/// When there is neither, the journal is damaged, or the bundle or the history cannot be read.
+pub(crate) fn begun_without_its_record(
+    reader: &JournalReader,
+    config: &EngineConfig,
+) -> Result<Option<Core>, ServeError> {
+    let mut records = reader.scan(0);
+    let number = match records.next().transpose()? {
+        None | Some((_, Record::Swap(_))) => return Ok(None),
+        Some((number, _)) => number,
+    };
+    for record in records {
+        if let (_, Record::Swap(swap)) = record? {
+            tracing::error!(
+                "what was served before record {number} is lost; bundle {:?} is taken for it, which a later swap names",
+                swap.from
+            );
+            let start = SwapRecord {
+                to: swap.from,
+                ..swap
+            };
+            return begun(config.bundles().load(start.to)?, start, config).map(Some);
+        }
+    }
+    let Some(folder) = &config.bundle else {
+        return Err(ServeError::NoBundle(config.store.clone()));
+    };
+    let bundle = load(folder)?;
+    let start = SwapRecord::start(bundle.digest());
+    let mut core = begun(bundle, start, config)?;
+    core.served.clear();
+    Ok(Some(core))
 }
 
 /// A daemon as it is before the first decision.

@@ -228,6 +228,14 @@ pub struct Status {
     /// The bundle that a share of the users is served, and what both have earned; left out where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryStatus>,
+    /// Records that repairs gave up: they may have been swaps, modes or canaries. Left out where there are none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub lost_records: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(records: &u64) -> bool {
+    *records == 0
 }
 
 fn yes() -> bool {

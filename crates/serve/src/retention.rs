@@ -15,7 +15,7 @@ use crate::index::drop_index;
 use crate::journal::{Base, JournalReader};
 use crate::ledger::Ledger;
 use crate::opening::EngineConfig;
-use crate::recovery::replay;
+use crate::recovery::{begun_without_its_record, replay_or_begin};
 use crate::state::State;
 use crate::store_error::StoreError;
 use std::path::Path;
@@ -104,7 +104,7 @@ pub(crate) fn drop_before(
     if firsts.is_empty() {
         return Ok(());
     }
-    let mut core = resume(config)?;
+    let mut core = resume(reader, config)?;
     for volumes in firsts.chunks(VOLUMES_AT_ONCE) {
         let first = volumes[volumes.len() - 1];
         let from = core.as_ref().map_or(0, |core| core.ledger.next);
@@ -113,7 +113,7 @@ pub(crate) fn drop_before(
             if number >= first {
                 break;
             }
-            replay(&mut core, (number, record), config)?;
+            replay_or_begin(&mut core, (number, record), config)?;
         }
         let Some(core) = core.as_mut().filter(|core| core.missing.is_none()) else {
             break;
@@ -136,13 +136,15 @@ pub(crate) fn drop_before(
     Ok(drop_index(store)?)
 }
 
-/// The daemon as it was where the journal of a store begins; none where nothing was dropped.
+/// The daemon as it was where the journal of a store begins; none where that is with the record that says what is served first.
 ///
 /// # Errors
-/// When the base or a bundle cannot be read.
-pub(crate) fn resume(config: &EngineConfig) -> Result<Option<Core>, ServeError> {
-    let state = Base::state(&config.store)?;
-    state.map(|state| state.restore(&config.bundles())).transpose()
+/// When the base or a bundle cannot be read, or nothing says what was served first.
+pub(crate) fn resume(reader: &JournalReader, config: &EngineConfig) -> Result<Option<Core>, ServeError> {
+    match Base::state(&config.store)? {
+        Some(state) => state.restore(&config.bundles()).map(Some),
+        None => begun_without_its_record(reader, config),
+    }
 }
 
 /// What was known of decisions where the journal of a store begins, for whoever reads it without a market.

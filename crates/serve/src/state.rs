@@ -62,6 +62,13 @@ impl State<'_> {
 }
 
 impl State<'static> {
+    /// The bundles without which [`State::restore`] does not come to the same.
+    pub fn bundles(&self) -> impl Iterator<Item = Digest> {
+        let canary = self.canary.as_ref().map(|(digest, _)| *digest);
+        let roles = [Some(self.bundle), self.previous, self.shadow, canary];
+        roles.into_iter().flatten().chain(self.learnt.policies())
+    }
+
     /// The daemon as it was; its archive is opened by whoever knows where it lies.
     ///
     /// # Errors

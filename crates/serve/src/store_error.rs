@@ -55,10 +55,18 @@ pub enum StoreError {
         store: PathBuf,
     },
     /// What stands in the place of dropped records is damaged.
-    #[error("store {}: its files `base` and `base.copy` are damaged: what the daemon remembered of the records that retention has dropped; restore the store from a backup", store.display())]
+    #[error("store {}: its files `base` and `base.copy` are damaged or missing: what the daemon remembered of the records that retention has dropped; restore the store from a backup", store.display())]
     Base {
         /// The store.
         store: PathBuf,
+    },
+    /// Bundles that it needs are not in it.
+    #[error("store {}: {what}", store.display())]
+    Bundles {
+        /// The store.
+        store: PathBuf,
+        /// Which.
+        what: String,
     },
     /// A check found something.
     #[error("store {}: {what}", store.display())]

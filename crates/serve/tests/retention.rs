@@ -436,3 +436,52 @@ fn a_forgotten_user_is_in_no_base() {
     drop(engine);
     compare(&config, STEPS, start_s);
 }
+
+#[test]
+fn a_store_whose_base_is_missing_is_not_taken_for_one_whose_first_volume_is() {
+    let shop = trimmed();
+    let store = &shop.after.store;
+    let checkpoint = fs::read(store.join("checkpoint/state")).unwrap();
+    for base in ["base", "base.copy"] {
+        fs::remove_file(store.join(base)).unwrap();
+    }
+    for repair in [false, true] {
+        let refused = check(store, repair).unwrap_err().to_string();
+        assert!(
+            refused.contains("damaged or missing") && refused.contains("from a backup"),
+            "{refused}"
+        );
+    }
+    let refused = Engine::open(&shop.after).unwrap_err().to_string();
+    assert!(refused.contains("damaged or missing"), "{refused}");
+    assert_eq!(fs::read(store.join("checkpoint/state")).unwrap(), checkpoint);
+}
+
+#[test]
+fn a_base_of_another_store_is_not_believed_and_not_copied_over_the_right_one() {
+    let (shop, other) = (trimmed(), trimmed());
+    let (store, foreign) = (&shop.after.store, &other.after.store);
+    let expected = told(&Engine::open(&shop.after).unwrap(), STEPS);
+    let right = fs::read(store.join("base")).unwrap();
+    let wrong = fs::read(foreign.join("base")).unwrap();
+    assert_ne!(right, wrong);
+    for (file, other_file) in [("base", "base.copy"), ("base.copy", "base")] {
+        for repair in [true, false] {
+            fs::write(store.join(file), &wrong).unwrap();
+            let found = check(store, repair).unwrap();
+            assert!(found.lost.is_empty() && found.damage.len() == 1, "{found:?}");
+            assert_eq!(fs::read(store.join(other_file)).unwrap(), right);
+            fs::write(store.join(file), &wrong).unwrap();
+            assert_eq!(told(&Engine::open(&shop.after).unwrap(), STEPS), expected);
+            assert_eq!(fs::read(store.join(file)).unwrap(), right);
+        }
+    }
+    // Twice the wrong one makes nobody remove a volume.
+    let kept = volumes(store);
+    for base in ["base", "base.copy"] {
+        fs::write(store.join(base), &wrong).unwrap();
+    }
+    assert!(Engine::open(&shop.after).is_err());
+    assert!(!check(store, false).is_ok_and(|found| found.sound()));
+    assert_eq!(volumes(store), kept);
+}

@@ -1,7 +1,7 @@
 use super::check::{Checked, check};
 use super::pieces::{Piece, Pieces};
 use super::volume::{self, HEADER_BYTES};
-use super::{JournalReader, base, expect_outside, sync_folder, tail::Tail};
+use super::{JournalReader, base, expect_outside, lost, sync_folder, tail::Tail};
 use crate::store_error::StoreError;
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -21,6 +21,11 @@ pub fn backup(journal: &JournalReader, out: &Path) -> Result<Checked, StoreError
     let checked = check(out, false)?;
     if checked.sound() {
         Ok(checked)
+    } else if !checked.bundles.is_empty() {
+        Err(StoreError::Bundles {
+            store: out.to_owned(),
+            what: checked.bundles.join("; "),
+        })
     } else {
         Err(StoreError::Damaged {
             store: out.to_owned(),
@@ -35,7 +40,7 @@ fn copy(journal: &JournalReader, out: &Path, next: u64) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(out)?;
     DirBuilder::new().mode(0o700).create(&log)?;
     copy_file(&store.join("identity"), &out.join("identity"))?;
-    for file in base::FILES {
+    for file in base::FILES.into_iter().chain([lost::FILE]) {
         if store.join(file).exists() {
             copy_file(&store.join(file), &out.join(file))?;
         }

@@ -1,4 +1,5 @@
-use super::chain;
+use super::volume::{self, Header};
+use super::{chain, identity};
 use crate::state::State;
 use crate::store_error::StoreError;
 use crate::whole_file;
@@ -76,14 +77,23 @@ impl Base {
         Ok(())
     }
 
-    /// Names those of its files that are damaged.
+    /// Names those of its files that are damaged, or of another store than the other one.
     #[must_use]
     pub fn damaged(store: &Path) -> Vec<&'static str> {
-        let damaged = |file: &&str| fs::read(store.join(file)).is_ok_and(|bytes| parse(bytes).is_none());
-        FILES.into_iter().filter(damaged).collect()
+        let found = FILES.map(|file| fs::read(store.join(file)).ok().map(parse));
+        let own = |found: &Option<(Self, Vec<u8>)>| {
+            found
+                .as_ref()
+                .is_some_and(|(base, _)| base.is_followed(store) == Some(true))
+        };
+        let one_is_own = found.iter().flatten().any(own);
+        let damaged = |found: &Option<(Self, Vec<u8>)>| found.is_none() || one_is_own && !own(found);
+        let files = FILES.into_iter().zip(&found);
+        let files = files.filter(|(_, found)| found.as_ref().is_some_and(damaged));
+        files.map(|(file, _)| file).collect()
     }
 
-    /// Writes a file again that is missing, damaged, or older than the other one.
+    /// Writes a file again that is missing, damaged, of another store, or older than the other one.
     ///
     /// # Errors
     /// When none is sound, or one cannot be written.
@@ -92,25 +102,56 @@ impl Base {
             return Ok(());
         };
         let [one, other] = FILES.map(|file| fs::read(store.join(file)).ok());
-        if one == other {
+        let both_sound = || Self::damaged(store).is_empty() && one.is_some() && other.is_some();
+        if one == other || base.is_followed(store) != Some(true) && both_sound() {
             return Ok(());
         }
         base.write(store, &state)
     }
+
+    /// Refuses one that is of another journal: nothing may be removed on its word.
+    ///
+    /// # Errors
+    /// When older volumes are there, and not the one that it says is the first.
+    pub fn expect_its_journal(&self, store: &Path, firsts: &[u64]) -> Result<(), StoreError> {
+        let older = firsts.iter().any(|first| *first < self.first);
+        if older && !firsts.contains(&self.first) {
+            return Err(damaged(store));
+        }
+        Ok(())
+    }
+
+    /// Whether the volume that it says is the first one goes on from it; nothing where that cannot be read.
+    pub fn is_followed(&self, store: &Path) -> Option<bool> {
+        let header = Header::of(&volume::path(&store.join("log"), self.first))?;
+        Some(header.chain == self.chain)
+    }
 }
 
-/// The first one that is sound; none where there is no file at all.
+/// The one that the journal goes on from, else the first that is sound; none where there is no file at all.
 fn read(store: &Path) -> Result<Option<(Base, Vec<u8>)>, StoreError> {
-    let mut there = false;
+    let (mut there, mut found) = (false, Vec::new());
     for file in FILES {
-        match fs::read(store.join(file)).map(parse) {
-            Ok(Some(found)) => return Ok(Some(found)),
-            Ok(None) => there = true,
+        match fs::read(store.join(file)) {
+            Ok(bytes) => {
+                there = true;
+                found.extend(parse(bytes));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(StoreError::io(store)(error)),
         }
     }
-    if there { Err(damaged(store)) } else { Ok(None) }
+    let followed = found
+        .iter()
+        .position(|(base, _)| base.is_followed(store) == Some(true));
+    if !found.is_empty() {
+        return Ok(Some(found.swap_remove(followed.unwrap_or(0))));
+    }
+    let from_the_beginning = || volume::path(&store.join("log"), 0).exists();
+    if there || identity::is_trimmed(store) && !from_the_beginning() {
+        return Err(damaged(store));
+    }
+    Ok(None)
 }
 
 fn parse(mut head: Vec<u8>) -> Option<(Base, Vec<u8>)> {

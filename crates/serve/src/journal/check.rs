@@ -3,13 +3,16 @@ use super::examined::Examined;
 use super::frame::{Entry, Frame};
 use super::tail::Tail;
 use super::volume::{self, Header};
-use super::{identity, sync_folder};
+use super::{identity, lost, sync_folder};
+use crate::bundles::Bundles;
 use crate::checkpoint::drop_checkpoint;
 use crate::ledger::EarlyRewards;
 use crate::record::Record;
 use crate::store_error::StoreError;
+use crate::swap::chain as chain_of;
 use haggle_core::{Digest, decode_record};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -42,6 +45,9 @@ pub struct Checked {
     pub tail_unknown: bool,
     /// What is damaged, one sentence each.
     pub damage: Vec<String>,
+    /// Which bundles that the store needs are missing or damaged, one sentence each.
+    #[serde(default)]
+    pub bundles: Vec<String>,
     /// Whether the damage was repaired.
     pub repaired: bool,
     /// Where the chain of digests is broken, one sentence each: there a record was changed, moved or put in.
@@ -54,14 +60,14 @@ impl Checked {
     /// Whether the store can be used and nobody has changed what it holds.
     #[must_use]
     pub fn sound(&self) -> bool {
-        (self.damage.is_empty() || self.repaired) && self.breaks.is_empty()
+        (self.damage.is_empty() || self.repaired) && self.breaks.is_empty() && self.bundles.is_empty()
     }
 
-    fn take(&mut self, examined: &Examined<'_>, early: &mut EarlyRewards) {
+    fn take(&mut self, examined: &Examined<'_>, past: &mut Past) {
         self.volumes += 1;
         for frame in &examined.frames {
             match frame.entry {
-                Entry::Record { record, .. } => self.count(record, early),
+                Entry::Record { record, .. } => self.count(record, past),
                 Entry::Erased(_) => self.erased += 1,
                 Entry::Lost(_) | Entry::Seal(_) => {}
             }
@@ -76,21 +82,36 @@ impl Checked {
         self.chain = examined.chain.to_string();
     }
 
-    fn count(&mut self, record: &[u8], early: &mut EarlyRewards) {
+    fn count(&mut self, record: &[u8], past: &mut Past) {
         self.records += 1;
         match decode_record(record) {
             Ok(Record::Decision(decision)) => {
                 self.decisions += 1;
-                self.rewards += early.join(&decision).len() as u64;
+                self.rewards += past.early.join(&decision).len() as u64;
             }
             Ok(Record::Reward(_) | Record::Late(_)) => self.rewards += 1,
             Ok(Record::Early(waiting)) => {
-                early.wait(&waiting.reward, waiting.until_s);
+                past.early.wait(&waiting.reward, waiting.until_s);
             }
-            Ok(Record::Swap(_)) => self.swaps += 1,
+            Ok(Record::Swap(swap)) => {
+                self.swaps += 1;
+                past.bundles.insert(swap.to);
+            }
+            Ok(Record::Canary(canary)) => {
+                past.bundles.insert(canary.bundle);
+            }
+            Ok(Record::Mode(mode)) => past.bundles.extend(mode.shadow),
             _ => {}
         }
     }
+}
+
+/// What a check remembers of the records before.
+#[derive(Default)]
+struct Past {
+    early: EarlyRewards,
+    /// The bundles that a start needs.
+    bundles: BTreeSet<Digest>,
 }
 
 /// Reads every byte of a store that no daemon holds. With `repair` each damaged volume is written again, with what is
@@ -129,10 +150,14 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
     let (base, state) = (Base::read(store)?, Base::state(store)?);
     found.first = base.first;
     let mut firsts = volume::firsts(&log).map_err(&io)?;
+    base.expect_its_journal(store, &firsts)?;
     // What retention has dropped and not yet removed.
     firsts.retain(|first| *first >= base.first);
     let (mut next, mut chain) = (base.first, (base.first > 0).then_some(base.chain));
-    let mut early = state.map_or_else(EarlyRewards::default, |state| state.ledger.into_owned().early);
+    let mut past = state.map_or_else(Past::default, |state| Past {
+        bundles: state.bundles().collect(),
+        early: state.ledger.into_owned().early,
+    });
     let mut there = firsts.iter().peekable();
     loop {
         // A volume that is missing is examined as an empty one.
@@ -145,9 +170,10 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
         let until = there.peek().map_or(durable, |first| **first);
         let examined = Examined::new(&bytes, next, until, last, chain);
         let sound = examined.damage.is_empty();
-        found.take(&examined, &mut early);
+        found.take(&examined, &mut past);
         if repair && !sound {
             drop_checkpoint(store)?;
+            lost::write(store, &found.lost)?;
             let seal = there
                 .peek()
                 .map(|first| follower_chain(&log, **first, examined.chain));
@@ -160,7 +186,17 @@ pub fn check(store: &Path, repair: bool) -> Result<Checked, StoreError> {
         (next, chain) = (examined.next, examined.chain_is_known().then_some(examined.chain));
     }
     found.repaired = repair && !found.damage.is_empty();
+    found.bundles = unsound(store, &past.bundles);
     Ok(found)
+}
+
+/// Which bundles cannot be loaded from a store.
+fn unsound(store: &Path, bundles: &BTreeSet<Digest>) -> Vec<String> {
+    let kept = Bundles::new(store, None);
+    let failures = bundles.iter().filter_map(|digest| kept.load(*digest).err());
+    failures
+        .map(|error| format!("bundle {}; copy the intact folder there", chain_of(&error)))
+        .collect()
 }
 
 /// The chain digest that the next volume goes on from; what was computed where its header is damaged, too.

@@ -1,15 +1,17 @@
-use super::sync_folder;
+use super::base;
 use crate::store_error::StoreError;
+use crate::whole_file;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// The first line of the file `identity`; the second is the secret in hexadecimal digits, the third its CRC-32C.
+/// The first line of the file `identity`; the second is the secret in hexadecimal digits, the third its CRC-32C, and a fourth
+/// says that retention has dropped records.
 const VERSION: &str = "haggle store 3";
 /// What the stores were called whose records lay in sled.
 const VERSION_SLED: &str = "haggle store 1";
 const FILE: &str = "identity";
+const TRIMMED: &str = "trimmed";
 
 /// Takes the lock of a store.
 ///
@@ -99,20 +101,37 @@ pub fn claim(store: &Path, wanted: Option<u64>) -> Result<u64, StoreError> {
 /// # Errors
 /// When it cannot be written.
 pub fn give(store: &Path, wanted: Option<u64>) -> Result<u64, StoreError> {
-    let io = StoreError::full_or_io(store);
-    let secret = wanted.map_or_else(system_secret, Ok).map_err(&io)?;
+    let secret = wanted.map_or_else(system_secret, Ok);
+    let secret = secret.map_err(StoreError::full_or_io(store))?;
+    let trimmed = is_trimmed(store) || base::FILES.iter().any(|file| store.join(file).exists());
+    write(store, secret, trimmed)
+}
+
+/// Says for ever that retention has dropped records: a store whose base is missing is told from one whose first volume is.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn mark_trimmed(store: &Path) -> Result<(), StoreError> {
+    if !is_trimmed(store) {
+        write(store, claim(store, None)?, true)?;
+    }
+    Ok(())
+}
+
+/// Whether retention has dropped records, or was about to.
+pub fn is_trimmed(store: &Path) -> bool {
+    fs::read_to_string(store.join(FILE)).is_ok_and(|text| text.lines().nth(3) == Some(TRIMMED))
+}
+
+fn write(store: &Path, secret: u64, trimmed: bool) -> Result<u64, StoreError> {
     let sum = crc32c::crc32c(&secret.to_le_bytes());
-    let draft = store.join(".identity");
-    let write = || {
-        let mut options = File::options();
-        options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&draft)?;
-        writeln!(file, "{VERSION}\n{secret:016x}\n{sum:08x}")?;
-        file.sync_all()?;
-        fs::rename(&draft, store.join(FILE))?;
-        sync_folder(store)
-    };
-    write().map_err(&io)?;
+    let mut text = format!("{VERSION}\n{secret:016x}\n{sum:08x}\n");
+    if trimmed {
+        text += TRIMMED;
+        text.push('\n');
+    }
+    let written = whole_file::replace(&store.join(FILE), &[text.as_bytes()]);
+    written.map_err(StoreError::full_or_io(store))?;
     Ok(secret)
 }
 

@@ -17,6 +17,7 @@ mod erase;
 mod examined;
 mod frame;
 mod identity;
+mod lost;
 mod opening;
 mod pieces;
 mod reader;
@@ -31,6 +32,7 @@ mod volume;
 pub use backup::backup;
 pub(crate) use base::Base;
 pub use check::{Checked, check};
+pub(crate) use lost::count as lost_records;
 pub use reader::JournalReader;
 
 use crate::record::Record;

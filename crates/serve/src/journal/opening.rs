@@ -32,7 +32,18 @@ impl Journal {
         if let Err(error) = Base::heal(store) {
             tracing::warn!("one of the files `base` and `base.copy` cannot be written again: {error}");
         }
+        if base.first > 0
+            && let Err(error) = identity::mark_trimmed(store)
+        {
+            tracing::warn!("`identity` does not say that retention has dropped records: {error}");
+        }
         let mut firsts = volume::firsts(&log).map_err(&io)?;
+        base.expect_its_journal(store, &firsts)?;
+        if base.first > 0 && base.is_followed(store) == Some(false) {
+            return Err(StoreError::Base {
+                store: store.to_owned(),
+            });
+        }
         for first in firsts.extract_if(.., |first| *first < base.first) {
             // Retention was cut off. Where nobody can write they are in nobody's way.
             let _ = fs::remove_file(volume::path(&log, first));

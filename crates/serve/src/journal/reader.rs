@@ -2,8 +2,8 @@ use super::base::Base;
 use super::chain;
 use super::pieces::{Piece, Pieces};
 use super::scan::Scan;
-use super::sync_folder;
 use super::volume::{self, Header};
+use super::{identity, sync_folder};
 use crate::record::Record;
 use crate::store_error::StoreError;
 use haggle_core::Digest;
@@ -129,6 +129,7 @@ impl JournalReader {
         let Ok(_nobody_reads) = self.shared.kept.try_write() else {
             return Ok(false);
         };
+        identity::mark_trimmed(self.store())?;
         base.write(self.store(), state)?;
         let mut firsts = self.shared.firsts.write().unwrap_or_else(PoisonError::into_inner);
         let dropped: Vec<u64> = firsts.extract_if(.., |first| *first < base.first).collect();

@@ -23,6 +23,7 @@
 //! `blake3("lost", number, number of the next)`; at the seal the chain is again what it was.
 
 use haggle_core::Digest;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -53,6 +54,14 @@ impl Header {
         let sum = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&sum.to_le_bytes());
         bytes
+    }
+
+    /// The header of the volume in a file, if it is sound.
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
+        let mut bytes = [0; HEADER_BYTES];
+        fs::File::open(path).ok()?.read_exact(&mut bytes).ok()?;
+        Self::read(&bytes)
     }
 
     /// The header at the beginning of a volume, if it is sound.
