@@ -3,9 +3,9 @@
 use crate::args::{ConfigCommand, ConfigKind};
 use crate::print;
 use clap::ValueEnum;
-use haggle_config::{Origin, load, open, table};
+use haggle_config::{Origin, open, table};
 use haggle_core::Rulebook;
-use haggle_serve::DaemonConfig;
+use haggle_serve::{DaemonConfig, load_rulebook};
 use schemars::{Schema, generate::SchemaSettings};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn origins(file: &Path, kind: Option<ConfigKind>) -> anyhow::Result<Vec<Origin>>
     };
     Ok(match kind {
         ConfigKind::Daemon => DaemonConfig::load(file)?.origins()?,
-        ConfigKind::Guardrails => load::<Rulebook>(file, &[])?.origins()?,
+        ConfigKind::Guardrails => load_rulebook(file)?.origins()?,
     })
 }
 
