@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// The daemon's configuration file; every key may be left out.
@@ -64,7 +65,7 @@ pub struct StoreConfig {
     /// Records between two checkpoints; a start reads at most about so many again.
     pub checkpoint_records: u64,
     /// How long records are kept, in days; without it for ever.
-    pub keep_days: Option<u32>,
+    pub keep_days: Option<NonZeroU32>,
 }
 
 /// Where the settings are read from.
@@ -288,13 +289,6 @@ impl DaemonConfig {
         expect(backward_s <= *high, field, backward_s, &format!("0 to {high}"))?;
         let (records, field) = (self.store.checkpoint_records, "store.checkpoint_records");
         expect(records > 0, field, records, "at least 1")?;
-        let (keep_days, field) = (self.store.keep_days.unwrap_or(1), "store.keep_days");
-        expect(
-            keep_days > 0,
-            field,
-            keep_days,
-            "at least 1, or no such line to keep everything,",
-        )?;
         let (deadline_ms, field) = (self.prices.deadline_ms.unwrap_or(1), "prices.deadline_ms");
         expect(
             deadline_ms > 0,

@@ -140,3 +140,28 @@ fn a_rulebook_that_no_daemon_takes_is_not_shown() {
     let may_be = "[all]\nceiling_minor = 8\n[category.c]\nceiling_minor = 10\n[item.a]\nfloor_minor = 10";
     assert_eq!(shown(may_be).0, Some(0));
 }
+
+#[test]
+fn days_to_keep_are_at_least_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("d.toml");
+    for days in ["0", "-5"] {
+        std::fs::write(&file, format!("[store]\nkeep_days = {days}\n")).unwrap();
+        let said = String::from_utf8(haggled(&["show", file.to_str().unwrap()]).stderr).unwrap();
+        let expected = format!("store.keep_days: found {days}, expected a whole number, 1 or more");
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haggled"));
+    command.args(["config", "schema"]);
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
