@@ -11,4 +11,4 @@ mod wording;
 pub use fault::{Fault, Place, Told};
 pub use loaded::{ConfigError, Loaded, Origin, load, open, open_below, rows, table};
 pub use source::Source;
-pub use wording::did_you_mean;
+pub use wording::{did_you_mean, plain};

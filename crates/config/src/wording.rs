@@ -28,7 +28,8 @@ pub fn one_line(message: &str) -> String {
 }
 
 /// What was found and what would be right, in words that are not Rust's.
-fn plain(message: &str) -> String {
+#[must_use]
+pub fn plain(message: &str) -> String {
     let message = &message.replace("invalid value: map", "found a table with another number of names");
     let Some((found, expected)) = message.rsplit_once(", expected ") else {
         return message.to_owned();

@@ -171,22 +171,71 @@ impl ItemRules {
 }
 
 impl Rulebook {
+    /// Checks what can be checked without a catalogue: numbers, and what each table comes to together with the rules for all.
+    ///
+    /// # Errors
+    /// When a number is out of range, bounds contradict each other, or there is a corridor but nothing that tells segments apart.
+    pub fn check_alone(&self) -> Result<(), RulebookError> {
+        self.all.check(&["all"])?;
+        self.check_corridor(&self.all, || "`[all]`".to_owned())?;
+        for (name, rules) in &self.category {
+            rules.check(&["category", name])?;
+            self.check_corridor(rules, || format!("category `{name}`"))?;
+            let of_items = self.item.values().map(|item| item.or(rules));
+            self.check_any(&["category", name], rules, of_items)?;
+        }
+        for (name, rules) in &self.item {
+            rules.check(&["item", name])?;
+            self.check_corridor(rules, || format!("item `{name}`"))?;
+            let in_categories = self.category.values().map(|category| rules.or(category));
+            self.check_any(&["item", name], rules, in_categories)?;
+        }
+        Ok(())
+    }
+
+    /// Which item is in which category the catalogue says: a table contradicts the rules for all for certain only where it does
+    /// alone and together with each table of the other kind.
+    fn check_any(
+        &self,
+        table: &[&str],
+        alone: &ItemRules,
+        mut together: impl Iterator<Item = ItemRules>,
+    ) -> Result<(), RulebookError> {
+        let checked = alone.or(&self.all).check(table);
+        if checked.is_err() && together.any(|rules| rules.or(&self.all).check(table).is_ok()) {
+            return Ok(());
+        }
+        checked
+    }
+
+    fn check_corridor(&self, rules: &ItemRules, of: impl Fn() -> String) -> Result<(), RulebookError> {
+        if rules.corridor.is_none() || self.segment_by.is_some() {
+            return Ok(());
+        }
+        let what = format!(
+            "it is missing, and {} has a corridor: name the attribute that tells segments apart",
+            of()
+        );
+        Err(RulebookError::Unsound {
+            keys: vec!["segment_by".to_owned()],
+            what,
+        })
+    }
+
     /// Checks its numbers, and its names against a catalogue.
     ///
     /// # Errors
     /// When a number is out of range, bounds contradict each other, a name is unknown, or there is a corridor but nothing
     /// that tells segments apart.
     pub fn check(&self, catalog: &Catalog) -> Result<(), RulebookError> {
-        self.all.check(&["all"])?;
-        for (name, rules) in &self.category {
-            rules.check(&["category", name])?;
+        self.check_alone()?;
+        for name in self.category.keys() {
             if !catalog.categories().iter().any(|category| category.name == *name) {
                 let (kind, name) = ("category", name.clone());
                 return Err(RulebookError::Unknown { kind, name });
             }
         }
-        for (name, rules) in &self.item {
-            rules.check(&["item", name])?;
+        for name in self.item.keys() {
             if catalog.find(name).is_none() {
                 let (kind, name) = ("item", name.clone());
                 return Err(RulebookError::Unknown { kind, name });
@@ -194,17 +243,7 @@ impl Rulebook {
         }
         for (number, item) in catalog.items().iter().enumerate() {
             // Each level may be sound, and what they come to not.
-            let rules = self.of(catalog, number);
-            rules.check(&["item", &item.id])?;
-            if rules.corridor.is_some() && self.segment_by.is_none() {
-                return Err(RulebookError::Unsound {
-                    keys: vec!["segment_by".to_owned()],
-                    what: format!(
-                        "it is missing, and item `{}` has a corridor: name the attribute that tells segments apart",
-                        item.id
-                    ),
-                });
-            }
+            self.of(catalog, number).check(&["item", &item.id])?;
         }
         Ok(())
     }

@@ -240,7 +240,7 @@ pub enum CtlCanary {
         #[arg(long)]
         bundle: PathBuf,
         /// The share of the users who are served it, above 0 and up to 1.
-        #[arg(long)]
+        #[arg(long, value_parser = number)]
         share: f64,
         /// Without a verdict of the gate; the journal says so.
         #[arg(long)]
@@ -249,6 +249,7 @@ pub enum CtlCanary {
     /// Serve it to another share of the users; what was earned is counted anew.
     Share {
         /// The share, above 0 and up to 1.
+        #[arg(value_parser = number)]
         share: f64,
     },
     /// Serve it to everybody from now on.
@@ -268,4 +269,11 @@ pub enum CtlMode {
     Shadow,
     /// Static prices: the kill switch.
     Frozen,
+}
+
+/// JSON has no words for the others.
+fn number(text: &str) -> Result<f64, String> {
+    let number: Result<f64, _> = text.parse();
+    let number = number.ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| "a number is expected, such as 0.05".to_owned())
 }

@@ -32,6 +32,16 @@ impl Bundles {
         })
     }
 
+    /// Writes a copy that is damaged again.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn heal(&self, bundle: &Bundle) -> Result<(), ServeError> {
+        // The copy holds nothing that the intact one does not.
+        let _ = std::fs::remove_dir_all(self.folder.join(bundle.digest().short()));
+        self.keep(bundle)
+    }
+
     /// The bundle of a digest. Where the store's copy is damaged, and the daemon was started with the same bundle, the copy
     /// is written again.
     ///
@@ -39,18 +49,19 @@ impl Bundles {
     /// When neither can be read.
     pub fn load(&self, digest: Digest) -> Result<Bundle, ServeError> {
         let folder = self.folder.join(digest.short());
-        load(&folder).or_else(|damaged| {
+        Bundle::load(&folder).or_else(|source| {
+            let damaged = ServeError::Kept {
+                folder: folder.clone(),
+                source,
+            };
             let given = self.given.as_deref().and_then(|given| load(given).ok());
             let Some(given) = given.filter(|given| given.digest() == digest) else {
                 return Err(damaged);
             };
             tracing::error!(
-                "{}; it is taken from --bundle again",
-                crate::swap::chain(&damaged)
+                "the store's copy of bundle {digest:?} is damaged or gone; it is written again from --bundle"
             );
-            // The copy holds nothing that the given one does not.
-            let _ = std::fs::remove_dir_all(&folder);
-            if let Err(error) = self.keep(&given) {
+            if let Err(error) = self.heal(&given) {
                 tracing::error!("the store's copy stays damaged: {}", crate::swap::chain(&error));
             }
             Ok(given)

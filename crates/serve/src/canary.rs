@@ -6,7 +6,7 @@ use crate::refusal::{Code, Refusal};
 use crate::swap::{Swapped, chain, check_catalog, check_verdict, settled};
 use crate::trial::Trial;
 use crate::view::Ask;
-use haggle_core::Policy;
+use haggle_core::{Digest, Policy};
 use haggle_policy::{Bundle, Terms};
 use std::error::Error;
 use std::path::Path;
@@ -43,6 +43,7 @@ impl Engine {
         self.bundles.keep(&bundle).map_err(|error| refuse(&error))?;
         let core = self.lock();
         core.check_unfrozen()?;
+        core.check_nothing_missing()?;
         core.check_no_canary()?;
         if core.bundle.digest() != served.digest() {
             let message = "a swap came first; look at the status and try again";
@@ -84,6 +85,7 @@ impl Engine {
     pub fn promote_canary(&self) -> Result<Swapped, Refusal> {
         let (bundle, served) = {
             let core = self.lock();
+            core.check_nothing_missing()?;
             (core.canary()?.bundle.clone(), core.bundle.clone())
         };
         self.serve(bundle, &served, SwapReason::Promoted)
@@ -96,8 +98,8 @@ impl Engine {
             return;
         };
         tracing::warn!("canary {:?} earns less and is stopped", bundle.digest());
-        let record = canary_record(&bundle, 0.0, CanaryReason::Worse);
-        core.take_canary(&record, bundle);
+        let record = canary_record(bundle.digest(), 0.0, CanaryReason::Worse);
+        core.take_canary(&record, Some(bundle));
         // Where the disk refuses it, a restart finds the canary at work and stops it again.
         self.write(core, Record::Canary(record));
     }
@@ -119,10 +121,10 @@ impl Engine {
         share: f64,
         reason: CanaryReason,
     ) -> Result<(), Refusal> {
-        let record = canary_record(&bundle, share, reason);
+        let record = canary_record(bundle.digest(), share, reason);
         let (before, served) = (core.canary.clone(), core.served.len());
         core.desk.lock().add(&bundle);
-        core.take_canary(&record, bundle);
+        core.take_canary(&record, Some(bundle));
         let ticket = self.write_with_ticket(&mut core, Record::Canary(record.clone()));
         drop(core);
         let done = settled(ticket.blocking_recv());
@@ -141,13 +143,14 @@ impl Engine {
 }
 
 impl Core {
-    /// Begins, changes or ends a canary, now or at a restart.
-    pub fn take_canary(&mut self, record: &CanaryRecord, bundle: Arc<Bundle>) {
-        if self.canary.is_none() {
+    /// Begins, changes or ends a canary, now or at a restart; without its bundle nobody is served it.
+    pub fn take_canary(&mut self, record: &CanaryRecord, bundle: Option<Arc<Bundle>>) {
+        if matches!(record.reason, CanaryReason::Gate | CanaryReason::Forced) {
             self.served.push((record.bundle, record.time_s));
         }
         let trial = Trial::new(record.share, self.ledger.next, record.time_s);
-        self.canary = (record.share > 0.0).then_some(Canary { bundle, trial });
+        let bundle = bundle.filter(|_| record.share > 0.0);
+        self.canary = bundle.map(|bundle| Canary { bundle, trial });
     }
 
     /// The window of a decision has closed, and that is on disk: it counts for its arm.
@@ -177,6 +180,19 @@ impl Core {
         }
     }
 
+    /// # Errors
+    /// When prices are frozen because the bundle that is to be served is lost: another one stands in, and nothing is to be
+    /// compared with that.
+    fn check_nothing_missing(&self) -> Result<(), Refusal> {
+        let Some((missing, _)) = self.missing else {
+            return Ok(());
+        };
+        let message = format!(
+            "prices are frozen: the store's copy of bundle {missing:?}, which is to be served, is damaged; put it back and restart, or stop the canary and swap by force"
+        );
+        Err(Refusal::new(Code::Frozen, message))
+    }
+
     fn canary(&self) -> Result<&Canary, Refusal> {
         let none = || Refusal::new(Code::NoCanary, "no bundle is a canary");
         self.canary.as_ref().ok_or_else(none)
@@ -188,9 +204,9 @@ pub(crate) fn who(user: Option<&str>, session: &str) -> String {
     user.map_or_else(|| format!("session {session}"), |user| format!("user {user}"))
 }
 
-fn canary_record(bundle: &Bundle, share: f64, reason: CanaryReason) -> CanaryRecord {
+pub(crate) fn canary_record(bundle: Digest, share: f64, reason: CanaryReason) -> CanaryRecord {
     CanaryRecord {
-        bundle: bundle.digest(),
+        bundle,
         share,
         reason,
         time_s: now_s(),

@@ -8,6 +8,7 @@ use crate::recovery::rebuild;
 use crate::retention::{self, Retention};
 use crate::store_error::StoreError;
 use crate::swap::chain;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -202,7 +203,7 @@ impl Worker {
     }
 
     fn keep_days(&self) -> Option<u32> {
-        self.lock().settings.config.store.keep_days
+        self.lock().settings.config.store.keep_days.map(NonZeroU32::get)
     }
 
     fn lock(&self) -> MutexGuard<'_, Core> {

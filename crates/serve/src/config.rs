@@ -1,11 +1,11 @@
 //! `haggled config`: what the daemon's files say, checked, and what they may say.
 
 use crate::args::{ConfigCommand, ConfigKind};
-use crate::print;
+use crate::{print, say};
 use clap::ValueEnum;
-use haggle_config::{Origin, load, open, table};
+use haggle_config::{Origin, open, table};
 use haggle_core::Rulebook;
-use haggle_serve::DaemonConfig;
+use haggle_serve::{DaemonConfig, load_rulebook};
 use schemars::{Schema, generate::SchemaSettings};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,15 +20,11 @@ pub fn run(command: ConfigCommand) -> anyhow::Result<()> {
             let origins = origins(&file, kind)?;
             print(&origins, json, || table(&origins))
         }
-        ConfigCommand::Schema { kind: Some(kind) } => {
-            println!("{}", serde_json::to_string_pretty(&of(kind))?);
-            Ok(())
-        }
+        ConfigCommand::Schema { kind: Some(kind) } => say(serde_json::to_string_pretty(&of(kind))?),
         ConfigCommand::Schema { kind: None } => {
             let kinds = ConfigKind::value_variants().iter();
             let all: BTreeMap<ConfigKind, Schema> = kinds.map(|kind| (*kind, of(*kind))).collect();
-            println!("{}", serde_json::to_string_pretty(&all)?);
-            Ok(())
+            say(serde_json::to_string_pretty(&all)?)
         }
     }
 }
@@ -48,7 +44,7 @@ fn origins(file: &Path, kind: Option<ConfigKind>) -> anyhow::Result<Vec<Origin>>
     };
     Ok(match kind {
         ConfigKind::Daemon => DaemonConfig::load(file)?.origins()?,
-        ConfigKind::Guardrails => load::<Rulebook>(file, &[])?.origins()?,
+        ConfigKind::Guardrails => load_rulebook(file)?.origins()?,
     })
 }
 

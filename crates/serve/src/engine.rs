@@ -45,7 +45,8 @@ pub struct Engine {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub bundle: Arc<Bundle>,
-    pub previous: Option<Arc<Bundle>>,
+    /// What a rollback goes to; it is loaded then.
+    pub previous: Option<Digest>,
     pub shadow: Option<Arc<Bundle>>,
     pub canary: Option<Canary>,
     pub market: Market,
@@ -101,7 +102,7 @@ impl Engine {
         let (counts, since) = (core.ledger.counts, &core.since_start);
         Status {
             policy: core.bundle.digest(),
-            previous: core.previous.as_ref().map(|bundle| bundle.digest()),
+            previous: core.previous,
             mode: core.mode,
             store: match health {
                 Health::Ok => "ok",

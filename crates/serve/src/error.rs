@@ -16,6 +16,17 @@ pub enum ServeError {
         /// Why.
         source: BundleError,
     },
+    /// The store's copy of a bundle that it needs cannot be used.
+    #[error(
+        "{}: the store needs this bundle, and its copy is damaged or gone; start with `--bundle <an intact copy of it>`, which writes it again",
+        folder.display()
+    )]
+    Kept {
+        /// The folder of the copy.
+        folder: PathBuf,
+        /// Why.
+        source: BundleError,
+    },
     /// A new store needs a bundle.
     #[error("store {}: it does not say what it serves; name the bundle to serve with --bundle", .0.display())]
     NoBundle(PathBuf),
@@ -71,6 +82,7 @@ impl ServeError {
         match self {
             Self::NoBundle(_) | Self::OtherItems { .. } | Self::Config(_) | Self::Socket { .. } => 2,
             Self::Bundle { .. }
+            | Self::Kept { .. }
             | Self::Store(_)
             | Self::Learnt(_)
             | Self::History { .. }

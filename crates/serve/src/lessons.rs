@@ -14,6 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Lessons {
     bandits: BTreeMap<Digest, Bandits>,
+    /// What the bandits of bundles that cannot be loaded had learnt, until they can.
+    lost: BTreeMap<Digest, Vec<Cow<'static, Bandit>>>,
     served: Option<Digest>,
     previous: Option<Digest>,
     shadow: Option<Digest>,
@@ -76,9 +78,32 @@ impl Lessons {
     /// Holds the bandits of a bundle ready, if it has some; those that are known go on.
     pub fn add(&mut self, bundle: &Bundle) {
         if let PolicyKind::Bandit(fresh) = bundle.policy() {
-            let known = self.bandits.entry(bundle.digest());
-            known.or_insert_with(|| fresh.clone());
+            let digest = bundle.digest();
+            let known = self.bandits.entry(digest);
+            let known = known.or_insert_with(|| fresh.clone());
+            if let Some(items) = self.lost.remove(&digest)
+                && let Err(error) = known.resume(items.into_iter().map(own).collect())
+            {
+                tracing::error!("what the bandits of bundle {digest:?} had learnt cannot be used: {error}");
+            }
         }
+    }
+
+    /// The bundles that could not be loaded, and whose bandits had learnt something.
+    pub fn lost(&self) -> impl Iterator<Item = Digest> {
+        self.lost.keys().copied()
+    }
+
+    /// The bundle that is served to a share of the users, as the journal says.
+    #[must_use]
+    pub fn canary(&self) -> Option<Digest> {
+        self.canary
+    }
+
+    /// The bundle that is scored beside the served one, as the journal says.
+    #[must_use]
+    pub fn shadow(&self) -> Option<Digest> {
+        self.shadow
     }
 
     /// What a checkpoint keeps of them: everything, once nothing waits to be learnt.
@@ -89,6 +114,10 @@ impl Lessons {
             let items = known.items().iter().map(|bandit| Cow::Borrowed(&**bandit));
             bandits.insert(*policy, items.collect());
         }
+        for (policy, items) in &self.lost {
+            let items = items.iter().map(|bandit| Cow::Borrowed(&**bandit));
+            bandits.insert(*policy, items.collect());
+        }
         Learnt {
             bandits,
             roles: [self.served, self.previous, self.shadow, self.canary],
@@ -96,7 +125,8 @@ impl Lessons {
         }
     }
 
-    /// Goes on from a checkpoint, with the bundles that it names.
+    /// Goes on from a checkpoint, with those of the bundles that it names that can be loaded. What the others' bandits had learnt
+    /// is kept.
     ///
     /// # Errors
     /// When what was kept is not of these bundles' bandits.
@@ -112,13 +142,12 @@ impl Lessons {
         };
         bundles.iter().for_each(|bundle| lessons.add(bundle));
         for (policy, items) in learnt.bandits {
-            let bandits = lessons.bandits.get_mut(&policy).ok_or(BanditError::State)?;
-            bandits.resume(
-                items
-                    .into_iter()
-                    .map(|bandit| Arc::new(bandit.into_owned()))
-                    .collect(),
-            )?;
+            match lessons.bandits.get_mut(&policy) {
+                Some(bandits) => bandits.resume(items.into_iter().map(own).collect())?,
+                None => {
+                    lessons.lost.insert(policy, items);
+                }
+            }
         }
         Ok(lessons)
     }
@@ -241,6 +270,10 @@ impl Lessons {
         };
         self.open.insert(draw.decision.0.as_str().into(), lesson);
     }
+}
+
+fn own(bandit: Cow<'static, Bandit>) -> Arc<Bandit> {
+    Arc::new(bandit.into_owned())
 }
 
 impl Lesson {

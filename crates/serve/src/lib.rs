@@ -100,7 +100,7 @@ pub use reply::*;
 pub use request::{DecisionName, HelloRequest, Nothing, Op, Request, RewardRequest, RewardsRequest};
 pub use server::run;
 pub use settings::{
-    DaemonConfig, LawConfig, PriceConfig, RewardConfig, Settings, SettingsFiles, StoreConfig,
+    DaemonConfig, LawConfig, PriceConfig, RewardConfig, Settings, SettingsFiles, StoreConfig, load_rulebook,
 };
 pub use shapley::Contribution;
 pub use socket::{Sockets, admin_path, http_path};

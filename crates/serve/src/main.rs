@@ -14,7 +14,8 @@ use haggle_serve::{
     Refusal, ServeError, SettingsFiles, Sockets, StoreError, admin_path, backup, check, export, forget, run,
 };
 use serde::Serialize;
-use std::io::{ErrorKind, IsTerminal};
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -264,7 +265,7 @@ fn trace(store: &Path, decision: &str) -> anyhow::Result<()> {
         store.display()
     );
     for (number, record) in records {
-        println!("{}", serde_json::json!({ "number": number, "record": record }));
+        say(serde_json::json!({ "number": number, "record": record }))?;
     }
     Ok(())
 }
@@ -310,10 +311,7 @@ fn ctl(socket: &Path, command: Ctl) -> anyhow::Result<()> {
     let reply: Result<serde_json::Map<String, serde_json::Value>, _> = client.admin(&request);
     if let Err(ClientError::Refused(refusal)) = &reply {
         let Refusal { code, message } = refusal;
-        println!(
-            "{}",
-            serde_json::json!({ "ok": false, "code": code, "message": message })
-        );
+        say(serde_json::json!({ "ok": false, "code": code, "message": message }))?;
     }
     print(&reply?, true, String::new)
 }
@@ -328,10 +326,17 @@ fn nobody(socket: &Path, error: &std::io::Error) -> anyhow::Error {
 }
 
 fn print<T: Serialize>(value: &T, json: bool, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string(value)?);
+    say(if json {
+        serde_json::to_string(value)?
     } else {
-        println!("{}", text());
+        text()
+    })
+}
+
+/// One line to standard output. Who stopped reading it (`head`) has what he wanted.
+fn say(line: impl Display) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("standard output"),
     }
-    Ok(())
 }

@@ -89,6 +89,9 @@ impl Core {
     pub fn enter(&mut self, mode: Mode, shadow: Option<Arc<Bundle>>) {
         if mode != Mode::Frozen {
             self.thawed = mode;
+        } else if shadow.is_none() && self.thawed == Mode::Shadow {
+            // The shadow was lost meanwhile.
+            self.thawed = Mode::Live;
         }
         (self.mode, self.shadow) = (mode, shadow);
         if let Some((_, served_in)) = &mut self.missing {

@@ -1,6 +1,8 @@
 use crate::bundles::{Bundles, load};
+use crate::canary::canary_record;
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
+use crate::clock::now_s;
 use crate::committer::Committer;
 use crate::decide::Mode;
 use crate::engine::Engine;
@@ -8,7 +10,7 @@ use crate::error::ServeError;
 use crate::journal::{Journal, JournalReader, lost_records};
 use crate::learner::Learner;
 use crate::metrics::Metrics;
-use crate::record::{Record, SwapRecord};
+use crate::record::{CanaryReason, ModeRecord, Record, SwapRecord};
 use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild, replay};
 use crate::settings::SettingsFiles;
 use crate::swap::chain;
@@ -137,7 +139,7 @@ impl Engine {
         let beside = Arc::clone(&core);
         let checkpointer = Checkpointer::start(beside, reader.clone(), config.clone(), last);
         let checkpointer = checkpointer.map_err(no_thread)?;
-        Ok(Self {
+        let engine = Self {
             core,
             committer,
             checkpointer,
@@ -149,7 +151,52 @@ impl Engine {
             files: config.files.clone(),
             metrics,
             lost_records: told_of_lost(&config.store),
-        })
+        };
+        engine.part_with_lost();
+        Ok(engine)
+    }
+
+    /// A canary or a shadow that cannot be loaded ends, in the journal, too: what happens from now on happens without it,
+    /// also where its copy is put back later. Of a bundle that nothing needs now the log tells.
+    fn part_with_lost(&self) {
+        let mut core = self.lock();
+        let (canary, shadow, taught) = {
+            let lessons = core.desk.lock();
+            let taught: Vec<_> = lessons.lost().collect();
+            (lessons.canary(), lessons.shadow(), taught)
+        };
+        for bundle in taught {
+            tracing::warn!(
+                "the store's copy of bundle {bundle:?} is damaged or gone; what its bandits have learnt is kept until it is back"
+            );
+        }
+        if let Some(Err(error)) = core.previous.map(|bundle| self.bundles.load(bundle)) {
+            tracing::error!("a rollback is not possible: {}", chain(&error));
+        }
+        if let Some(bundle) = canary.filter(|_| core.canary.is_none()) {
+            tracing::error!("canary {bundle:?} is stopped: the store's copy of it is damaged or gone");
+            let record = canary_record(bundle, 0.0, CanaryReason::Lost);
+            self.write(&mut core, Record::Canary(record));
+        }
+        if let Some(bundle) = shadow.filter(|_| core.shadow.is_none()) {
+            tracing::error!(
+                "bundle {bundle:?} is no shadow any more: the store's copy of it is damaged or gone"
+            );
+            let mode = match core.missing.map_or(core.mode, |(_, served_in)| served_in) {
+                Mode::Shadow => Mode::Live,
+                mode => mode,
+            };
+            core.enter(mode, None);
+            if core.missing.is_some() {
+                core.mode = Mode::Frozen;
+            }
+            let record = ModeRecord {
+                mode,
+                shadow: None,
+                time_s: now_s(),
+            };
+            self.write(&mut core, Record::Mode(record));
+        }
     }
 
     /// Writes what waits for the disk. From then on nothing is taken in; the store is let go of when the engine is dropped.

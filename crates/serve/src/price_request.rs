@@ -1,5 +1,6 @@
 use crate::protocol::{ID_BYTES_MAX, NAME_BYTES_MAX, TIME_S_MAX, name, within};
 use crate::refusal::{Code, Refusal};
+use crate::strict::{object, object_or_none, objects};
 use haggle_core::{Bounds, PriceMinor, SessionContext, ShelfEntry};
 use haggle_policy::bandit::Stock;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
@@ -22,10 +23,10 @@ pub struct PriceRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
     /// What is known of session and shelf.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub context: WireContext,
     /// Bounds for this one price.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub bounds: Bounds,
     /// The channel that the price is shown on; the answer then says the lowest price of the last 30 days there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +39,11 @@ pub struct PriceRequest {
     )]
     pub attributes: BTreeMap<String, String>,
     /// What is left of the item to sell, and for how many visits: bandits that sample from their posterior mind it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "object_or_none"
+    )]
     pub stock: Option<Stock>,
     /// The price that the caller would set himself; answered in the mode `apprentice`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -85,7 +90,7 @@ pub struct WireContext {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visits_56d: Option<f32>,
     /// What is planned for items of the category, as far as it is news.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "objects")]
     pub shelf: Vec<ShelfNews>,
 }
 

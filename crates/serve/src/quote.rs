@@ -156,7 +156,7 @@ impl Core {
         }
         let item = &self.market.catalog().items()[known.item as usize].id;
         let message = format!(
-            "decision {id} answers another request, for item `{item}` in session `{}`",
+            "decision {id} answers another request, for item `{item}` in session `{}`; where these are the same, something else differs: user, context, bounds, stock or another field",
             known.session
         );
         Err(Refusal::new(Code::Conflict, message))

@@ -267,6 +267,8 @@ pub enum CanaryReason {
     Stopped,
     /// It was found to earn less.
     Worse,
+    /// It could not be loaded at a start.
+    Lost,
 }
 
 #[cfg(test)]

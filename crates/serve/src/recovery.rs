@@ -157,11 +157,10 @@ pub(crate) fn replay(
             match bundles.load(swap.to) {
                 Ok(bundle) => {
                     core.desk.lock().add(&bundle);
-                    core.market.adopt(bundle.terms());
-                    let before = std::mem::replace(&mut core.bundle, Arc::new(bundle));
+                    core.change(Arc::new(bundle));
                     // Else the record only stands in for a lost one.
-                    if before.digest() != swap.to {
-                        core.previous = Some(before);
+                    if swap.from != swap.to {
+                        core.previous = Some(swap.from);
                     }
                     core.missing = None;
                 }
@@ -172,12 +171,13 @@ pub(crate) fn replay(
             }
         }
         Record::Canary(canary) => {
-            let bundle = Arc::new(bundles.load(canary.bundle)?);
-            core.desk.lock().add(&bundle);
-            core.take_canary(canary, bundle);
+            // One that is lost is missed only if it is still at work where the journal ends.
+            let bundle = bundles.load(canary.bundle).ok();
+            bundle.iter().for_each(|bundle| core.desk.lock().add(bundle));
+            core.take_canary(canary, bundle.map(Arc::new));
         }
         Record::Mode(ModeRecord { mode, shadow, .. }) => {
-            let shadow = shadow.map(|digest| bundles.load(digest)).transpose()?;
+            let shadow = shadow.and_then(|digest| bundles.load(digest).ok());
             shadow.iter().for_each(|bundle| core.desk.lock().add(bundle));
             core.enter(*mode, shadow.map(Arc::new));
         }

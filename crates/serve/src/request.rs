@@ -1,6 +1,7 @@
 use crate::price_request::PriceRequest;
 use crate::protocol::{BATCH_MAX, ID_BYTES_MAX, UNITS_MAX, VALUE_MINOR_MAX, name, within};
 use crate::refusal::Refusal;
+use crate::strict::objects;
 use serde::{Deserialize, Serialize};
 
 /// What a shop can ask for. The number is the type of a frame.
@@ -74,6 +75,7 @@ pub struct RewardRequest {
 #[serde(deny_unknown_fields)]
 pub struct RewardsRequest {
     /// 1 to [`BATCH_MAX`] rewards.
+    #[serde(deserialize_with = "objects")]
     pub rewards: Vec<RewardRequest>,
 }
 

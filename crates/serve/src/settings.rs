@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 /// The daemon's configuration file; every key may be left out.
@@ -64,7 +65,7 @@ pub struct StoreConfig {
     /// Records between two checkpoints; a start reads at most about so many again.
     pub checkpoint_records: u64,
     /// How long records are kept, in days; without it for ever.
-    pub keep_days: Option<u32>,
+    pub keep_days: Option<NonZeroU32>,
 }
 
 /// Where the settings are read from.
@@ -133,33 +134,46 @@ impl SettingsFiles {
     /// When a file cannot be read, or says something unknown or out of range.
     pub fn parse(&self) -> Result<(DaemonConfig, Option<Loaded<Rulebook>>), ServeError> {
         let config = self.config.as_deref().map(DaemonConfig::load).transpose()?;
-        let book = self
-            .guardrails
-            .as_deref()
-            .map(|path| load(path, &[]))
-            .transpose()?;
+        let book = self.guardrails.as_deref().map(load_rulebook).transpose()?;
         Ok((config.map(|loaded| loaded.value).unwrap_or_default(), book))
     }
 }
 
-/// What is wrong with a rulebook, where it stands, and the nearest name that the catalogue has.
-fn unsound(source: &Source, error: &RulebookError, catalog: &Catalog) -> Fault {
+/// Reads a rulebook, and checks what can be checked without a catalogue.
+///
+/// # Errors
+/// When it cannot be read, or says something unknown, out of range or contradictory.
+pub fn load_rulebook(path: &Path) -> Result<Loaded<Rulebook>, ConfigError> {
+    let book: Loaded<Rulebook> = load(path, &[])?;
+    let sound = book.value.check_alone();
+    sound.map_err(|error| unsound(&book.source, &error, ""))?;
+    if let Some(attribute) = &book.value.segment_by {
+        let fits = name("segment_by", attribute, NAME_BYTES_MAX);
+        fits.map_err(|refusal| book.source.fault("segment_by", refusal.message))?;
+    }
+    Ok(book)
+}
+
+/// What is wrong with a rulebook, and where it stands.
+fn unsound(source: &Source, error: &RulebookError, hint: &str) -> Fault {
+    let sentence = format!("{error}{hint}");
     match error {
         RulebookError::Unsound { keys, .. } => {
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            source.fault_at(&keys, error.to_string())
+            source.fault_at(&keys, sentence)
         }
-        RulebookError::Unknown { kind, name } => {
-            let hint = if *kind == "item" {
-                did_you_mean(name, catalog.items().iter().map(|item| item.id.as_str()))
-            } else {
-                did_you_mean(
-                    name,
-                    catalog.categories().iter().map(|category| category.name.as_str()),
-                )
-            };
-            source.fault_at(&[kind, name], format!("{error}{hint}"))
-        }
+        RulebookError::Unknown { kind, name } => source.fault_at(&[kind, name], sentence),
+    }
+}
+
+/// The nearest name that the catalogue has.
+fn nearest(error: &RulebookError, catalog: &Catalog) -> String {
+    let items = catalog.items().iter().map(|item| item.id.as_str());
+    let categories = catalog.categories().iter().map(|category| category.name.as_str());
+    match error {
+        RulebookError::Unknown { kind: "item", name } => did_you_mean(name, items),
+        RulebookError::Unknown { name, .. } => did_you_mean(name, categories),
+        RulebookError::Unsound { .. } => String::new(),
     }
 }
 
@@ -168,11 +182,7 @@ impl Settings {
     fn govern(&mut self, book: &Loaded<Rulebook>, catalog: &Catalog) -> Result<(), Fault> {
         let Loaded { value: book, source } = book;
         book.check(catalog)
-            .map_err(|error| unsound(source, &error, catalog))?;
-        if let Some(attribute) = &book.segment_by {
-            let fits = name("segment_by", attribute, NAME_BYTES_MAX);
-            fits.map_err(|refusal| source.fault("segment_by", refusal.message))?;
-        }
+            .map_err(|error| unsound(source, &error, &nearest(&error, catalog)))?;
         let protected = &self.config.law.protected;
         if let Some(name) = book.segment_by.iter().find(|name| protected.contains(name)) {
             let what = format!(
@@ -267,8 +277,10 @@ impl DaemonConfig {
         sound("rewards.terms", &self.rewards.terms)?;
         for (name, terms) in &self.policy {
             let table = format!("policy.{name}");
-            if name.len() != 12 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                let sentence = format!("{table}: the first 12 digits of a bundle's digest are expected");
+            if name.len() != 12 || !name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+                let sentence = format!(
+                    "{table}: the first 12 digits of a bundle's digest are expected, 0 to 9 and a to f"
+                );
                 return Err((table, sentence));
             }
             sound(&table, terms)?;
@@ -277,13 +289,6 @@ impl DaemonConfig {
         expect(backward_s <= *high, field, backward_s, &format!("0 to {high}"))?;
         let (records, field) = (self.store.checkpoint_records, "store.checkpoint_records");
         expect(records > 0, field, records, "at least 1")?;
-        let (keep_days, field) = (self.store.keep_days.unwrap_or(1), "store.keep_days");
-        expect(
-            keep_days > 0,
-            field,
-            keep_days,
-            "at least 1, or no such line to keep everything,",
-        )?;
         let (deadline_ms, field) = (self.prices.deadline_ms.unwrap_or(1), "prices.deadline_ms");
         expect(
             deadline_ms > 0,

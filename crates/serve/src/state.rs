@@ -9,7 +9,6 @@ use crate::ledger::Ledger;
 use crate::lessons::{Learnt, Lessons};
 use crate::market::{Market, Memory};
 use crate::settings::Settings;
-use crate::swap::chain;
 use crate::trial::Trial;
 use haggle_core::{Digest, Policy, encode_record};
 use serde::{Deserialize, Serialize};
@@ -48,7 +47,7 @@ impl State<'_> {
             ledger: Cow::Borrowed(&core.ledger),
             served: Cow::Borrowed(&core.served),
             bundle: core.bundle.digest(),
-            previous: core.previous.as_ref().map(|bundle| bundle.digest()),
+            previous: core.previous,
             shadow: core.shadow.as_ref().map(|bundle| bundle.digest()),
             canary: core
                 .canary
@@ -72,34 +71,33 @@ impl State<'static> {
     /// The daemon as it was; its archive is opened by whoever knows where it lies.
     ///
     /// # Errors
-    /// When neither the bundle that was served nor the one before can be loaded, or another one that it needs, or it is not the
-    /// one that learnt.
+    /// When neither the bundle that was served nor the one before can be loaded, or it is not the one that learnt.
     pub fn restore(self, bundles: &Bundles) -> Result<Core, ServeError> {
         let load = |digest: Digest| bundles.load(digest).map(Arc::new);
-        // A bundle that only a rollback would need is not missed before.
-        let previous = self.previous.and_then(|digest| {
-            let loaded = load(digest);
-            let told = loaded.inspect_err(|error| tracing::error!("no rollback: {}", chain(error)));
-            told.ok()
-        });
-        let (bundle, previous, missing) = match (load(self.bundle), previous) {
-            (Ok(bundle), previous) => (bundle, previous, None),
-            (Err(_), Some(previous)) => (previous, None, Some((self.bundle, self.mode))),
-            (Err(error), None) => return Err(error),
+        let (bundle, previous, missing) = match load(self.bundle) {
+            Ok(bundle) => (bundle, self.previous, None),
+            Err(error) => {
+                let before = self.previous.and_then(|digest| load(digest).ok());
+                (before.ok_or(error)?, None, Some((self.bundle, self.mode)))
+            }
         };
-        let taught = self.learnt.policies().map(|digest| bundles.load(digest));
-        let taught = taught.collect::<Result<Vec<_>, ServeError>>()?;
+        // Bundles of the past, and those that nobody needs any more, are not missed.
+        let taught = self
+            .learnt
+            .policies()
+            .filter_map(|digest| bundles.load(digest).ok());
+        let taught: Vec<_> = taught.collect();
         let lessons = Lessons::resume(self.learnt, &taught)?;
-        let canary = self.canary.map(|(digest, trial)| -> Result<_, ServeError> {
-            let (bundle, trial) = (load(digest)?, trial.into_owned());
-            Ok(Canary { bundle, trial })
+        let canary = self.canary.and_then(|(digest, trial)| {
+            let (bundle, trial) = (load(digest).ok()?, trial.into_owned());
+            Some(Canary { bundle, trial })
         });
         let mut ledger = self.ledger.into_owned();
         ledger.resume();
         Ok(Core {
             previous,
-            shadow: self.shadow.map(load).transpose()?,
-            canary: canary.transpose()?,
+            shadow: self.shadow.and_then(|digest| load(digest).ok()),
+            canary,
             market: Market::resume(bundle.terms(), self.memory.into_owned()),
             bundle,
             ledger,

@@ -42,6 +42,17 @@ impl Engine {
             let message = format!("bundle {:?} is served already", bundle.digest());
             return Err(Refusal::new(Code::BundleRefused, message));
         }
+        if let Some((missing, _)) = self
+            .lock()
+            .missing
+            .filter(|(missing, _)| *missing == bundle.digest())
+        {
+            self.bundles.heal(&bundle).map_err(|error| refuse(&error))?;
+            let message = format!(
+                "bundle {missing:?} is to be served already; its copy in the store, which was damaged, is written again: restart, and all is as it was"
+            );
+            return Err(Refusal::new(Code::BundleRefused, message));
+        }
         check_catalog(&incumbent.terms().catalog, &bundle.terms().catalog)?;
         if !force {
             check_verdict(folder, bundle.digest(), incumbent.digest())?;
@@ -58,21 +69,23 @@ impl Engine {
     /// Serves the bundle before this one again. Blocks until that is on disk.
     ///
     /// # Errors
-    /// When there is none, prices are frozen, or it cannot be journalled.
+    /// When there is none, its copy in the store is lost, prices are frozen, or it cannot be journalled.
     pub fn rollback(&self) -> Result<Swapped, Refusal> {
         let (previous, incumbent) = {
             let core = self.lock();
             core.check_no_canary()?;
-            (core.previous.clone(), core.bundle.clone())
+            (core.previous, core.bundle.clone())
         };
         let none = || Refusal::new(Code::NoPrevious, "no bundle was served before this one");
-        self.serve(previous.ok_or_else(none)?, &incumbent, SwapReason::Rollback)
+        let previous = self.bundles.load(previous.ok_or_else(none)?);
+        let previous = previous.map_err(|error| Refusal::new(Code::BundleRefused, chain(&error)))?;
+        self.serve(Arc::new(previous), &incumbent, SwapReason::Rollback)
     }
 
     pub(crate) fn serve(
         &self,
         bundle: Arc<Bundle>,
-        incumbent: &Bundle,
+        incumbent: &Arc<Bundle>,
         reason: SwapReason,
     ) -> Result<Swapped, Refusal> {
         let (to, from) = (bundle.digest(), incumbent.digest());
@@ -95,13 +108,13 @@ impl Engine {
             if let Some((_, served_in)) = missing {
                 core.mode = served_in;
             }
-            let before = (core.change(Some(bundle)), canary, missing, mode);
+            let before = (core.previous.replace(from), canary, missing, mode);
+            core.change(bundle);
             (before, self.write_with_ticket(&mut core, Record::Swap(record)))
         };
         if let Err(refusal) = settled(ticket.blocking_recv()) {
             let mut core = self.lock();
-            let back = core.previous.clone();
-            core.change(back);
+            core.change(Arc::clone(incumbent));
             (core.previous, core.canary, core.missing, core.mode) = before;
             core.served.pop();
             return Err(refusal);
@@ -138,12 +151,10 @@ impl Core {
         Ok(())
     }
 
-    /// Serves another bundle; the one before becomes the previous one. Returns what was previous until now.
-    fn change(&mut self, bundle: Option<Arc<Bundle>>) -> Option<Arc<Bundle>> {
-        let bundle = bundle?;
+    /// Serves another bundle.
+    pub(crate) fn change(&mut self, bundle: Arc<Bundle>) {
         self.market.adopt(bundle.terms());
-        let served = std::mem::replace(&mut self.bundle, bundle);
-        self.previous.replace(served)
+        self.bundle = bundle;
     }
 }
 

@@ -167,11 +167,14 @@ impl Body<'_> {
             Self::MessagePack(bytes) => bytes,
         };
         let mut packed = rmp_serde::Deserializer::from_read_ref(bytes);
-        let value = T::deserialize(Strict::beside(&mut packed, &[])).map_err(|error| match error {
-            decode::Error::InvalidMarkerRead(_)
-            | decode::Error::InvalidDataRead(_)
-            | decode::Error::DepthLimitExceeded => Refusal::new(Code::BadFrame, error.to_string()),
-            _ => Refusal::new(Code::BadRequest, error.to_string()),
+        let value = T::deserialize(Strict::beside(&mut packed, &[])).map_err(|error| {
+            // Whether the bytes are to blame the error of a field says no more.
+            match IgnoredAny::deserialize(&mut rmp_serde::Deserializer::from_read_ref(bytes)) {
+                Err(broken @ (decode::Error::InvalidMarkerRead(_) | decode::Error::InvalidDataRead(_))) => {
+                    Refusal::new(Code::BadFrame, broken.to_string())
+                }
+                _ => Refusal::new(Code::BadRequest, error.to_string()),
+            }
         })?;
         // The reader does not say where it stands: at the end there is no marker to be read.
         match IgnoredAny::deserialize(&mut packed) {

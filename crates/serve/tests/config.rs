@@ -97,3 +97,71 @@ fn a_daemon_with_a_bad_file_touches_nothing() {
     let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
+
+#[test]
+fn a_rulebook_that_no_daemon_takes_is_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("book.toml");
+    let shown = |book: &str| {
+        std::fs::write(&file, book).unwrap();
+        let output = haggled(&["show", file.to_str().unwrap(), "--as", "guardrails"]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (book, sentence) in [
+        (
+            "[all]\nfloor_minor = 9\nceiling_minor = 8",
+            "book.toml:2:15: all.floor_minor: 9 is above",
+        ),
+        ("[all]\nmargin_min = nan", "all.margin_min: NaN: 0 or more"),
+        ("[item.a]\nmargin_min = 1.0", "item.a.margin_min: 1: 0 or more"),
+        (
+            "[all]\nchange = { share_max = -0.1, period = \"day\" }",
+            "all.change.share_max: -0.1: 0 to 1",
+        ),
+        ("segment_by = \"\"", "`segment_by` has 0 bytes"),
+        (
+            "[all]\ncorridor = { share_max = 0.1, memory_s = 9 }",
+            "segment_by: it is missing",
+        ),
+        (
+            "[all]\nceiling_minor = 8\n[item.a]\nfloor_minor = 9",
+            "book.toml:4:15: item.a.floor_minor: 9 is above",
+        ),
+        (
+            "[all]\nceiling_minor = 8\n[category.c]\nceiling_minor = 9\n[item.a]\nfloor_minor = 10",
+            "item.a.floor_minor: 10 is above",
+        ),
+    ] {
+        let (code, said) = shown(book);
+        assert_eq!(code, Some(2), "{book}");
+        assert!(said.contains(sentence), "{said}");
+    }
+    // Whether the item is in the category only a catalogue says.
+    let may_be = "[all]\nceiling_minor = 8\n[category.c]\nceiling_minor = 10\n[item.a]\nfloor_minor = 10";
+    assert_eq!(shown(may_be).0, Some(0));
+}
+
+#[test]
+fn days_to_keep_are_at_least_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("d.toml");
+    for days in ["0", "-5"] {
+        std::fs::write(&file, format!("[store]\nkeep_days = {days}\n")).unwrap();
+        let said = String::from_utf8(haggled(&["show", file.to_str().unwrap()]).stderr).unwrap();
+        let expected = format!("store.keep_days: found {days}, expected a whole number, 1 or more");
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haggled"));
+    command.args(["config", "schema"]);
+    command.stdout(std::process::Stdio::piped());
+    command.stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}

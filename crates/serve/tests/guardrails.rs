@@ -326,7 +326,7 @@ fn unsound_rules_and_configurations_are_one_sentence() {
         ),
         (
             "[all]\ncorridor = { share_max = 0.1, memory_s = 9 }",
-            "guardrails.toml: segment_by: it is missing, and item `milk-0` has a corridor",
+            "guardrails.toml: segment_by: it is missing, and `[all]` has a corridor",
         ),
         ("segment_by = \"\"", "`segment_by`"),
     ];
@@ -352,6 +352,10 @@ fn unsound_rules_and_configurations_are_one_sentence() {
         (
             "[policy.0123456789ab]\ndefault_minor = -1000000000001",
             "daemon.toml:2:17: policy.0123456789ab.default_minor = -1000000000001",
+        ),
+        (
+            "[policy.E5045EC27C10]\nwindow_s = 9",
+            "policy.E5045EC27C10: the first 12 digits of a bundle's digest are expected, 0 to 9 and a to f",
         ),
         ("[policy.abc]\nwindow_s = 9", "policy.abc: the first 12 digits"),
         ("[prices]\nsticky = 0", "did you mean `sticky_s`?"),
