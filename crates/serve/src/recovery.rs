@@ -157,10 +157,14 @@ pub(crate) fn replay(
             match bundles.load(swap.to) {
                 Ok(bundle) => {
                     core.desk.lock().add(&bundle);
+                    // A record that stands in for a lost one does not know what was served before.
+                    let before = match swap.from == swap.to {
+                        true => core.bundle.digest(),
+                        false => swap.from,
+                    };
                     core.change(Arc::new(bundle));
-                    // Else the record only stands in for a lost one.
-                    if swap.from != swap.to {
-                        core.previous = Some(swap.from);
+                    if before != swap.to {
+                        core.previous = Some(before);
                     }
                     core.missing = None;
                 }
