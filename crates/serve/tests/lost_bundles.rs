@@ -82,9 +82,17 @@ fn a_bundle_of_the_past_is_not_needed_and_what_it_learnt_is_kept() {
     }
     shop.run(|engine| {
         engine.set_mode(Mode::Shadow, Some(&shop.folder(0))).unwrap();
-        let all = engine.status().bandits;
-        let first = all.iter().find(|of| of.policy == shop.bundles[0].digest());
-        assert_eq!(first.unwrap().lessons, 20);
+        // What is on disk is taught a moment after whoever waits for it is answered.
+        let taught = || {
+            let all = engine.status().bandits;
+            let first = all.iter().find(|of| of.policy == shop.bundles[0].digest());
+            first.map(|of| of.lessons)
+        };
+        let begun = std::time::Instant::now();
+        while taught().is_none() && begun.elapsed().as_secs() < 10 {
+            std::thread::yield_now();
+        }
+        assert_eq!(taught(), Some(20));
     });
     // Without a checkpoint the past is read again, and needs it: the refusal says what helps.
     shop.lose(0);
