@@ -2,6 +2,7 @@
 //! "Artificial intelligence, algorithmic pricing, and collusion"): the reference for market C. No network, no libtorch.
 
 use crate::ConfigError;
+use crate::config::{in_range, positive};
 use haggle_core::Seeds;
 use haggle_env::market::{LogitOligopoly, OracleError};
 use rand::{Rng, RngExt};
@@ -75,32 +76,17 @@ pub enum TabularError {
 
 impl TabularConfig {
     fn check(&self) -> Result<(), ConfigError> {
-        let range = |field, value: f64, sound: bool, allowed| {
-            if sound {
-                return Ok(());
-            }
-            Err(ConfigError::Range {
-                field,
-                value: value.to_string(),
-                allowed,
-            })
-        };
         let (alpha, beta, discount) = (self.alpha, self.beta, self.discount);
-        range("alpha", alpha, alpha > 0.0 && alpha <= 1.0, "above 0, at most 1")?;
-        range(
-            "beta",
-            beta,
-            beta > 0.0 && beta.is_finite(),
-            "a finite number above 0",
-        )?;
-        range(
+        in_range("alpha", alpha, alpha > 0.0 && alpha <= 1.0, "above 0, at most 1")?;
+        positive("beta", beta)?;
+        in_range(
             "discount",
             discount,
             (0.0..1.0).contains(&discount),
             "0 to below 1",
         )?;
         let runs = self.runs;
-        range("runs", runs as f64, runs >= 1, "at least 1")
+        in_range("runs", runs, runs >= 1, "at least 1")
     }
 }
 

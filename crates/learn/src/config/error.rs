@@ -38,7 +38,7 @@ impl ConfigError {
     clippy::needless_pass_by_value,
     reason = "numbers are copied; a reference at every call would only be noise"
 )]
-pub(super) fn in_range<T: ToString>(
+pub(crate) fn in_range<T: ToString>(
     field: &'static str,
     value: T,
     sound: bool,
@@ -67,7 +67,7 @@ pub(super) fn not_negative(field: &'static str, value: f64) -> Result<(), Config
     )
 }
 
-pub(super) fn positive(field: &'static str, value: f64) -> Result<(), ConfigError> {
+pub(crate) fn positive(field: &'static str, value: f64) -> Result<(), ConfigError> {
     in_range(
         field,
         value,

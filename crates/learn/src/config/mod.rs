@@ -10,6 +10,7 @@ mod size;
 
 pub use choice::{AdvantageScale, Critic, DeviceChoice, EngineChoice, Share};
 pub use error::ConfigError;
+pub(crate) use error::{in_range, positive};
 pub use freedom::Freedom;
 pub use multiplier::MultiplierConfig;
 pub use schedule::{Schedule, Way};
