@@ -133,7 +133,7 @@ impl Bandit {
         let model = &self.models[model];
         let best = |demand: &[f64]| self.best(demand, allowed);
         let mut weights = vec![0.0; self.config.prices.len()];
-        let mut floor = self.config.floor;
+        let mut floor = self.exploration(context.segment);
         match self.config.rule {
             Rule::Thompson { .. } => {
                 model.for_each_draw(segment, context.x, |demand| weights[best(demand)] += 1.0);
@@ -223,6 +223,12 @@ impl Bandit {
             Pooling::Pooled | Pooling::Partial(_) => (0, segment),
             Pooling::Separate(_) => (segment, 0),
         }
+    }
+
+    /// Share of draws that are uniform over what is allowed.
+    fn exploration(&self, segment: usize) -> f64 {
+        let (model, _) = self.route(segment);
+        self.config.floor.max(self.models[model].ignorance())
     }
 
     fn reward(&self, rung: usize, demand: f64) -> f64 {

@@ -13,6 +13,8 @@ const FADE_EVERY: u64 = 8;
 const SURPRISE_MAX: f64 = 4.0;
 /// Least variance of an outcome, in units: demand that never varies would else become infinitely certain.
 const NOISE_MIN: f64 = 1e-9;
+/// Sales after which something is known of demand.
+const FEW_SALES: f64 = 15.0;
 /// The noise follows no faster than over so many outcomes.
 const NOISE_ROUNDS_MIN: f64 = 16.0;
 
@@ -43,7 +45,7 @@ impl Model {
             Pooling::Pooled | Pooling::Separate(_) => 1,
         };
         let design = Design::new(&config.prices, config.contexts, config.knots, layers);
-        let prior = Prior::new(&design, config.contexts, config.demand);
+        let prior = Prior::new(&design, config);
         let mut model = Self {
             demand: config.demand,
             belief: prior.belief(),
@@ -85,6 +87,14 @@ impl Model {
 
     pub(super) fn sold(&self) -> f64 {
         self.sold
+    }
+
+    /// Share of draws that should be uniform because little has sold yet. As long as nothing sells, every model says that
+    /// demand is low everywhere, and so that the dearest price is best: a ladder that begins far below what people pay and
+    /// ends far above would be seen at its dear end only. Over all rounds it costs a third of [`FEW_SALES`].
+    pub(super) fn ignorance(&self) -> f64 {
+        let sales = self.sold.max(0.0) / self.unit;
+        (1.0 - sales / FEW_SALES).max(0.0).powi(2)
     }
 
     /// Takes in what was sold. `segment` counts layers of this model.

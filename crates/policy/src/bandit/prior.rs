@@ -1,5 +1,5 @@
 use super::belief::Belief;
-use super::config::DemandModel;
+use super::config::{BanditConfig, DemandModel};
 use super::design::{Design, Term};
 use serde::{Deserialize, Serialize};
 
@@ -19,14 +19,20 @@ pub(super) struct Prior {
 }
 
 impl Prior {
-    pub(super) fn new(design: &Design, contexts: usize, demand: DemandModel) -> Self {
+    pub(super) fn new(design: &Design, config: &BanditConfig) -> Self {
         // All in log odds, or in units of typical demand; prices span [-1, 1], contexts have deviation 1.
-        let spread = 1.0 / (contexts.max(1) as f64).sqrt();
+        let spread = 1.0 / (config.contexts.max(1) as f64).sqrt();
+        // Over the whole ladder an elasticity of 1.5 where little sells: a weaker slope would make the dearest price the best
+        // one on any ladder that is long enough.
+        let slope = match config.demand {
+            DemandModel::Logit => -(0.75 * reach(&config.prices)).max(1.0),
+            DemandModel::Linear => -0.3,
+        };
         let deviation = |term: Term, own: bool| match (term, own) {
             (Term::Level, false) => 3.0,
             (Term::Context, false) => spread,
             (Term::Product, false) => 0.2 * spread,
-            (Term::Price, false) => 1.0,
+            (Term::Price, false) => slope.abs().max(1.0),
             (Term::PriceContext, false) => 0.5 * spread,
             (Term::Curve, false) => 0.3,
             (Term::Level, true) => 0.7,
@@ -35,10 +41,6 @@ impl Prior {
             (Term::Price, true) => 0.5,
             (Term::PriceContext, true) => 0.25 * spread,
             (Term::Curve, true) => 0.1,
-        };
-        let slope = match demand {
-            DemandModel::Logit => -1.0,
-            DemandModel::Linear => -0.3,
         };
         let mut kinds: Vec<(Term, bool)> = design.terms().collect();
         let group_of = kinds.clone();
@@ -90,4 +92,19 @@ impl Prior {
             *precision = count[*group] / square[*group];
         }
     }
+}
+
+/// The logarithm of the dearest price over the cheapest one above 0.
+fn reach(prices: &[f64]) -> f64 {
+    let logs = || {
+        prices
+            .iter()
+            .filter(|price| **price > 0.0)
+            .map(|price| price.ln())
+    };
+    let (low, high) = (
+        logs().fold(f64::INFINITY, f64::min),
+        logs().fold(f64::NEG_INFINITY, f64::max),
+    );
+    (high - low).max(0.0)
 }

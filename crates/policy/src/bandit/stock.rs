@@ -46,11 +46,8 @@ impl Bandit {
         if stock.units_left == 0 {
             return Ok(Pmf::certain(rungs + 1, rungs));
         }
-        Ok(Pmf::from_weights(
-            weights,
-            allowed.with(rungs),
-            self.config.floor,
-        )?)
+        let floor = self.exploration(context.segment);
+        Ok(Pmf::from_weights(weights, allowed.with(rungs), floor)?)
     }
 
     /// As [`Bandit::pmf_for_stock`], over the ladder alone, for a shop that always shows a price: the dearest allowed one
@@ -70,7 +67,11 @@ impl Bandit {
         if let Some(dearest) = allowed.iter().max_by(dearer) {
             weights[dearest] += no_offer;
         }
-        Ok(Pmf::from_weights(weights, allowed, self.config.floor)?)
+        Ok(Pmf::from_weights(
+            weights,
+            allowed,
+            self.exploration(context.segment),
+        )?)
     }
 
     /// The sum of the best mixes under all posterior draws; the last weight is that of "no offer".
