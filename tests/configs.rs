@@ -199,3 +199,31 @@ fn missing_data_ends_with_code_3() {
     // Where only a folder's name can be wrong, the command line is to blame.
     assert_eq!(haggle(&["runs", "nowhere"]).status.code(), Some(2));
 }
+
+#[test]
+fn weeks_that_the_sessions_do_not_reach_are_refused_before_anything_is_fitted() {
+    let store = "envs/sessions/complete-journey";
+    let fit = [
+        "fit",
+        store,
+        "--out",
+        "x",
+        "--train-weeks",
+        "1-30",
+        "--test-weeks",
+        "38-53",
+    ];
+    let train = [
+        "train",
+        "configs/train/replay-mappo.toml",
+        "--set",
+        "env.held_out_weeks=38-53",
+    ];
+    for (args, name) in [(&fit[..], "--test-weeks"), (&train[..], "env.held_out_weeks")] {
+        let done = haggle(args);
+        let said = String::from_utf8_lossy(&done.stderr);
+        let expected = format!("{name} 38-53: the sessions of {store} are of weeks 1 to 40");
+        assert_eq!(done.status.code(), Some(3), "{said}");
+        assert!(said.contains(&expected), "{said}");
+    }
+}

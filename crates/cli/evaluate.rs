@@ -114,6 +114,7 @@ fn shop(args: &Evaluate, plan: &Plan<ReplayFile>, output: Output) -> Result<(), 
         }
     };
     let report = value::of_bundle(plan, &scene, &bundle, &plan.env.held_out_weeks.range())?;
+    value::warn_above_limit(plan, &report, output);
     if args.checkpoint.is_none() {
         value::keep(&args.path, &report)?;
     }

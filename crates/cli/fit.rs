@@ -1,7 +1,7 @@
 use crate::args::history::Fit;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
-use crate::scene::read_sessions;
+use crate::scene::{check_weeks, read_sessions};
 use haggle_demand::{FitConfig, FitReport, fit};
 use haggle_history::{Replay, Selection};
 use serde::Serialize;
@@ -31,6 +31,9 @@ pub fn run(args: &Fit, output: Output) -> Result<(), Failure> {
         ));
     }
     let history = read_sessions(&args.store, output)?;
+    for (name, weeks) in [("--train-weeks", &train_weeks), ("--test-weeks", &test_weeks)] {
+        check_weeks(&history, &args.store, name, weeks)?;
+    }
     let selection = Selection::choose(&history, train_weeks.clone());
     let replay = Replay::new(&history, &selection);
     output.progress(format_args!(

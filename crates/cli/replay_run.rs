@@ -39,6 +39,7 @@ pub fn run(plan: &Plan<ReplayFile>, seat: &Seat, output: Output) -> Result<(Stri
     let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
     let learnt = train_policy(plan, &scene, seat, output)?;
     let report = value::of_bundle(plan, &scene, &learnt.bundle, &plan.env.held_out_weeks.range())?;
+    value::warn_above_limit(plan, &report, output);
     value::keep(&learnt.facts.run, &report)?;
     report::of_run(&learnt.facts.run)?;
     let text = format!("{report}\n\n{}", learnt.facts.summary());

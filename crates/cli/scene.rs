@@ -48,18 +48,11 @@ impl Scene {
     ) -> Result<Self, Failure> {
         let train_weeks = env.replay.week_range();
         let held_out = env.held_out_weeks.range();
-        if history.sessions_in(&held_out).is_empty() {
-            let weeks = history.weeks();
-            return Err(Failure::say(
-                Kind::Data,
-                format!(
-                    "{}: no session in held_out_weeks {}; the sessions are of weeks {} to {}",
-                    env.sessions.display(),
-                    env.held_out_weeks,
-                    weeks.start,
-                    weeks.end - 1
-                ),
-            ));
+        for (name, weeks) in [
+            ("env.replay.weeks", &train_weeks),
+            ("env.held_out_weeks", &held_out),
+        ] {
+            check_weeks(history, &env.sessions, name, weeks)?;
         }
         let selection = Selection::choose(history, train_weeks.clone());
         let replay = Replay::new(history, &selection);
@@ -101,6 +94,23 @@ impl Scene {
             judge,
         })
     }
+}
+
+/// Refuses weeks that the sessions of a store do not reach.
+pub fn check_weeks(history: &History, store: &Path, name: &str, weeks: &Range<u32>) -> Result<(), Failure> {
+    let known = history.weeks();
+    if known.start <= weeks.start && weeks.end <= known.end {
+        return Ok(());
+    }
+    let sentence = format!(
+        "{name} {}-{}: the sessions of {} are of weeks {} to {}",
+        weeks.start,
+        weeks.end - 1,
+        store.display(),
+        known.start,
+        known.end.saturating_sub(1)
+    );
+    Err(Failure::say(Kind::Data, sentence))
 }
 
 fn fixed_prices(replay: &ReplayConfig, world: &World) -> Result<FixedPrices, Failure> {

@@ -2,6 +2,7 @@
 
 use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
+use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
 use anyhow::Context;
@@ -106,6 +107,22 @@ fn held_out(run: &Path) -> PathBuf {
 /// The trained policy's row of a table.
 pub fn trained(report: &Report) -> Option<&EvaluationRow> {
     report.rows.iter().find(|row| row.name == TRAINED)
+}
+
+/// Says where the trained prices are surely dearer than they were allowed to be: their gain is then not comparable with that
+/// of the best fixed prices.
+pub fn warn_above_limit(plan: &Plan<ReplayFile>, report: &Report, output: Output) {
+    let limit = plan.env.replay.price_index_limit;
+    if let Some((row, limit)) = trained(report)
+        .zip(limit)
+        .filter(|(row, limit)| row.price_index.low > *limit)
+    {
+        output.progress(format_args!(
+            "warning    the trained prices have an index of {:.4}, above env.replay.price_index_limit = {limit}: part of their \
+             gain is the limit broken",
+            row.price_index
+        ));
+    }
 }
 
 /// A quick valuation for learning curves: the point estimate only.
