@@ -64,12 +64,15 @@ pub fn decode_record<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError>
     }
 }
 
-/// Appends one frame around `payload`.
-pub fn write_frame(out: &mut Vec<u8>, payload: &[u8]) {
+/// Appends one frame around the payload that `write` appends.
+pub fn write_frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_BYTES]);
+    write(out);
+    let (header, payload) = out[start..].split_at_mut(HEADER_BYTES);
     let length = u32::try_from(payload.len()).expect("records are far below 4 GiB");
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
-    out.extend_from_slice(payload);
+    header[..4].copy_from_slice(&length.to_le_bytes());
+    header[4..].copy_from_slice(&crc32c::crc32c(payload).to_le_bytes());
 }
 
 /// The payloads of consecutive frames. After an error the iteration ends: what follows has no known beginning.
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn the_bytes_are_pinned() {
         let mut framed = Vec::new();
-        write_frame(&mut framed, &encode_record(&reward(3)));
+        write_frame(&mut framed, |out| out.extend(encode_record(&reward(3))));
         assert_eq!(
             framed,
             [8, 0, 0, 0, 0xb2, 0x9c, 0x11, 0xde, 1, 1, b'd', 1, b'r', 9, 3, 18]
@@ -176,7 +179,7 @@ mod tests {
         fn no_flipped_bit_goes_unnoticed(units in 0u32..1000, at in 0usize..48, bit in 0u8..8) {
             let mut bytes = Vec::new();
             for n in 0..3 {
-                write_frame(&mut bytes, &encode_record(&reward(units + n)));
+                write_frame(&mut bytes, |out| out.extend(encode_record(&reward(units + n))));
             }
             prop_assume!(at < bytes.len());
             bytes[at] ^= 1 << bit;
@@ -191,7 +194,7 @@ mod tests {
         fn a_cut_leaves_the_whole_frames(cut in 0usize..48) {
             let mut bytes = Vec::new();
             for n in 0..3 {
-                write_frame(&mut bytes, &encode_record(&reward(n)));
+                write_frame(&mut bytes, |out| out.extend(encode_record(&reward(n))));
             }
             let each = bytes.len() / 3;
             let cut = cut.min(bytes.len());

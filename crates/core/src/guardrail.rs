@@ -23,7 +23,7 @@ pub struct Guardrails {
 
 /// A rule that took rungs away. The first four are hard: without a rung that satisfies them there is no price. The others
 /// choose among what the hard ones leave, in this order, and never leave nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// Outside the price range that the log supports (or a repeated price).

@@ -182,7 +182,12 @@ impl Mask {
 
     /// The allowed rungs, lowest first.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..64).filter(move |rung| self.allows(*rung))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let rung = left.trailing_zeros() as usize; // 64 when nothing is left
+            left &= left.wrapping_sub(1);
+            (rung < 64).then_some(rung)
+        })
     }
 }
 

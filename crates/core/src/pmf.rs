@@ -147,7 +147,8 @@ impl Pmf {
     #[must_use]
     pub fn draw(&self, uniform: f64) -> Draw {
         let mut left = uniform;
-        let mut drawn = self.mode(); // rounding can leave a crumb past the last rung
+        let mut drawn = 0;
+        // Rounding can leave a crumb past the last rung: then that one is drawn.
         for (rung, p) in self.0.iter().enumerate().filter(|(_, p)| **p > 0.0) {
             drawn = rung;
             if left < *p {

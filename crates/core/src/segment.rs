@@ -33,7 +33,7 @@ pub enum SegmentError {
 pub fn write_segment(offers: &[Offer]) -> Vec<u8> {
     let mut bytes = SEGMENT_MAGIC.to_vec();
     for offer in offers {
-        write_frame(&mut bytes, &encode_record(offer));
+        write_frame(&mut bytes, |bytes| bytes.extend(encode_record(offer)));
     }
     bytes
 }

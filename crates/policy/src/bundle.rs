@@ -106,16 +106,13 @@ impl Bundle {
     /// # Errors
     /// When any of the checks fails; see [`BundleError`].
     pub fn from_bytes(manifest_bytes: &[u8], tensor_bytes: &[u8]) -> Result<Self, BundleError> {
-        Self::of_files(Files {
-            manifest: manifest_bytes.to_vec(),
-            tensors: tensor_bytes.to_vec(),
-        })
+        Self::of_files(Files::new(manifest_bytes.to_vec(), tensor_bytes.to_vec()))
     }
 
     fn of_files(files: Files) -> Result<Self, BundleError> {
         let manifest = parse(&files.manifest)?;
         check_terms(&manifest)?;
-        let digest = files.digest();
+        let digest = files.digest;
         let bundle = Self {
             policy: PolicyKind::of(&manifest, &files.tensors, digest)?,
             digest,

@@ -61,6 +61,7 @@ impl Dense {
     }
 
     /// Four columns at a time: each output is read and written a quarter as often.
+    #[inline(always)]
     pub(crate) fn apply(&self, x: &[f32], y: &mut Vec<f32>) {
         y.clear();
         y.extend_from_slice(&self.bias);
@@ -80,6 +81,7 @@ impl Dense {
 
 /// `y += x[0] a + x[1] b + x[2] c + x[3] d` for the four columns of a block. A function of its own: only for arguments
 /// does the compiler know that `y` overlaps nothing else, and uses vector instructions.
+#[inline(always)]
 fn add_four(x: [f32; 4], block: &[f32], y: &mut [f32]) {
     let (a, rest) = block.split_at(y.len());
     let (b, rest) = rest.split_at(y.len());
@@ -91,6 +93,7 @@ fn add_four(x: [f32; 4], block: &[f32], y: &mut [f32]) {
 
 /// Rational approximation of the hyperbolic tangent (as in Eigen's `ptanh`), absolute error below 5e-7. Only sums and products:
 /// it comes to the same bits on every machine, which a system's own `tanhf` does not, and becomes vector instructions.
+#[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
     /// Beyond this the result is 1 in single precision.
     const FLAT: f32 = 7.905_311;

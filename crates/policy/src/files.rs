@@ -11,17 +11,22 @@ pub const MANIFEST_FILE: &str = "manifest.json";
 /// Name of the tensor file inside a bundle's folder.
 pub const TENSORS_FILE: &str = "policy.safetensors";
 
-/// The bytes of a bundle.
+/// The bytes of a bundle, and the name of exactly these bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     pub(crate) manifest: Vec<u8>,
     pub(crate) tensors: Vec<u8>,
+    pub(crate) digest: Digest,
 }
 
 impl Files {
-    /// The name of exactly these bytes.
-    pub(crate) fn digest(&self) -> Digest {
-        Digest::of_parts(&[&self.manifest, &self.tensors])
+    pub(crate) fn new(manifest: Vec<u8>, tensors: Vec<u8>) -> Self {
+        let digest = Digest::of_parts(&[&manifest, &tensors]);
+        Self {
+            manifest,
+            tensors,
+            digest,
+        }
     }
 
     /// Reads both files; the folder must bear their digest as its name.
@@ -33,11 +38,8 @@ impl Files {
             let path = folder.join(name);
             fs::read(&path).map_err(|source| BundleError::Read { path, source })
         };
-        let files = Self {
-            manifest: read(MANIFEST_FILE)?,
-            tensors: read(TENSORS_FILE)?,
-        };
-        let digest = files.digest();
+        let files = Self::new(read(MANIFEST_FILE)?, read(TENSORS_FILE)?);
+        let digest = files.digest;
         let real = fs::canonicalize(folder).map_err(|source| BundleError::Read {
             path: folder.to_owned(),
             source,
@@ -56,10 +58,10 @@ impl Files {
     /// # Errors
     /// When something cannot be written, or the folder exists and holds something else.
     pub(crate) fn write(&self, parent: &Path) -> Result<(Digest, PathBuf), BundleError> {
-        let digest = self.digest();
+        let digest = self.digest;
         let folder = parent.join(digest.short());
         if folder.exists() {
-            let there = Self::read(&folder)?.digest();
+            let there = Self::read(&folder)?.digest;
             return if there == digest {
                 Ok((digest, folder))
             } else {

@@ -113,7 +113,7 @@ impl MarketBundle {
         };
         let mut manifest = serde_json::to_vec_pretty(&manifest).map_err(BundleError::Manifest)?;
         manifest.push(b'\n');
-        Self::of_files(Files { manifest, tensors })
+        Self::of_files(Files::new(manifest, tensors))
     }
 
     /// The bundle in a folder, after all checks; the folder must bear the bundle's digest as its name.

@@ -3,6 +3,7 @@
 
 use crate::cell::Cell;
 use crate::dense::{Dense, Layer, check, tanh};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Normalised observations are clamped to this many standard deviations.
 const CLAMP: f32 = 10.0;
@@ -160,15 +161,34 @@ impl Network {
     pub fn step(&self, obs: &[f32], memory: &mut [f32]) -> Vec<f32> {
         assert_eq!(obs.len(), self.inputs(), "width of the observation");
         assert_eq!(memory.len(), self.memory_width(), "width of the memory");
-        let mut x = Vec::with_capacity(self.widest);
-        let mut y = Vec::with_capacity(self.widest);
-        x.extend((0..obs.len()).map(|n| ((obs[n] - self.mean[n]) / self.std[n]).clamp(-CLAMP, CLAMP)));
-        if let Some(cell) = &self.cell {
+        let network = self;
+        Arch::new().dispatch(Step { network, obs, memory })
+    }
+}
+
+/// One step, with the widest vectors of this processor. No product is fused with its sum: the bits are the same on all.
+struct Step<'a> {
+    network: &'a Network,
+    obs: &'a [f32],
+    memory: &'a mut [f32],
+}
+
+impl WithSimd for Step<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> Vec<f32> {
+        let Self { network, obs, memory } = self;
+        let (mean, std) = network.normaliser();
+        let mut x = Vec::with_capacity(network.widest);
+        let mut y = Vec::with_capacity(network.widest);
+        x.extend((0..obs.len()).map(|n| ((obs[n] - mean[n]) / std[n]).clamp(-CLAMP, CLAMP)));
+        if let Some(cell) = &network.cell {
             cell.step(&x, memory);
             x.clear();
             x.extend_from_slice(memory);
         }
-        for (n, layer) in self.layers.iter().enumerate() {
+        for (n, layer) in network.layers.iter().enumerate() {
             if n > 0 {
                 x.iter_mut().for_each(|value| *value = tanh(*value));
             }

@@ -2,15 +2,18 @@
 //!
 //! What the journal holds is counted by the thread that writes it, when it is on disk: a price costs nothing for it.
 
+use crate::decide::Source;
 use crate::engine::Engine;
 use crate::record::{DecisionRecord, Record};
-use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use haggle_core::{Digest, Rule};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
+use std::fmt::{self, Write};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -49,18 +52,38 @@ struct Gauges {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decided {
-    policy: String,
-    source: String,
+    policy: Short,
+    source: Named<Source>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Hit {
-    rule: String,
+    rule: Named<Rule>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Rewarded {
-    result: String,
+    result: &'static str,
+}
+
+/// A digest as a label: a text only when somebody asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Short(Digest);
+
+/// A plain enum as a label.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Named<T>(T);
+
+impl EncodeLabelValue for Short {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(&self.0.short())
+    }
+}
+
+impl<T: Serialize> EncodeLabelValue for Named<T> {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(&name(&self.0))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -225,7 +248,6 @@ impl Metrics {
             Record::Refused(_) => "refused",
             _ => return,
         };
-        let result = result.to_owned();
         self.rewards.get_or_create(&Rewarded { result }).inc();
     }
 
@@ -234,13 +256,13 @@ impl Metrics {
             return;
         };
         let labels = Decided {
-            policy: logged.policy.short(),
-            source: name(&record.source),
+            policy: Short(logged.policy),
+            source: Named(record.source),
         };
         self.decisions.get_or_create(&labels).inc();
         self.explored.inc_by(u64::from(record.explored));
         for step in &record.trail {
-            let rule = name(&step.rule);
+            let rule = Named(step.rule);
             self.hits.get_or_create(&Hit { rule }).inc();
         }
     }

@@ -111,19 +111,19 @@ impl Ruling {
 
     fn hard_rules(&mut self, item: &Item, margin_min: f64, bounds: &Bounds) -> Result<(), GuardrailError> {
         let ladder = &item.ladder;
-        let least = item
-            .cost_minor
-            .map_or(0.0, |cost| cost.as_f64() / (1.0 - margin_min));
         self.hard(item, Rule::Support, item.supported())?;
-        self.hard(
-            item,
-            Rule::Margin,
-            ladder.mask_where(|price| price.as_f64() >= least),
-        )?;
-        let floor = |price| bounds.floor_minor.is_none_or(|floor| price >= floor);
-        self.hard(item, Rule::Floor, ladder.mask_where(floor))?;
-        let ceiling = |price| bounds.ceiling_minor.is_none_or(|ceiling| price <= ceiling);
-        self.hard(item, Rule::Ceiling, ladder.mask_where(ceiling))
+        if let Some(cost) = item.cost_minor {
+            let least = cost.as_f64() / (1.0 - margin_min);
+            let allowed = ladder.mask_where(|price| price.as_f64() >= least);
+            self.hard(item, Rule::Margin, allowed)?;
+        }
+        if let Some(floor) = bounds.floor_minor {
+            self.hard(item, Rule::Floor, ladder.mask_where(|price| price >= floor))?;
+        }
+        if let Some(ceiling) = bounds.ceiling_minor {
+            self.hard(item, Rule::Ceiling, ladder.mask_where(|price| price <= ceiling))?;
+        }
+        Ok(())
     }
 
     fn static_rules(&mut self, item: &Item, rules: &ItemRules, bounds: &Bounds) {

@@ -229,7 +229,7 @@ impl Draft {
     fn push(&mut self, payload: &[u8]) -> io::Result<()> {
         let (touched, hash) = head(payload)?;
         self.frame.clear();
-        write_frame(&mut self.frame, payload);
+        write_frame(&mut self.frame, |frame| frame.extend_from_slice(payload));
         self.places.push((hash, self.named.bytes));
         self.named.entries += 1;
         self.named.bytes += self.frame.len() as u64;

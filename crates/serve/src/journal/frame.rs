@@ -55,29 +55,29 @@ impl Entry<'_> {
 impl<'a> Frame<'a> {
     /// Appends the frame.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let mut payload = Vec::with_capacity(512);
-        payload.extend_from_slice(&self.number.to_le_bytes());
-        payload.extend_from_slice(&self.place.to_le_bytes());
-        match &self.entry {
-            Entry::Record { salt, record } => {
-                payload.push(0);
-                payload.extend_from_slice(salt);
-                payload.extend_from_slice(record);
+        write_frame(out, |out| {
+            out.extend_from_slice(&self.number.to_le_bytes());
+            out.extend_from_slice(&self.place.to_le_bytes());
+            match &self.entry {
+                Entry::Record { salt, record } => {
+                    out.push(0);
+                    out.extend_from_slice(salt);
+                    out.extend_from_slice(record);
+                }
+                Entry::Erased(digest) => {
+                    out.push(1);
+                    out.extend_from_slice(digest.as_bytes());
+                }
+                Entry::Lost(next) => {
+                    out.push(2);
+                    out.extend_from_slice(&next.to_le_bytes());
+                }
+                Entry::Seal(chain) => {
+                    out.push(3);
+                    out.extend_from_slice(chain.as_bytes());
+                }
             }
-            Entry::Erased(digest) => {
-                payload.push(1);
-                payload.extend_from_slice(digest.as_bytes());
-            }
-            Entry::Lost(next) => {
-                payload.push(2);
-                payload.extend_from_slice(&next.to_le_bytes());
-            }
-            Entry::Seal(chain) => {
-                payload.push(3);
-                payload.extend_from_slice(chain.as_bytes());
-            }
-        }
-        write_frame(out, &payload);
+        });
     }
 
     /// The frame of a payload, if it is one.
@@ -143,7 +143,7 @@ mod tests {
             frame.write(&mut bytes);
             let payload = [&[2, 1, 0, 0, 0, 0, 0, 0, 3, 0, kind][..], &body].concat();
             let mut expected = Vec::new();
-            write_frame(&mut expected, &payload);
+            write_frame(&mut expected, |out| out.extend_from_slice(&payload));
             assert_eq!(bytes, expected);
             assert_eq!(Frame::read(&payload), Some(frame));
         }

@@ -1,14 +1,12 @@
 use super::frame::SALT_BYTES;
-use haggle_core::Digest;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::fs::File;
 use std::io::{self, Read};
 
-/// Random salts: a digest of a key that is never written, and a counter.
+/// Random salts: a stream whose key is never written.
 #[derive(Debug)]
-pub struct Salts {
-    key: [u8; 32],
-    count: u64,
-}
+pub struct Salts(ChaCha8Rng);
 
 impl Salts {
     /// With a key of the system's.
@@ -18,13 +16,11 @@ impl Salts {
     pub fn new() -> io::Result<Self> {
         let mut key = [0; 32];
         File::open("/dev/urandom")?.read_exact(&mut key)?;
-        Ok(Self { key, count: 0 })
+        Ok(Self(ChaCha8Rng::from_seed(key)))
     }
 
     /// Another one.
     pub fn draw(&mut self) -> [u8; SALT_BYTES] {
-        self.count += 1;
-        let digest = Digest::of_parts(&[&self.key, &self.count.to_le_bytes()]);
-        std::array::from_fn(|place| digest.as_bytes()[place])
+        self.0.random::<u128>().to_le_bytes()
     }
 }
