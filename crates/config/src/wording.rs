@@ -22,6 +22,16 @@ pub fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>)
         .map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }
 
+/// What TOML says of a number that is too large for it, with what would be right; nothing where it says something else.
+pub fn overflowed(number: &str, message: &str) -> Option<String> {
+    let right = match message.trim() {
+        "integer number overflowed" => "a whole number within 64 bits",
+        "floating-point number overflowed" => "a number of at most 1.8e308",
+        _ => return None,
+    };
+    Some(format!("found {number}, expected {right}"))
+}
+
 /// Without line breaks.
 pub fn one_line(message: &str) -> String {
     message.trim().replace('\n', ", ")
