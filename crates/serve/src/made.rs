@@ -1,3 +1,4 @@
+use crate::arms::Lot;
 use crate::decide::{Decision, Mode, Question, Source, decide};
 use crate::engine::Core;
 use crate::price_request::{PriceRequest, ShelfNews};
@@ -60,10 +61,10 @@ impl Core {
         })
     }
 
-    /// Decides what was asked, by a bundle; changes nothing.
+    /// Decides what was asked; changes nothing.
     pub fn make(
         &self,
-        bundle: Arc<Bundle>,
+        Lot { bundle, held_out }: Lot,
         ask: Ask,
         request: &PriceRequest,
         arrival: Arrival,
@@ -92,6 +93,7 @@ impl Core {
                 features: &features,
             },
             mode: self.mode,
+            held_out,
             hurry: deadline_ms.is_some_and(late),
             own: request.own_minor,
             uniform,
