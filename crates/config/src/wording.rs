@@ -82,6 +82,7 @@ fn expected_in_words(expected: &str) -> String {
         "f32" | "f64" => "a number",
         "bool" | "a boolean" => "true or false",
         "a string" | "string" => "a text in quotes",
+        "path string" => "a path in quotes",
         "a sequence" => "a list",
         "map with a single key" | "string or map" => "a table with exactly one name in it",
         table if table.starts_with("struct ") || table == "a map" || table == "map" => "a table",
@@ -116,6 +117,10 @@ mod tests {
     #[test]
     fn nobody_has_to_know_rust() {
         for (said, words) in [
+            (
+                "invalid type: integer `3`, expected path string",
+                "steps: found 3, expected a path in quotes",
+            ),
             (
                 "invalid value: integer `-1`, expected u64",
                 "steps: found -1, expected a whole number, 0 or more",
