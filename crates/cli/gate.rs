@@ -49,6 +49,10 @@ pub fn people(verdict: &GateVerdict) -> String {
             "\ngain      {:+.5} per occasion (doubly robust, s.e. {:.5}; {} occasions)",
             gain.value, gain.std_error, report.occasions
         );
+        if report.offers_held_out > 0 {
+            let (left_out, all) = (report.offers_held_out, report.offers + report.offers_held_out);
+            text += &format!("\nheld out  {left_out} of {all} offers, at the static price: left out");
+        }
     }
     if let Some(bound) = verdict.gain_lower_bound {
         text += &format!("\nbound     {bound:+.5}: the candidate passes above 0");

@@ -7,6 +7,9 @@ use toml_edit::{Document, DocumentMut, Item, TableLike};
 /// The key that names the variant of a tagged type in every file of this house.
 const TAG: &str = "kind";
 
+/// What serde says of `false` for a type that a table of its fields stands for.
+const NO_TABLE: &str = "`false`, expected struct ";
+
 /// What serde says of a table for an enum that has not exactly one name.
 const NOT_ONE: &str = "expected map with a single key";
 
@@ -45,6 +48,29 @@ pub fn of<T: DeserializeOwned>(document: &DocumentMut, text: &str, error: &toml:
         leaf::<T>(document, &path, message)
     };
     found.unwrap_or(path)
+}
+
+/// A list in the place of a table: serde would take what is in it for the table's values, in their order.
+pub fn list_for_table<T: DeserializeOwned>(document: &DocumentMut) -> Option<Vec<String>> {
+    let is_list = |path: &Vec<String>| {
+        item(document, path).is_some_and(|item| item.is_array() || item.is_array_of_tables())
+    };
+    let no_table = |path: &Vec<String>| {
+        with_false::<T>(document, path).is_err_and(|error| error.message().contains(NO_TABLE))
+    };
+    leaves(document)
+        .into_iter()
+        .find(|path| is_list(path) && no_table(path))
+}
+
+/// The dotted name of a number that TOML cannot hold, at a span of a text that is sound but for it.
+pub fn of_number(text: &str, span: &Range<usize>) -> Vec<String> {
+    let (before, after) = (text.get(..span.start), text.get(span.end..));
+    let (Some(before), Some(after)) = (before, after) else {
+        return Vec::new();
+    };
+    let sound = format!("{before}{:<width$}{after}", 0, width = span.len());
+    path_at(&sound, &(span.start..span.start + 1))
 }
 
 fn quoted_after<'a>(message: &'a str, words: &str) -> Option<&'a str> {
@@ -108,16 +134,23 @@ fn is_leaf(document: &DocumentMut, path: &[String]) -> bool {
 
 /// Whether a table is the one that a field is missing in: a value of the wrong type in its place is the next error.
 fn wants<T: DeserializeOwned>(document: &DocumentMut, table: &[String], missing: &str) -> bool {
+    let path = [table, &[missing.to_owned()]].concat();
+    with_false::<T>(document, &path).map_or_else(|error| error.message().contains("`false`"), |_| true)
+}
+
+/// What serde reads with `false` for a field, in a table that is there.
+fn with_false<T: DeserializeOwned>(document: &DocumentMut, path: &[String]) -> Result<T, toml::de::Error> {
     let mut with = document.clone();
-    let mut inner: Option<&mut dyn TableLike> = Some(with.as_table_mut());
-    for key in table {
-        inner = inner
-            .and_then(|table| table.get_mut(key))
-            .and_then(Item::as_table_like_mut);
+    if let Some((field, table)) = path.split_last() {
+        let root: Option<&mut dyn TableLike> = Some(with.as_table_mut());
+        let inner = table
+            .iter()
+            .fold(root, |table, key| table?.get_mut(key)?.as_table_like_mut());
+        if let Some(inner) = inner {
+            inner.insert(field, toml_edit::value(false));
+        }
     }
-    let Some(inner) = inner else { return false };
-    inner.insert(missing, toml_edit::value(false));
-    toml::from_str::<T>(&with.to_string()).map_or_else(|error| error.message().contains("`false`"), |_| true)
+    toml::from_str(&with.to_string())
 }
 
 /// The value that an error is about where serde has forgotten it: below a tag that chooses the type, values are read twice
@@ -127,17 +160,24 @@ fn leaf<T: DeserializeOwned>(
     within: &[String],
     message: &str,
 ) -> Option<Vec<String>> {
-    let mut leaves = Vec::new();
-    for table in tables(document.as_table(), &[]).into_iter().rev() {
-        let inner = item(document, &table).and_then(Item::as_table_like)?;
-        let values = inner.iter().filter(|(_, item)| !item.is_table_like());
-        leaves.extend(values.map(|(key, _)| [table.as_slice(), &[key.to_owned()]].concat()));
-    }
+    let mut leaves = leaves(document);
     leaves.retain(|leaf| leaf.starts_with(within));
     leaves.sort_by_key(|leaf| leaf.last().is_some_and(|key| key == TAG)); // without the tag any error is another
     leaves
         .into_iter()
         .find(|leaf| other_without::<T>(document, leaf, message))
+}
+
+/// Every field that is no table, the outermost first.
+fn leaves(document: &DocumentMut) -> Vec<Vec<String>> {
+    let mut leaves = Vec::new();
+    for table in tables(document.as_table(), &[]).into_iter().rev() {
+        let inner = item(document, &table).and_then(Item::as_table_like);
+        let fields = inner.into_iter().flat_map(|inner| inner.iter());
+        let values = fields.filter(|(_, item)| !item.is_table_like());
+        leaves.extend(values.map(|(key, _)| [table.as_slice(), &[key.to_owned()]].concat()));
+    }
+    leaves
 }
 
 /// Whether the error is another one, or none, without what stands at `path`.

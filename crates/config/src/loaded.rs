@@ -176,6 +176,35 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_is_too_large_has_its_name_and_place() {
+        assert_eq!(
+            sentence("seed = 1\n[learner]\nname = \"ä\"\ngamma = 1e999 # x\n", &[]),
+            "a.toml:4:9: learner.gamma: found 1e999, expected a number of at most 1.8e308"
+        );
+        let fault = parse("seed = 99_999_999_999_999_999_999\n", &[]).expect_err("refused");
+        assert_eq!(fault.field.as_deref(), Some("seed"));
+        assert_eq!(
+            fault.to_string(),
+            "a.toml:1:8: seed: found 99_999_999_999_999_999_999, expected a whole number within 64 bits"
+        );
+    }
+
+    #[test]
+    fn a_list_is_no_table() {
+        for (text, place) in [
+            ("seed = 1\n[[learner]]\ngamma = 0.5\n", "2:1"),
+            ("seed = 1\nlearner = [0.5, \"a\"]\n", "2:11"),
+        ] {
+            let expected = format!("a.toml:{place}: learner: found a list, expected a table");
+            assert_eq!(sentence(text, &[]), expected);
+        }
+        assert_eq!(
+            sentence("seed = 1\n", &["learner=[0.5, \"a\"]"]),
+            "--set learner=[0.5, \"a\"]: learner: found a list, expected a table"
+        );
+    }
+
+    #[test]
     fn a_tag_that_chooses_the_type_hides_no_place() {
         let market = |rest: &str| format!("seed = 1\n[market]\nkind = \"sell-down\"\n{rest}");
         assert_eq!(

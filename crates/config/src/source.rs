@@ -3,8 +3,9 @@
 use crate::culprit;
 use crate::fault::{Fault, Place};
 use crate::set::Set;
-use crate::wording::{explained, one_line};
+use crate::wording::{explained, one_line, overflowed};
 use serde::de::DeserializeOwned;
+use std::ops::Range;
 use std::sync::Arc;
 use toml_edit::{Document, TableLike};
 
@@ -25,14 +26,19 @@ impl Source {
     /// When the text is no TOML, or an override names nothing.
     pub fn parse(file: &str, text: &str, sets: &[String], above: &'static str) -> Result<Self, Fault> {
         let shared: Arc<str> = text.into();
-        let document = Document::parse(text.to_owned()).map_err(|error| Fault {
-            field: None,
-            message: one_line(error.message()),
-            place: Place::Span {
+        let document = Document::parse(text.to_owned()).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            let (field, message) = no_toml(text, &span, error.message());
+            let place = Place::Span {
                 file: file.to_owned(),
                 text: Arc::clone(&shared),
-                span: error.span().unwrap_or(0..0),
-            },
+                span,
+            };
+            Fault {
+                field,
+                message,
+                place,
+            }
         })?;
         let sets = sets
             .iter()
@@ -55,6 +61,11 @@ impl Source {
         let mut merged = self.document.clone().into_mut();
         for set in &self.sets {
             set.apply(&mut merged)?;
+        }
+        if let Some(path) = culprit::list_for_table::<T>(&merged) {
+            let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+            let message = format!("{}: found a list, expected a table", path.join("."));
+            return Err(self.fault_at(&keys, message));
         }
         let text = merged.to_string();
         toml::from_str(&text).map_err(|error| {
@@ -162,5 +173,18 @@ impl Source {
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
         self.document.as_table().iter().map(|(key, _)| key).collect()
+    }
+}
+
+/// What TOML says of a text that it cannot read, and of which field, where a number is to blame.
+fn no_toml(text: &str, span: &Range<usize>, message: &str) -> (Option<String>, String) {
+    let number = text.get(span.clone()).unwrap_or_default();
+    let Some(sentence) = overflowed(number, message) else {
+        return (None, one_line(message));
+    };
+    let field = culprit::of_number(text, span).join(".");
+    match field.is_empty() {
+        true => (None, sentence),
+        false => (Some(field.clone()), format!("{field}: {sentence}")),
     }
 }

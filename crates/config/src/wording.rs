@@ -22,6 +22,16 @@ pub fn did_you_mean<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>)
         .map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }
 
+/// What TOML says of a number that is too large for it, with what would be right; nothing where it says something else.
+pub fn overflowed(number: &str, message: &str) -> Option<String> {
+    let right = match message.trim() {
+        "integer number overflowed" => "a whole number within 64 bits",
+        "floating-point number overflowed" => "a number of at most 1.8e308",
+        _ => return None,
+    };
+    Some(format!("found {number}, expected {right}"))
+}
+
 /// Without line breaks.
 pub fn one_line(message: &str) -> String {
     message.trim().replace('\n', ", ")
@@ -72,6 +82,7 @@ fn expected_in_words(expected: &str) -> String {
         "f32" | "f64" => "a number",
         "bool" | "a boolean" => "true or false",
         "a string" | "string" => "a text in quotes",
+        "path string" => "a path in quotes",
         "a sequence" => "a list",
         "map with a single key" | "string or map" => "a table with exactly one name in it",
         table if table.starts_with("struct ") || table == "a map" || table == "map" => "a table",
@@ -106,6 +117,10 @@ mod tests {
     #[test]
     fn nobody_has_to_know_rust() {
         for (said, words) in [
+            (
+                "invalid type: integer `3`, expected path string",
+                "steps: found 3, expected a path in quotes",
+            ),
             (
                 "invalid value: integer `-1`, expected u64",
                 "steps: found -1, expected a whole number, 0 or more",

@@ -42,6 +42,13 @@ impl Offer {
         let name = self.user.as_ref().unwrap_or(&self.session);
         Digest::of_parts(&[b"judges", name.as_bytes()]).as_bytes()[0] & 1 == 1
     }
+
+    /// Whether its user was held out: he got the static price, so it says nothing of what other prices would have earned.
+    #[must_use]
+    pub fn held_out(&self) -> bool {
+        let held_out = |logged: &Logged| logged.policy == Logged::held_out();
+        self.logged.as_ref().is_some_and(held_out)
+    }
 }
 
 /// How a price was drawn: what off-policy evaluation needs.
@@ -62,6 +69,12 @@ pub struct Logged {
 }
 
 impl Logged {
+    /// What a log names as the policy of a price that no policy drew, because the user was held out.
+    #[must_use]
+    pub fn held_out() -> Digest {
+        Digest::of(b"haggle: the static price of those who are held out")
+    }
+
     /// The probability with which the shown price was drawn.
     #[must_use]
     pub fn propensity(&self) -> f64 {

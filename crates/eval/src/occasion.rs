@@ -47,6 +47,11 @@ impl<'a> Occasion<'a> {
         minor as f64 / 100.0
     }
 
+    /// Whether a user who is held out got the static price here.
+    pub(crate) fn is_held_out(&self) -> bool {
+        self.offers.iter().any(|offer| offer.held_out())
+    }
+
     /// Occasions of one user are not independent of each other; an unknown user is known by the session.
     pub(crate) fn cluster(&self) -> Cluster<'a> {
         match &self.offers[0].user {

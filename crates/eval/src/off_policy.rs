@@ -38,6 +38,10 @@ pub struct OffPolicyReport {
     pub occasions: usize,
     /// Offers in the log.
     pub offers: usize,
+    /// Offers of occasions that were left out, because the user was held out: whatever either policy would have done, he got
+    /// the static price. Who is held out depends on nothing that he does, so nothing is biased without him.
+    #[serde(default)]
+    pub offers_held_out: usize,
     /// Major units of money that an occasion brought, as logged.
     pub logged: Estimate,
     /// The policy that may be served.
@@ -122,7 +126,9 @@ pub fn compare(
         candidate,
         incumbent,
     };
-    let grouped = occasions(offers);
+    let mut grouped = occasions(offers);
+    grouped.retain(|occasion| !occasion.is_held_out());
+    let left = grouped.iter().map(|occasion| occasion.offers().len()).sum();
     let weighed = grouped
         .par_iter()
         .map(|occasion| weighing.weigh(occasion))
@@ -133,7 +139,7 @@ pub fn compare(
         .flat_map(Occasion::offers)
         .filter_map(|offer| offer.logged.as_ref());
     log.report(
-        offers.len(),
+        [left, offers.len() - left],
         candidate.digest(),
         incumbent.digest(),
         Calibration::of(draws),

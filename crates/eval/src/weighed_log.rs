@@ -85,13 +85,13 @@ impl<'a> WeighedLog<'a> {
         Estimate::clustered(contributions, &self.clusters)
     }
 
-    /// Every estimate of both policies and of their difference.
+    /// Every estimate of both policies and of their difference; `offers` that it is made of, and those that were left out.
     ///
     /// # Errors
     /// When there are fewer than two clusters.
     pub(crate) fn report(
         &self,
-        offers: usize,
+        [offers, offers_held_out]: [usize; 2],
         candidate: Digest,
         incumbent: Digest,
         calibration: Calibration,
@@ -102,6 +102,7 @@ impl<'a> WeighedLog<'a> {
         Ok(OffPolicyReport {
             occasions: self.rewards.len(),
             offers,
+            offers_held_out,
             logged: self.estimate(&self.rewards)?,
             difference: new.minus(&old).values(self)?,
             candidate: self.policy(candidate, sides[0], &new)?,

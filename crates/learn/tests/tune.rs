@@ -2,7 +2,7 @@
 
 use haggle_core::{
     Catalog, DecisionId, FEATURE_WIDTH, Guardrails, Item, ItemTraits, Ladder, Logged, MemoryRates,
-    Observation, Offer, Policy, PriceMinor, SavedCategory, Seeds,
+    Observation, Offer, Pmf, Policy, PriceMinor, SavedCategory, Seeds,
 };
 use haggle_learn::{DeviceChoice, LearnError, TuneConfig, tune};
 use haggle_policy::{Bundle, Layer, Network, Provenance, Terms};
@@ -191,6 +191,26 @@ fn the_price_index_is_kept() {
             "seed {seed}: {before:.2} -> {after:.2}, {report:?}"
         );
     }
+}
+
+#[test]
+fn nothing_is_learnt_from_users_who_are_held_out() {
+    let old = incumbent(1, None);
+    let offers = log(&old, 1, sale);
+    let mut with_held_out = offers.clone();
+    for mut offer in log(&old, 2, |_, _, _| 1_000).into_iter().take(2_000) {
+        offer.session = format!("held out {}", offer.session);
+        offer.price_minor = PriceMinor(BASE);
+        let logged = offer.logged.as_mut().expect("drawn");
+        (logged.policy, logged.pmf, logged.rung) = (Logged::held_out(), Pmf::certain(7, 3), 3);
+        with_held_out.push(offer);
+    }
+    let tuned = |offers: &[Offer]| tune(&old, offers, Vec::new(), &config(1)).expect("tuned");
+    let [(alone, report), (beside, beside_report)] = [&offers, &with_held_out].map(|offers| tuned(offers));
+    assert_eq!(
+        (beside.digest(), beside_report.offers),
+        (alone.digest(), report.offers)
+    );
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub enum Command {
     /// Look into the files that `serve` reads with --config and --guardrails.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Talk to a running daemon on its admin socket (`<socket>.admin`).
+    /// Talk to a running daemon: on its admin socket (`<socket>.admin`), about a decision on the shop's.
     Ctl {
         /// The daemon's socket.
         #[arg(long)]
@@ -186,6 +186,23 @@ pub struct Serve {
 
 #[derive(Debug, Subcommand)]
 pub enum Ctl {
+    #[command(flatten)]
+    Admin(CtlAdmin),
+    /// Read a decision back, with what it earned.
+    Get {
+        /// The decision.
+        decision: String,
+    },
+    /// Why is the price of a decision what it is?
+    Explain {
+        /// The decision.
+        decision: String,
+    },
+}
+
+/// What is asked on the admin socket.
+#[derive(Debug, Subcommand)]
+pub enum CtlAdmin {
     /// How is it doing?
     Status,
     /// Serve another bundle: it needs a passing gate.json that quotes it and the bundle that is served.

@@ -1,13 +1,14 @@
 use crate::bundles::load;
+use crate::change::{CanaryReason, CanaryRecord, SwapReason};
 use crate::clock::now_s;
 use crate::engine::{Core, Engine};
-use crate::record::{CanaryReason, CanaryRecord, Record, SwapReason};
+use crate::record::Record;
 use crate::refusal::{Code, Refusal};
 use crate::swap::{Swapped, chain, check_catalog, check_verdict, settled};
-use crate::trial::Trial;
-use crate::view::Ask;
-use haggle_core::{Digest, Policy};
+use crate::trial::{CanaryStatus, Trial};
+use haggle_core::{Difference, Digest, Policy};
 use haggle_policy::{Bundle, Terms};
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard};
@@ -17,6 +18,51 @@ use std::sync::{Arc, MutexGuard};
 pub(crate) struct Canary {
     pub bundle: Arc<Bundle>,
     pub trial: Trial,
+}
+
+/// A canary that stopped by itself, as the status tells of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CanaryStopped {
+    /// Its bundle.
+    pub policy: Digest,
+    /// When: seconds since 1970.
+    pub time_s: i64,
+    /// `worse` or `lost`.
+    pub reason: CanaryReason,
+    /// One sentence.
+    pub why: String,
+    /// What both arms had earned, where it earned less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<CanaryStatus>,
+}
+
+impl CanaryStopped {
+    /// What its last record says.
+    pub(crate) fn of(record: &CanaryRecord) -> Self {
+        let difference = record.evidence.and_then(|evidence| evidence.difference_minor);
+        let why = match (record.reason, difference) {
+            (CanaryReason::Lost, _) => "the store's copy of it is damaged or gone".to_owned(),
+            (_, Some(Difference { mean, high, .. })) => format!(
+                "its decisions earned {:.2} minor units less each, and the upper bound of the difference, {high:.2}, is below 0",
+                -mean
+            ),
+            (_, None) => "it was found to earn less".to_owned(),
+        };
+        Self {
+            policy: record.bundle,
+            time_s: record.time_s,
+            reason: record.reason,
+            why,
+            evidence: record.evidence,
+        }
+    }
+}
+
+impl Canary {
+    /// How it stands.
+    pub fn status(&self) -> CanaryStatus {
+        CanaryStatus::of(self.bundle.digest(), &self.trial)
+    }
 }
 
 impl Engine {
@@ -97,21 +143,15 @@ impl Engine {
         let Some(bundle) = worse.map(|canary| Arc::clone(&canary.bundle)) else {
             return;
         };
-        tracing::warn!("canary {:?} earns less and is stopped", bundle.digest());
-        let record = canary_record(bundle.digest(), 0.0, CanaryReason::Worse);
+        let record = CanaryRecord {
+            evidence: core.canary.as_ref().map(Canary::status),
+            ..canary_record(bundle.digest(), 0.0, CanaryReason::Worse)
+        };
+        let CanaryStopped { policy, why, .. } = CanaryStopped::of(&record);
+        tracing::warn!("canary {policy:?} is stopped: {why}");
         core.take_canary(&record, Some(bundle));
         // Where the disk refuses it, a restart finds the canary at work and stops it again.
         self.write(core, Record::Canary(record));
-    }
-
-    /// The bundle for whoever asks: the canary for its share of the users, the same ones at every request.
-    pub(crate) fn bundle_for(&self, core: &Core, ask: &Ask) -> Arc<Bundle> {
-        let drawn = core.canary.as_ref().filter(|canary| {
-            let who = who(ask.user.as_deref(), &ask.session);
-            let key = format!("{} {who}", canary.bundle.digest());
-            self.arms.uniform_of(key.as_bytes()) < canary.trial.share
-        });
-        Arc::clone(drawn.map_or(&core.bundle, |canary| &canary.bundle))
     }
 
     fn enter_canary(
@@ -122,7 +162,8 @@ impl Engine {
         reason: CanaryReason,
     ) -> Result<(), Refusal> {
         let record = canary_record(bundle.digest(), share, reason);
-        let (before, served) = (core.canary.clone(), core.served.len());
+        let before = (core.canary.clone(), core.canary_stopped.clone());
+        let served = core.served.len();
         core.desk.lock().add(&bundle);
         core.take_canary(&record, Some(bundle));
         let ticket = self.write_with_ticket(&mut core, Record::Canary(record.clone()));
@@ -130,7 +171,7 @@ impl Engine {
         let done = settled(ticket.blocking_recv());
         if done.is_err() {
             let mut core = self.lock();
-            core.canary = before;
+            (core.canary, core.canary_stopped) = before;
             core.served.truncate(served);
         } else {
             tracing::info!(
@@ -148,23 +189,11 @@ impl Core {
         if matches!(record.reason, CanaryReason::Gate | CanaryReason::Forced) {
             self.served.push((record.bundle, record.time_s));
         }
+        let by_itself = matches!(record.reason, CanaryReason::Worse | CanaryReason::Lost);
+        self.canary_stopped = by_itself.then(|| record.clone());
         let trial = Trial::new(record.share, self.ledger.next, record.time_s);
         let bundle = bundle.filter(|_| record.share > 0.0);
         self.canary = bundle.map(|bundle| Canary { bundle, trial });
-    }
-
-    /// The window of a decision has closed, and that is on disk: it counts for its arm.
-    pub fn watch(&mut self, decision: &str) {
-        let (Some(canary), Some(known)) = (&mut self.canary, self.ledger.find(decision)) else {
-            return;
-        };
-        let policy = self.ledger.policy(known);
-        let is_new = policy == canary.bundle.digest();
-        let of_trial = known.record > canary.trial.record && (is_new || policy == self.bundle.digest());
-        if let Some(value_minor) = known.value_in_time().filter(|_| of_trial && known.is_by_policy()) {
-            let who = who(known.user.as_deref(), &known.session);
-            canary.trial.add(&who, is_new, value_minor);
-        }
     }
 
     /// # Errors
@@ -199,17 +228,13 @@ impl Core {
     }
 }
 
-/// Who keeps his arm: the user, else the session.
-pub(crate) fn who(user: Option<&str>, session: &str) -> String {
-    user.map_or_else(|| format!("session {session}"), |user| format!("user {user}"))
-}
-
 pub(crate) fn canary_record(bundle: Digest, share: f64, reason: CanaryReason) -> CanaryRecord {
     CanaryRecord {
         bundle,
         share,
         reason,
         time_s: now_s(),
+        evidence: None,
     }
 }
 

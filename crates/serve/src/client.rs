@@ -189,7 +189,11 @@ impl Client {
         self.read()?.1.map_err(ClientError::Refused)
     }
 
-    fn about<T: DeserializeOwned>(&mut self, op: Op, decision: &str) -> Result<T, ClientError> {
+    /// Asks something about one decision; `T` is read from the whole answer.
+    ///
+    /// # Errors
+    /// When the daemon refuses or the connection breaks.
+    pub fn about<T: DeserializeOwned>(&mut self, op: Op, decision: &str) -> Result<T, ClientError> {
         let decision = decision.to_owned();
         self.one(op, &DecisionName { decision })
     }

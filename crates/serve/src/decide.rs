@@ -31,6 +31,8 @@ pub enum Source {
     Deadline,
     /// The caller, in the mode `apprentice`.
     Caller,
+    /// Nobody: the static price of a user who is held out.
+    Holdout,
 }
 
 /// One price with everything that explains it.
@@ -63,6 +65,8 @@ pub struct Question<'a> {
     pub observation: Observation<'a>,
     /// How prices come about.
     pub mode: Mode,
+    /// Whether the user is held out: he gets the static price.
+    pub held_out: bool,
     /// Whether there is no time left to ask the policy.
     pub hurry: bool,
     /// The caller's own price.
@@ -83,6 +87,9 @@ pub fn decide(policy: &dyn Policy, mask: Mask, frozen: bool, question: &Question
     }
     if question.mode == Mode::Frozen || frozen {
         return pinned(question, mask, Source::Static);
+    }
+    if question.held_out {
+        return pinned(question, mask, Source::Holdout);
     }
     if question.hurry {
         return pinned(question, mask, Source::Deadline);

@@ -1,5 +1,7 @@
+use crate::arms::Arms;
 use crate::bundles::Bundles;
 use crate::canary::Canary;
+use crate::change::CanaryRecord;
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
 use crate::committer::{Committer, Health, Ticket};
@@ -12,9 +14,10 @@ use crate::metrics::Metrics;
 use crate::protocol::{BATCH_MAX, MESSAGE_BYTES_MAX, PROTOCOL};
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
-use crate::reply::{HelloReply, Status};
+use crate::reply::HelloReply;
 use crate::request::HelloRequest;
 use crate::settings::{Settings, SettingsFiles};
+use crate::trial::Trial;
 use haggle_core::{Digest, Policy, Seeds};
 use haggle_policy::Bundle;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,8 +36,7 @@ pub struct Engine {
     pub(crate) reader: JournalReader,
     pub(crate) bundles: Bundles,
     pub(crate) draws: Seeds,
-    /// Who is served a canary.
-    pub(crate) arms: Seeds,
+    pub(crate) arms: Arms,
     pub(crate) files: SettingsFiles,
     pub(crate) metrics: Arc<Metrics>,
     /// Those that a repair gave up.
@@ -49,6 +51,10 @@ pub(crate) struct Core {
     pub previous: Option<Digest>,
     pub shadow: Option<Arc<Bundle>>,
     pub canary: Option<Canary>,
+    /// The last record of a canary that stopped by itself, until the next one begins.
+    pub canary_stopped: Option<CanaryRecord>,
+    /// What policies bring, beside users who always get the static price.
+    pub holdout: Option<Trial>,
     pub market: Market,
     pub ledger: Ledger,
     pub settings: Settings,
@@ -94,49 +100,6 @@ impl Engine {
         })
     }
 
-    /// How the daemon is doing.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let core = self.lock();
-        let (health, queued) = self.committer.health();
-        let (counts, since) = (core.ledger.counts, &core.since_start);
-        Status {
-            policy: core.bundle.digest(),
-            previous: core.previous,
-            mode: core.mode,
-            store: match health {
-                Health::Ok => "ok",
-                Health::Full => "full",
-                Health::Failed => "failed",
-            }
-            .to_owned(),
-            queued,
-            decisions: counts.decisions() as usize,
-            unlogged: since.unlogged,
-            rewards: counts.rewards,
-            duplicates: since.duplicates,
-            sessions: core.market.sessions(),
-            shadow: core.shadow.as_ref().map(|bundle| bundle.digest()),
-            late: counts.late,
-            early: core.ledger.early.count(),
-            conflicts: since.conflicts,
-            unknown: since.unknown,
-            open: counts.open,
-            pending: counts.pending,
-            closed: counts.closed,
-            defaulted: counts.defaulted,
-            lapsed: counts.lapsed,
-            cancelled: counts.cancelled,
-            fallbacks: since.fallbacks,
-            bandits: core.desk.lock().progress(),
-            canary: core
-                .canary
-                .as_ref()
-                .map(|canary| canary.trial.status(canary.bundle.digest())),
-            lost_records: self.lost_records,
-        }
-    }
-
     /// Reads configuration and rulebook again; they hold from the next request on.
     ///
     /// # Errors
@@ -145,7 +108,10 @@ impl Engine {
         let catalog = self.lock().market.catalog().clone();
         let read = self.files.read(&catalog);
         let settings = read.map_err(|error| Refusal::new(Code::ConfigRefused, crate::swap::chain(&error)))?;
-        self.lock().settings = settings;
+        let mut core = self.lock();
+        core.settings = settings;
+        self.hold_out(&mut core);
+        drop(core);
         tracing::info!("configuration and rulebook are read again");
         Ok(())
     }

@@ -207,8 +207,9 @@ fn replays(asked: Asked<'_>, record: &DecisionRecord, uniform: f64) -> bool {
         mode: match record.source {
             Source::Caller => Mode::Apprentice,
             Source::Static => Mode::Frozen,
-            Source::Policy | Source::PolicyError | Source::Deadline => Mode::Live,
+            Source::Policy | Source::PolicyError | Source::Deadline | Source::Holdout => Mode::Live,
         },
+        held_out: record.source == Source::Holdout,
         hurry: record.source == Source::Deadline,
         own: Some(record.offer.price_minor),
         uniform,
@@ -255,6 +256,9 @@ fn why(record: &DecisionRecord, item: &Item, mask: Mask) -> String {
             format!("{price} is the fallback, nearest to the base price {base}: the deadline had passed")
         }
         Source::Caller => format!("{price} is the caller's own price; the policy only watched"),
+        Source::Holdout => {
+            format!("{price} is the allowed price nearest to the base price {base}: the user is held out")
+        }
     };
     let stock = record.stock.filter(|stock| stock.minded).map(|stock| stock.told);
     let stock = stock.map(|told| {

@@ -6,7 +6,7 @@ use crate::record::Record;
 use crate::reply::Stage;
 use crate::retention::ledger_before;
 use crate::store_error::StoreError;
-use haggle_core::{Offer, SEGMENT_EXTENSION, write_segment};
+use haggle_core::{Logged, Offer, SEGMENT_EXTENSION, write_segment};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
@@ -73,9 +73,11 @@ pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeErro
         exported.rewards += known.counting().count();
         let mut offer = record.offer;
         (offer.value_minor, offer.units) = known.earned();
-        if record.source == Source::Caller {
+        match (record.source, &mut offer.logged) {
             // With which probability the caller sets his prices nobody knows.
-            offer.logged = None;
+            (Source::Caller, logged) => *logged = None,
+            (Source::Holdout, Some(logged)) => logged.policy = Logged::held_out(),
+            _ => {}
         }
         if offers.is_empty() {
             first = number;

@@ -1,4 +1,4 @@
-use crate::canary::who;
+use crate::arms::who;
 use crate::checkpoint::drop_checkpoint;
 use crate::error::ServeError;
 use crate::history::segments;
@@ -147,6 +147,9 @@ fn forget_before(
     let memory = base.memory.to_mut();
     memory.forget(user, |session| kept.contains(session));
     if let Some((_, trial)) = &mut base.canary {
+        trial.to_mut().forget(&who(Some(user), ""));
+    }
+    if let Some(trial) = &mut base.holdout {
         trial.to_mut().forget(&who(Some(user), ""));
     }
     let (first, chain) = (base.ledger.next, base.chain);

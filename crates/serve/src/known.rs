@@ -137,6 +137,12 @@ impl Known {
         )
     }
 
+    /// Whether its user was held out.
+    #[must_use]
+    pub fn is_held_out(&self) -> bool {
+        self.source == Source::Holdout
+    }
+
     /// What it had earned by the time its window had closed, in minor units. Nothing for a decision that was never shown.
     #[must_use]
     pub fn value_in_time(&self) -> Option<i64> {

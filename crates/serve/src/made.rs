@@ -1,3 +1,4 @@
+use crate::arms::Lot;
 use crate::decide::{Decision, Mode, Question, Source, decide};
 use crate::engine::Core;
 use crate::price_request::{PriceRequest, ShelfNews};
@@ -60,10 +61,10 @@ impl Core {
         })
     }
 
-    /// Decides what was asked, by a bundle; changes nothing.
+    /// Decides what was asked; changes nothing.
     pub fn make(
         &self,
-        bundle: Arc<Bundle>,
+        Lot { bundle, held_out }: Lot,
         ask: Ask,
         request: &PriceRequest,
         arrival: Arrival,
@@ -92,6 +93,7 @@ impl Core {
                 features: &features,
             },
             mode: self.mode,
+            held_out,
             hurry: deadline_ms.is_some_and(late),
             own: request.own_minor,
             uniform,
@@ -100,6 +102,11 @@ impl Core {
         let policy: &dyn Policy = bandit.as_ref().map_or(bundle.as_ref(), |bandit| bandit);
         let decision = decide(policy, ruling.mask, ruling.frozen, &question);
         let governed = self.settings.governed && decision.source != Source::Caller;
+        // A price that is only repeated was made with an earlier stock in mind, or with none.
+        let repeats = ruling.trail.iter().any(|step| step.rule == Rule::Sticky);
+        let minds_stock = decision.source == Source::Policy
+            && !repeats
+            && bandit.as_ref().is_some_and(ItemBandit::minds_stock);
         Ok(Made {
             binding: governed
                 .then(|| ruling.binding(item, usize::from(decision.rung)))
@@ -107,8 +114,7 @@ impl Core {
             shadow: self.beside(&question, &ruling, &ask),
             stock: ask.stock.map(|told| StockRecord {
                 told,
-                minded: decision.source == Source::Policy
-                    && bandit.as_ref().is_some_and(ItemBandit::minds_stock),
+                minded: minds_stock,
             }),
             state: bandit
                 .filter(|_| matches!(decision.source, Source::Policy | Source::Caller))

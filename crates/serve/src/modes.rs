@@ -1,8 +1,9 @@
 use crate::bundles::load;
+use crate::change::ModeRecord;
 use crate::clock::now_s;
 use crate::decide::Mode;
 use crate::engine::{Core, Engine};
-use crate::record::{ModeRecord, Record};
+use crate::record::Record;
 use crate::refusal::{Code, Refusal};
 use crate::swap::{chain, check_catalog, settled};
 use haggle_core::Policy;

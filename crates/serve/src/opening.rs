@@ -1,5 +1,7 @@
+use crate::arms::Arms;
 use crate::bundles::{Bundles, load};
 use crate::canary::canary_record;
+use crate::change::{CanaryReason, ModeRecord, SwapRecord};
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
 use crate::clock::now_s;
@@ -10,7 +12,7 @@ use crate::error::ServeError;
 use crate::journal::{Journal, JournalReader, lost_records};
 use crate::learner::Learner;
 use crate::metrics::Metrics;
-use crate::record::{CanaryReason, ModeRecord, Record, SwapRecord};
+use crate::record::Record;
 use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild, replay};
 use crate::settings::SettingsFiles;
 use crate::swap::chain;
@@ -106,7 +108,7 @@ impl Engine {
         );
         let desk = Arc::clone(&core.desk);
         let seeds = Seeds::new(journal.secret());
-        let (draws, arms) = (seeds.named("draws"), seeds.named("arms"));
+        let (draws, arms) = (seeds.named("draws"), Arms::of(&seeds));
         let core = Arc::new(Mutex::new(core));
         let (earned, taught) = (Arc::clone(&core), Arc::clone(&desk));
         let written = move |record: &Record| {
@@ -118,7 +120,7 @@ impl Engine {
             if let Record::Expired(event) = record {
                 let mut core = earned.lock().unwrap_or_else(PoisonError::into_inner);
                 // Where it cannot be looked up it does not count, until a restart reads the journal.
-                if core.canary.is_some() && core.ledger.recall(&event.decision.0).is_ok() {
+                if core.has_arms() && core.ledger.recall(&event.decision.0).is_ok() {
                     core.watch(&event.decision.0);
                 }
             }
@@ -153,6 +155,7 @@ impl Engine {
             lost_records: told_of_lost(&config.store),
         };
         engine.part_with_lost();
+        engine.hold_out(&mut engine.lock());
         Ok(engine)
     }
 
@@ -176,6 +179,7 @@ impl Engine {
         if let Some(bundle) = canary.filter(|_| core.canary.is_none()) {
             tracing::error!("canary {bundle:?} is stopped: the store's copy of it is damaged or gone");
             let record = canary_record(bundle, 0.0, CanaryReason::Lost);
+            core.take_canary(&record, None);
             self.write(&mut core, Record::Canary(record));
         }
         if let Some(bundle) = shadow.filter(|_| core.shadow.is_none()) {

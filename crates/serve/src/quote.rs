@@ -111,8 +111,8 @@ impl Engine {
         if !logged && request.log == LogMode::Sync {
             self.check_room()?;
         }
-        let bundle = self.bundle_for(core, &ask);
-        let made = core.make(bundle, ask, &request, arrival, uniform)?;
+        let lot = self.arms.draw(core, &ask);
+        let made = core.make(lot, ask, &request, arrival, uniform)?;
         core.since_start.fallbacks += u64::from(matches!(
             made.decision.source,
             Source::PolicyError | Source::Deadline

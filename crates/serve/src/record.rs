@@ -1,5 +1,5 @@
-use crate::clock::now_s;
-use crate::decide::{Mode, Source};
+use crate::change::{CanaryRecord, HoldoutRecord, ModeRecord, SwapRecord};
+use crate::decide::Source;
 use haggle_core::{
     DecisionId, Digest, Offer, Pmf, PriceMinor, Reward, RewardTerms, Rule, SessionContext, ShelfEntry, Step,
 };
@@ -38,6 +38,8 @@ pub enum Record {
     Expired(Event),
     /// A share of the users is served another bundle from here on, or none is any more.
     Canary(CanaryRecord),
+    /// Another share of the users is held out from here on.
+    Holdout(HoldoutRecord),
 }
 
 /// Something that happened to a decision.
@@ -58,17 +60,6 @@ pub struct EarlyRecord {
     pub until_s: i64,
 }
 
-/// A change of the way in which prices come about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModeRecord {
-    /// The mode from here on.
-    pub mode: Mode,
-    /// The bundle that is scored beside the served one, in the mode `shadow`.
-    pub shadow: Option<Digest>,
-    /// When: seconds since 1970.
-    pub time_s: i64,
-}
-
 impl Record {
     /// The one decision that the record tells of, if it does.
     #[must_use]
@@ -84,7 +75,7 @@ impl Record {
             Self::Activated(event) | Self::Cancelled(event) | Self::Carted(event) | Self::Expired(event) => {
                 Some(&event.decision.0)
             }
-            Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Void => None,
+            Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Holdout(_) | Self::Void => None,
         }
     }
 
@@ -98,7 +89,7 @@ impl Record {
             Self::Activated(event) | Self::Cancelled(event) | Self::Carted(event) | Self::Expired(event) => {
                 Some(event.time_s)
             }
-            Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Void => None,
+            Self::Swap(_) | Self::Mode(_) | Self::Canary(_) | Self::Holdout(_) | Self::Void => None,
         }
     }
 }
@@ -162,7 +153,9 @@ pub struct StockRecord {
 }
 
 /// Reads a field with nothing behind it: where the bytes end before it, it is not there. (They are checked by then.)
-fn at_the_end<'de, D: Deserializer<'de>, T: Deserialize<'de>>(bytes: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn at_the_end<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    bytes: D,
+) -> Result<Option<T>, D::Error> {
     Ok(Option::deserialize(bytes).unwrap_or(None))
 }
 
@@ -196,79 +189,6 @@ pub struct ShadowRecord {
     pub pmf: Pmf,
     /// The rung that it would have drawn.
     pub rung: u8,
-}
-
-/// A change of the served bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SwapRecord {
-    /// The bundle served from here on.
-    pub to: Digest,
-    /// The bundle served before.
-    pub from: Digest,
-    /// How it came about.
-    pub reason: SwapReason,
-    /// When: seconds since 1970.
-    pub time_s: i64,
-}
-
-impl SwapRecord {
-    /// A bundle is served from now on, and nothing says what was served before.
-    #[must_use]
-    pub fn start(bundle: Digest) -> Self {
-        Self {
-            to: bundle,
-            from: bundle,
-            reason: SwapReason::Start,
-            time_s: now_s(),
-        }
-    }
-}
-
-/// How a swap came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SwapReason {
-    /// The store was made with it, or it was named in the place of a record that is lost.
-    Start,
-    /// The gate passed it.
-    Gate,
-    /// Somebody insisted, without a verdict.
-    Forced,
-    /// Back to the bundle before.
-    Rollback,
-    /// A canary is served to everybody.
-    Promoted,
-}
-
-/// A change of the share of users who are served another bundle.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CanaryRecord {
-    /// That bundle.
-    pub bundle: Digest,
-    /// The share from here on; 0 ends it.
-    pub share: f64,
-    /// How it came about.
-    pub reason: CanaryReason,
-    /// When: seconds since 1970.
-    pub time_s: i64,
-}
-
-/// How a canary changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CanaryReason {
-    /// It began; the gate passed it.
-    Gate,
-    /// It began; somebody insisted, without a verdict.
-    Forced,
-    /// Somebody changed the share.
-    Share,
-    /// Somebody stopped it.
-    Stopped,
-    /// It was found to earn less.
-    Worse,
-    /// It could not be loaded at a start.
-    Lost,
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use crate::archive::Archive;
 use crate::bundles::load;
+use crate::change::{ModeRecord, SwapRecord};
 use crate::checkpoint::{self, begin_archive};
 use crate::decide::Mode;
 use crate::engine::{Core, SinceStart};
@@ -10,7 +11,7 @@ use crate::learner::Desk;
 use crate::ledger::Ledger;
 use crate::market::Market;
 use crate::opening::EngineConfig;
-use crate::record::{DecisionRecord, ModeRecord, Record, SwapRecord};
+use crate::record::{DecisionRecord, Record};
 use crate::retention;
 use crate::settings::Settings;
 use crate::store_error::StoreError;
@@ -180,6 +181,7 @@ pub(crate) fn replay(
             bundle.iter().for_each(|bundle| core.desk.lock().add(bundle));
             core.take_canary(canary, bundle.map(Arc::new));
         }
+        Record::Holdout(holdout) => core.take_holdout(holdout),
         Record::Mode(ModeRecord { mode, shadow, .. }) => {
             let shadow = shadow.and_then(|digest| bundles.load(digest).ok());
             shadow.iter().for_each(|bundle| core.desk.lock().add(bundle));
@@ -267,6 +269,8 @@ pub(crate) fn begun(bundle: Bundle, start: SwapRecord, config: &EngineConfig) ->
         settings: Settings::default(),
         shadow: None,
         canary: None,
+        canary_stopped: None,
+        holdout: None,
         mode: Mode::Live,
         thawed: Mode::Live,
         since_start: SinceStart::default(),

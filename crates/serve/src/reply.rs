@@ -1,8 +1,9 @@
+use crate::canary::CanaryStopped;
 use crate::decide::{Mode, Source};
 use crate::explain::Card;
 use crate::lessons::Progress;
 use crate::refusal::Refusal;
-use crate::trial::CanaryStatus;
+use crate::trial::{CanaryStatus, HoldoutStatus};
 use haggle_core::{Digest, PriceMinor, Rule, Step};
 use serde::{Deserialize, Serialize};
 
@@ -188,7 +189,7 @@ pub struct Status {
     pub store: String,
     /// Records that wait for the disk.
     pub queued: usize,
-    /// Decisions that are remembered, those that wait for the disk included.
+    /// Decisions of the store, those that wait for the disk and those that retention has dropped included.
     pub decisions: usize,
     /// Decisions answered that the store could not take in, since the start.
     pub unlogged: u64,
@@ -228,6 +229,15 @@ pub struct Status {
     /// The bundle that a share of the users is served, and what both have earned; left out where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryStatus>,
+    /// Why the last canary stopped by itself, until the next one begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_stopped: Option<CanaryStopped>,
+    /// What policies bring, beside users who always get the static price; left out where nobody is held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdout: Option<HoldoutStatus>,
+    /// Why canary or holdout stand still; left out where they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Records that repairs gave up: they may have been swaps, modes or canaries. Left out where there are none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub lost_records: u64,

@@ -35,7 +35,7 @@ pub fn contributions(asked: Asked<'_>, record: &DecisionRecord, draw: &Logged) -
     let (price, base) = (record.offer.price_minor.as_f64(), item.base_minor.as_f64());
     let instead = match record.source {
         Source::Policy => None,
-        Source::Static => Some("static"),
+        Source::Static | Source::Holdout => Some("static"),
         Source::PolicyError | Source::Deadline => Some("fallback"),
         Source::Caller => Some("caller"),
     };

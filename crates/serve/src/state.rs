@@ -1,6 +1,7 @@
 use crate::archive::{Archive, Contents};
 use crate::bundles::Bundles;
 use crate::canary::Canary;
+use crate::change::CanaryRecord;
 use crate::decide::Mode;
 use crate::engine::{Core, SinceStart};
 use crate::error::ServeError;
@@ -8,6 +9,7 @@ use crate::learner::Desk;
 use crate::ledger::Ledger;
 use crate::lessons::{Learnt, Lessons};
 use crate::market::{Market, Memory};
+use crate::record::at_the_end;
 use crate::settings::Settings;
 use crate::trial::Trial;
 use haggle_core::{Digest, Policy, encode_record};
@@ -33,6 +35,11 @@ pub(crate) struct State<'a> {
     mode: Mode,
     thawed: Mode,
     pub learnt: Learnt<'a>,
+    /// Read as the end of the bytes: a `base` of before it has none.
+    #[serde(default, deserialize_with = "at_the_end")]
+    pub holdout: Option<Cow<'a, Trial>>,
+    #[serde(default, deserialize_with = "at_the_end")]
+    canary_stopped: Option<CanaryRecord>,
 }
 
 impl State<'_> {
@@ -56,6 +63,8 @@ impl State<'_> {
             mode: core.mode,
             thawed: core.thawed,
             learnt: lessons.learnt(),
+            holdout: core.holdout.as_ref().map(Cow::Borrowed),
+            canary_stopped: core.canary_stopped.clone(),
         })
     }
 }
@@ -98,6 +107,8 @@ impl State<'static> {
             previous,
             shadow: self.shadow.and_then(|digest| load(digest).ok()),
             canary,
+            canary_stopped: self.canary_stopped,
+            holdout: self.holdout.map(Cow::into_owned),
             market: Market::resume(bundle.terms(), self.memory.into_owned()),
             bundle,
             ledger,

@@ -1,8 +1,9 @@
 use crate::bundles::load;
+use crate::change::{SwapReason, SwapRecord};
 use crate::clock::now_s;
 use crate::decide::Mode;
 use crate::engine::{Core, Engine};
-use crate::record::{Record, SwapReason, SwapRecord};
+use crate::record::Record;
 use crate::refusal::{Code, Refusal};
 use haggle_core::{Catalog, Digest, Policy};
 use haggle_policy::{Bundle, GATE_FILE, VERDICT_FORMAT, Verdict};

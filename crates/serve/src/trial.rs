@@ -6,18 +6,20 @@ use std::collections::BTreeMap;
 /// in half as many.
 const ALPHA: f64 = 0.01;
 
-/// What a canary and the bundle that the other users are served have earned: a function of the journal's records, in their order.
+/// What two arms of the users have earned, a canary's or the holdout's: a function of the journal's records, in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trial {
-    /// The share of the users who are served the canary.
+    /// The share of the users who are served the canary, or are held out.
     pub share: f64,
     /// Number of the record that began it: decisions of before do not count.
     pub record: u64,
     /// When that was: seconds since 1970.
     pub since_s: i64,
+    /// What is on trial: the canary, or beside a holdout what policies price.
     new: Arm,
+    /// What it is compared with.
     old: Arm,
-    /// By hash of the user (or of the session of nobody in particular), and whether it was the canary that he was served.
+    /// By hash of the user (or of the session of nobody in particular), and whether he was in the new arm.
     users: BTreeMap<(u64, bool), UserTotal>,
 }
 
@@ -52,6 +54,60 @@ pub struct CanaryStatus {
     pub difference_minor: Option<Difference>,
 }
 
+/// The holdout, as the status tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoldoutStatus {
+    /// The share of the users who are held out.
+    pub share: f64,
+    /// Since when it is that share: seconds since 1970. What was decided before does not count.
+    pub since_s: i64,
+    /// What the users of all policies have brought, a canary included.
+    pub priced: ArmStatus,
+    /// What those have brought who are held out.
+    pub held_out: ArmStatus,
+    /// How much more a decision of a policy earns, in minor units, with always-valid bounds; nothing before both arms have
+    /// enough users.
+    pub difference_minor: Option<Difference>,
+}
+
+impl ArmStatus {
+    fn of(arm: &Arm) -> Self {
+        Self {
+            users: arm.users,
+            decisions: arm.decisions,
+            value_minor: arm.value,
+            mean_minor: arm.mean(),
+        }
+    }
+}
+
+impl CanaryStatus {
+    /// How the trial of a canary stands.
+    pub(crate) fn of(policy: Digest, trial: &Trial) -> Self {
+        Self {
+            policy,
+            share: trial.share,
+            since_s: trial.since_s,
+            new: ArmStatus::of(&trial.new),
+            old: ArmStatus::of(&trial.old),
+            difference_minor: trial.difference(),
+        }
+    }
+}
+
+impl HoldoutStatus {
+    /// How the trial of all policies stands.
+    pub(crate) fn of(trial: &Trial) -> Self {
+        Self {
+            share: trial.share,
+            since_s: trial.since_s,
+            priced: ArmStatus::of(&trial.new),
+            held_out: ArmStatus::of(&trial.old),
+            difference_minor: trial.difference(),
+        }
+    }
+}
+
 impl Trial {
     /// One that begins with the record of that number.
     pub fn new(share: f64, record: u64, since_s: i64) -> Self {
@@ -65,7 +121,7 @@ impl Trial {
         }
     }
 
-    /// The window of a decision has closed; `who` is served the canary or is not.
+    /// The window of a decision of the new arm, or of the old one, has closed.
     pub fn add(&mut self, who: &str, is_new: bool, value_minor: i64) {
         let user = self.users.entry((hash_of(who), is_new)).or_default();
         let arm = if is_new { &mut self.new } else { &mut self.old };
@@ -78,27 +134,9 @@ impl Trial {
         self.users.retain(|(user, _), _| *user != hash);
     }
 
-    /// Whether the canary earns less, as far as can be said without being wrong in more than half a percent of all trials.
+    /// Whether the new arm earns less, as far as can be said without being wrong in more than half a percent of all trials.
     pub fn is_worse(&self) -> bool {
         self.difference().is_some_and(|difference| difference.high < 0.0)
-    }
-
-    /// How it stands.
-    pub fn status(&self, policy: Digest) -> CanaryStatus {
-        let arm = |arm: &Arm| ArmStatus {
-            users: arm.users,
-            decisions: arm.decisions,
-            value_minor: arm.value,
-            mean_minor: arm.mean(),
-        };
-        CanaryStatus {
-            policy,
-            share: self.share,
-            since_s: self.since_s,
-            new: arm(&self.new),
-            old: arm(&self.old),
-            difference_minor: self.difference(),
-        }
     }
 
     fn difference(&self) -> Option<Difference> {

@@ -159,11 +159,44 @@ fn a_canary_that_earns_less_is_stopped_and_one_that_earns_the_same_is_not() {
             season(&engine, from, 250, chance);
         }
         engine.expire(NOW + 7_000); // the clock's next tick
-        assert_eq!(engine.status().canary.is_none(), worse);
+        let before = engine.status();
+        assert_eq!(
+            (before.canary.is_none(), before.canary_stopped.is_some()),
+            (worse, worse)
+        );
         engine.close().unwrap();
         drop(engine);
         let engine = engine_with(dir.path(), &old, CONFIG, None);
         assert_eq!(engine.status().canary.is_none(), worse);
+        assert_eq!(
+            engine.status().canary_stopped,
+            before.canary_stopped,
+            "from a checkpoint"
+        );
+        engine.close().unwrap();
+        drop(engine);
+        std::fs::remove_dir_all(dir.path().join("store/checkpoint")).unwrap();
+        let engine = engine_with(dir.path(), &old, CONFIG, None);
+        assert_eq!(
+            engine.status().canary_stopped,
+            before.canary_stopped,
+            "from the journal"
+        );
+        if let Some(stopped) = before.canary_stopped {
+            let evidence = stopped.evidence.unwrap();
+            let difference = evidence.difference_minor.unwrap();
+            assert_eq!((stopped.policy, evidence.policy), (new.digest(), new.digest()));
+            assert!(difference.high < 0.0 && evidence.new.users >= 200, "{evidence:?}");
+            assert!(
+                stopped
+                    .why
+                    .contains(&format!("{:.2}, is below 0", difference.high)),
+                "{}",
+                stopped.why
+            );
+            engine.begin_canary(&write(dir.path(), &new), 0.1, true).unwrap();
+            assert_eq!(engine.status().canary_stopped, None, "until the next one begins");
+        }
         assert_eq!(engine.status().policy, old.digest());
     }
 }
@@ -200,6 +233,32 @@ fn what_cannot_be_a_canary_is_refused_by_name() {
     );
     assert_eq!(engine.promote_canary().unwrap_err().code, Code::Frozen);
     engine.stop_canary().unwrap();
+}
+
+#[test]
+fn a_canary_that_counts_nothing_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = bundles();
+    let engine = engine_with(dir.path(), &old, CONFIG, None);
+    engine.set_mode(Mode::Apprentice, None).unwrap();
+    assert_eq!(engine.status().note, None);
+    engine.begin_canary(&write(dir.path(), &new), 0.5, true).unwrap();
+    let note = engine.status().note.unwrap();
+    assert!(
+        note.contains("apprentice") && note.contains("the canary"),
+        "{note}"
+    );
+    let mut own = named("own", "own", "milk-0");
+    own.own_minor = Some(OLD);
+    let reply = engine.price(own, NOW).unwrap();
+    engine.reward(earn(&reply.decision, "r", 100), NOW).unwrap();
+    engine.expire(NOW + 20);
+    engine.set_mode(Mode::Live, None).unwrap();
+    settle(&engine);
+    let status = engine.status();
+    let counted = status.canary.unwrap();
+    assert_eq!((counted.new.decisions, counted.old.decisions), (0, 0));
+    assert_eq!(status.note, None);
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn a_fault_has_file_line_column_and_the_nearest_name_and_code_2() {
     let refused = haggled(&["show", file.to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(2));
     let said = String::from_utf8(refused.stderr).unwrap();
-    let expected = "d.toml:3:1: prices.stiky_s: unknown field `stiky_s`, expected `sticky_s` or `deadline_ms`; did you mean `sticky_s`?";
+    let expected = "d.toml:3:1: prices.stiky_s: unknown field `stiky_s`, expected one of `sticky_s`, `deadline_ms`, `holdout_share`; did you mean `sticky_s`?";
     assert!(said.contains(expected), "{said}");
 }
 
@@ -149,6 +149,30 @@ fn days_to_keep_are_at_least_one() {
         std::fs::write(&file, format!("[store]\nkeep_days = {days}\n")).unwrap();
         let said = String::from_utf8(haggled(&["show", file.to_str().unwrap()]).stderr).unwrap();
         let expected = format!("store.keep_days: found {days}, expected a whole number, 1 or more");
+        assert!(said.contains(&expected), "{said}");
+    }
+}
+
+#[test]
+fn lists_in_the_place_of_tables_and_numbers_too_large_are_told_with_field_and_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("d.toml");
+    let no_table = "found a list, expected a table";
+    for (kind, text, expected) in [
+        ("daemon", "[[store]]\nkeep_days = 3\n", format!("d.toml:1:1: store: {no_table}")),
+        ("daemon", "store = [1]\n", format!("d.toml:1:9: store: {no_table}")),
+        ("daemon", "[rewards]\nterms = [{ window_s = 5 }]\n", format!("d.toml:2:9: rewards.terms: {no_table}")),
+        ("guardrails", "[[all]]\nfloor_minor = 3\n", format!("d.toml:1:1: all: {no_table}")),
+        (
+            "daemon",
+            "[store]\nkeep_days = 99999999999999999999\n",
+            "d.toml:2:13: store.keep_days: found 99999999999999999999, expected a whole number within 64 bits".to_owned(),
+        ),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let refused = haggled(&["show", file.to_str().unwrap(), "--as", kind]);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = String::from_utf8(refused.stderr).unwrap();
         assert!(said.contains(&expected), "{said}");
     }
 }

@@ -7,7 +7,7 @@ use common::{engine_config, named, terms};
 use haggle_core::Policy;
 use haggle_policy::Bundle;
 use haggle_policy::bandit::{BanditConfig, BanditPlan};
-use haggle_serve::{Code, Engine, EngineConfig, Mode};
+use haggle_serve::{CanaryReason, Code, Engine, EngineConfig, Mode};
 use std::fs;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -156,6 +156,8 @@ fn a_lost_canary_ends_and_a_lost_shadow_too() {
                 (Mode::Live, shop.bundles[0].digest())
             );
             assert_eq!((status.canary, status.shadow), (None, None));
+            let stopped = status.canary_stopped.map(|stopped| stopped.reason);
+            assert_eq!(stopped, (!ended).then_some(CanaryReason::Lost));
         };
         shop.run(alone);
         // It has ended for good: the copies are back, and the journal is read from its beginning.

@@ -3,14 +3,39 @@
 
 mod common;
 
-use common::{Daemon, HAGGLED, House, ask, earn, fixed_bundle, get_http, mlp_bundle, outcome};
+use common::{Daemon, HAGGLED, House, ask, earn, fixed_bundle, get_http, mlp_bundle, named, outcome};
 use haggle_core::read_segment;
 use haggle_serve::{AdminRequest, Checked, Exported, Forgotten, admin_path, http_path};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+
+#[test]
+fn an_operator_reads_a_decision_back_and_asks_why() {
+    let house = House::new(&mlp_bundle());
+    let daemon = house.start();
+    let mut client = daemon.client();
+    let reply = client.price(&named("d1", "s1", "milk-0")).unwrap();
+    client.reward(&earn("d1", "r1", 7)).unwrap();
+    let socket = house.socket().display().to_string();
+    let ctl = |args: &[&str]| house.haggled(&[&["ctl", "--socket", &socket], args].concat());
+    let json = |output: Output| -> serde_json::Value { serde_json::from_slice(&output.stdout).unwrap() };
+    let got = json(ctl(&["get", "d1"]));
+    assert_eq!((&got["ok"], &got["value_minor"]), (&true.into(), &7.into()));
+    assert_eq!(got["price_minor"], reply.price_minor.0);
+    let card = json(ctl(&["explain", "d1"]));
+    assert_eq!(
+        (&card["decision"], &card["replayed"]),
+        (&"d1".into(), &true.into())
+    );
+    for verb in ["get", "explain"] {
+        let refused = ctl(&[verb, "nobody's"]);
+        assert_eq!(refused.status.code(), Some(3));
+        assert_eq!(json(refused)["code"], "unknown_decision");
+    }
+}
 
 #[test]
 fn metrics_tell_what_happened_and_keep_the_rules_of_names() {

@@ -71,6 +71,28 @@ fn a_stock_is_logged_answered_again_and_replayed_to_the_same_bits() {
 }
 
 #[test]
+fn a_price_that_is_only_repeated_was_not_made_with_the_stock_in_mind() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = stocked_bundle(BanditConfig::logit_thompson);
+    let engine = engine_with(dir.path(), &bundle, "[prices]\nsticky_s = 60\n", None);
+    let at = |id: &str, now_s| {
+        let request = PriceRequest {
+            stock: left(1, 1_000_000),
+            ..named(id, "one session", "lamp")
+        };
+        engine.price(request, now_s).unwrap()
+    };
+    let first = at("first", NOW);
+    let repeated = at("repeated", NOW + 1);
+    let anew = at("anew", NOW + 61);
+    assert_eq!(repeated.price_minor, first.price_minor);
+    let minded = [first, repeated, anew].map(|reply| reply.stock_minded);
+    assert_eq!(minded, [Some(true), Some(false), Some(true)]);
+    let card = engine.explain("repeated", NOW).unwrap();
+    assert!(card.replayed && !card.why.contains("units are left"), "{card:?}");
+}
+
+#[test]
 fn what_does_not_mind_a_stock_says_so() {
     let told = |engine: &Engine, item: &str| {
         let request = PriceRequest {

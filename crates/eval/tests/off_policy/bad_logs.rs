@@ -2,10 +2,10 @@
 
 use crate::shop::{ITEMS, KINDS, RUNGS, Table, catalog, log};
 use haggle_core::{
-    Catalog, DecisionId, Digest, FEATURE_WIDTH, Guardrails, Mask, MemoryRates, Offer, Pmf, Policy,
+    Catalog, DecisionId, Digest, FEATURE_WIDTH, Guardrails, Logged, Mask, MemoryRates, Offer, Pmf, Policy,
     PriceMinor, SavedCategory, Seeds,
 };
-use haggle_eval::{GateConfig, GateVerdict, judge};
+use haggle_eval::{GateConfig, GateVerdict, OffPolicyReport, judge};
 use haggle_policy::{Bundle, DataSource, GATE_FILE, Layer, Network, Provenance, Terms, Verdict};
 
 const SESSIONS: usize = 3_000;
@@ -116,6 +116,32 @@ fn a_candidate_is_not_judged_on_what_it_was_tuned_on() {
         digest: Digest::of(b"later segment"),
     };
     assert_eq!(judge(fresh).report.unwrap().offers, offers.len());
+}
+
+#[test]
+fn users_who_are_held_out_are_left_out_of_every_estimate() {
+    let items = catalog();
+    let mut offers = good_log();
+    let held_out = |offer: &Offer| offer.session.ends_with('7');
+    for offer in offers.iter_mut().filter(|offer| held_out(offer)) {
+        offer.price_minor = items.items()[items.find(&offer.item).unwrap()].base_minor;
+        let logged = offer.logged.as_mut().unwrap();
+        (logged.policy, logged.pmf, logged.rung) = (Logged::held_out(), Pmf::certain(RUNGS, 2), 2);
+    }
+    let candidate = bundle(terms(0.1), BETTER);
+    let rest: Vec<Offer> = offers.iter().filter(|offer| !held_out(offer)).cloned().collect();
+    let [all, rest] = [&offers, &rest].map(|offers| verdict(&candidate, offers).report.unwrap());
+    assert_eq!(all.offers_held_out, offers.len() / 10);
+    assert_eq!(all.offers + all.offers_held_out, offers.len());
+    let offers_held_out = 0;
+    let all = OffPolicyReport {
+        offers_held_out,
+        ..all
+    };
+    assert_eq!(all, rest, "as if they had not been there");
+    offers.retain(held_out);
+    let said = reason(&verdict(&candidate, &offers)).to_owned();
+    assert!(said.contains("0 users"), "{said}");
 }
 
 #[test]

@@ -38,14 +38,16 @@ pub(crate) struct OfferTable {
 }
 
 impl OfferTable {
-    /// Reads the offers that carry a logged distribution; the others say nothing about other prices.
+    /// Reads the offers that carry a logged distribution; the others, and those of users who were held out, say nothing about
+    /// other prices.
     ///
     /// # Errors
     /// When an offer does not fit the bundle's catalogue, ladder or features, or too few are left.
     pub(crate) fn new(incumbent: &Bundle, offers: &[Offer], common_share: f64) -> Result<Self, LearnError> {
         const ROWS_MIN: usize = 100;
         let catalog = &incumbent.terms().catalog;
-        let logged: Vec<&Offer> = offers.iter().filter(|offer| offer.logged.is_some()).collect();
+        let drawn = |offer: &&Offer| offer.logged.is_some() && !offer.held_out();
+        let logged: Vec<&Offer> = offers.iter().filter(drawn).collect();
         if logged.len() < ROWS_MIN {
             let text = format!(
                 "{} offers with a logged distribution, at least {ROWS_MIN} are needed",

@@ -119,7 +119,12 @@ impl Ledger {
             Record::Activated(event) => self.activate(&event.decision.0, event.time_s),
             Record::Cancelled(event) => self.cancel(&event.decision.0),
             Record::Expired(event) => self.close(&event.decision.0),
-            Record::Swap(_) | Record::Mode(_) | Record::Canary(_) | Record::Carted(_) | Record::Void => {}
+            Record::Swap(_)
+            | Record::Mode(_)
+            | Record::Canary(_)
+            | Record::Holdout(_)
+            | Record::Carted(_)
+            | Record::Void => {}
         }
     }
 
