@@ -1,4 +1,5 @@
-//! `haggle bench quality`: how long whole training runs take, process start included, and how near they come to the optimum.
+//! `haggle bench quality`: how long whole training runs take, process start included, how soon the first update is done, and how
+//! near they come to the optimum.
 
 use crate::args::bench::BenchQuality;
 use crate::failure::{Failure, Kind, OrFail};
@@ -6,7 +7,8 @@ use crate::output::Output;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// What `haggle train --json` says of a run in a market.
@@ -24,6 +26,8 @@ struct Score {
 #[derive(Debug, Serialize)]
 struct Trained {
     seed: u64,
+    /// From the start of the process to the end of its first roll-out and update.
+    first_update_s: f64,
     /// From the start of the process to its end.
     wall_s: f64,
     /// Exact value of the last policy over the optimum.
@@ -33,6 +37,7 @@ struct Trained {
 #[derive(Debug, Serialize)]
 struct Report {
     runs: Vec<Trained>,
+    first_update_s_max: f64,
     wall_s_max: f64,
     optimum_share_min: f64,
 }
@@ -43,12 +48,13 @@ pub fn run(args: &BenchQuality, output: Output) -> Result<(), Failure> {
     for seed in 1..=args.seeds {
         let run = train(args, seed)?;
         output.progress(format_args!(
-            "seed {seed}: {:.4} of the optimum after {:.2} s",
-            run.optimum_share, run.wall_s
+            "seed {seed}: {:.4} of the optimum after {:.2} s, the first update after {:.2} s",
+            run.optimum_share, run.wall_s, run.first_update_s
         ));
         runs.push(run);
     }
     let report = Report {
+        first_update_s_max: runs.iter().map(|run| run.first_update_s).fold(0.0, f64::max),
         wall_s_max: runs.iter().map(|run| run.wall_s).fold(0.0, f64::max),
         optimum_share_min: runs
             .iter()
@@ -76,15 +82,31 @@ fn train(args: &BenchQuality, seed: u64) -> Result<Trained, Failure> {
     for set in args.sets.iter().chain(&own) {
         command.args(["--set", set]);
     }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = Instant::now();
-    let ended = command
-        .output()
+    let mut child = command
+        .spawn()
         .context("cannot start a training run")
         .or_fail(Kind::Usage)?;
+    let (mut first_update_s, mut last) = (f64::NAN, "the training run failed".to_owned());
+    for line in child
+        .stderr
+        .take()
+        .into_iter()
+        .flat_map(|told| BufReader::new(told).lines())
+    {
+        last = line.context("cannot hear a training run").or_fail(Kind::Data)?;
+        // The head of the table of progress comes with its first row.
+        if first_update_s.is_nan() && last.trim_start().starts_with("steps ") {
+            first_update_s = started.elapsed().as_secs_f64();
+        }
+    }
+    let ended = child
+        .wait_with_output()
+        .context("cannot wait for a training run")
+        .or_fail(Kind::Data)?;
     let wall_s = started.elapsed().as_secs_f64();
     if !ended.status.success() {
-        let errors = String::from_utf8_lossy(&ended.stderr);
-        let last = errors.lines().last().unwrap_or("the training run failed");
         return Err(Failure::say(Kind::Data, last.trim_start_matches("haggle: ")));
     }
     let text = String::from_utf8_lossy(&ended.stdout);
@@ -100,6 +122,7 @@ fn train(args: &BenchQuality, seed: u64) -> Result<Trained, Failure> {
     })?;
     Ok(Trained {
         seed,
+        first_update_s,
         wall_s,
         optimum_share: score.ratio,
     })
@@ -107,18 +130,18 @@ fn train(args: &BenchQuality, seed: u64) -> Result<Trained, Failure> {
 
 impl Report {
     fn table(&self) -> String {
-        let mut text = String::from("seed  of optimum  wall s\n");
+        let mut text = String::from("seed  of optimum  first update s  wall s\n");
         for run in &self.runs {
             let _ = writeln!(
                 text,
-                "{:>4}  {:>10.4}  {:>6.2}",
-                run.seed, run.optimum_share, run.wall_s
+                "{:>4}  {:>10.4}  {:>14.2}  {:>6.2}",
+                run.seed, run.optimum_share, run.first_update_s, run.wall_s
             );
         }
         let _ = writeln!(
             text,
-            "worst {:>10.4}  {:>6.2}",
-            self.optimum_share_min, self.wall_s_max
+            "worst {:>10.4}  {:>14.2}  {:>6.2}",
+            self.optimum_share_min, self.first_update_s_max, self.wall_s_max
         );
         text
     }

@@ -2,14 +2,12 @@
 
 use crate::AdvantageScale;
 use crate::advantage::{Track, advantages, standardise};
-use crate::distribution::push_uniform;
 use crate::multiplier::Multipliers;
 use crate::normaliser::ValueNormaliser;
 use crate::rollout::{ABSENT, Rollout};
 use crate::sequence::Sequences;
 use crate::table::Table;
 use crate::team::{Rows, Team};
-use haggle_core::Mask;
 use haggle_env::StepEnd;
 
 impl Rollout {
@@ -106,11 +104,6 @@ impl Rollout {
         let rows = (0..self.len()).filter(|row| own(usize::from(self.agent[*row])));
         for (at, n) in rows.enumerate() {
             place[n] = at as u32;
-            let numbers = &mut table.numbers;
-            numbers.extend_from_slice(&self.seen[n * width..][..width]);
-            if !free {
-                push_uniform(Mask(self.mask[n]), rungs, numbers);
-            }
             let chosen = if free {
                 self.latent[n]
             } else {
@@ -118,7 +111,9 @@ impl Rollout {
             };
             let target = units.normalise(returns[n]);
             let held = units.normalise(old[n]);
-            numbers.extend([chosen, self.log_prob[n], scaled[n], target, held]);
+            let seen = &self.seen[n * width..][..width];
+            let facts = [chosen, self.log_prob[n], scaled[n], target, held];
+            table.push(seen, self.mask[n], facts);
         }
         if self.kept_width > 0 {
             table.sequences = self.sequences(&place);

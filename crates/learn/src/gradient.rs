@@ -2,7 +2,7 @@
 //! remains the reference in the test below.
 
 use crate::TrainConfig;
-use crate::distribution::{entropy, logs};
+use crate::distribution::{floored, logs, softmax};
 use crate::network::ActorCritic;
 use crate::squashed;
 use tch::{Kind, Tensor};
@@ -13,7 +13,7 @@ pub(crate) const VALUE_WEIGHT: f64 = 0.5;
 /// The columns of a [`crate::table::Table`] for a block of its rows.
 pub(crate) struct Columns {
     pub(crate) seen: Tensor,
-    pub(crate) uniform: Tensor,
+    pub(crate) log_uniform: Tensor,
     pub(crate) rung: Tensor,
     /// The same column where it holds a multiplier's latent number.
     pub(crate) latent: Tensor,
@@ -29,7 +29,7 @@ impl Columns {
         let one = |column: i64| block.select(1, width + rungs + column);
         Self {
             seen: block.narrow(1, 0, width),
-            uniform: block.narrow(1, width, rungs),
+            log_uniform: block.narrow(1, width, rungs),
             rung: block.narrow(1, width + rungs, 1).to_kind(Kind::Int64),
             latent: one(0),
             old_log_prob: one(1),
@@ -115,27 +115,30 @@ fn actor(
     (entropy_weight, count): (f64, f64),
 ) -> Actor {
     let (floor, clip) = (config.exploration, config.clip_ratio);
-    let soft = (logits + rows.uniform.log()).softmax(-1, Kind::Float);
-    let p = &soft * (1.0 - floor) + &rows.uniform * floor;
-    let logs = logs(&p);
+    let soft = softmax(logits, &rows.log_uniform);
+    let p = floored(&soft, &rows.log_uniform, floor);
+    let mut logs = logs(&p);
+    let entropy = -(&p * &logs);
     let log_prob = logs.gather(1, &rows.rung, false);
     let log_ratio = log_prob.squeeze_dim(1) - &rows.old_log_prob;
     let ratio = log_ratio.exp();
     let free = &ratio * &rows.advantage;
     let held = ratio.clamp(1.0 - clip, 1.0 + clip) * &rows.advantage;
     // Slope in p: the surrogate moves only the drawn rung (d ln p / dp = 1 / p), the entropy all of them.
-    let drawn = &free * free.le_tensor(&held) * (-1.0 / count);
+    let drawn = &free * free.le_tensor(&held) * ((floor - 1.0) / count);
     let drawn = drawn.unsqueeze(1) / log_prob.exp();
-    let slope =
-        ((&logs + 1.0) * (entropy_weight / count)).scatter_add_(1, &rows.rung, &drawn) * (1.0 - floor);
+    let _ = logs
+        .g_add_scalar_(1.0)
+        .g_mul_scalar_(entropy_weight * (1.0 - floor) / count);
+    let mut slope = logs.scatter_add_(1, &rows.rung, &drawn);
     // Through the softmax: s (g - sum s g).
-    let weighted = &soft * slope;
+    let weighted = slope.g_mul_(&soft);
     let total = weighted.sum_dim_intlist(-1i64, true, Kind::Float);
     let mean = |rows: &Tensor| rows.sum(Kind::Float) / count;
     Actor {
         slope: weighted - &soft * total,
         surrogate: mean(&-free.minimum(&held)),
-        entropy: mean(&entropy(&p, &logs)),
+        entropy: mean(&entropy),
         clipped: mean(&(&ratio - 1.0).abs().gt(clip)),
         divergence: mean(&(ratio - 1.0 - log_ratio)),
     }
@@ -162,7 +165,7 @@ fn value(values: &Tensor, rows: &Columns, config: &TrainConfig, count: f64) -> (
 mod tests {
     use super::*;
     use crate::adam::to_host;
-    use crate::distribution::{probabilities, push_uniform};
+    use crate::distribution::{entropy, probabilities, push_log_uniform};
     use crate::network::Shape;
     use crate::{clipped_policy_loss, clipped_value_loss};
     use haggle_core::{Mask, Seeds};
@@ -193,7 +196,7 @@ mod tests {
         for row in 0..ROWS as usize {
             let mut number = || 4.0 * rng.random::<f32>() - 2.0;
             table.extend([number(), number(), number(), number()]);
-            push_uniform(Mask(0b10110 | (row as u64 % 2)), RUNGS, &mut table);
+            push_log_uniform(Mask(0b10110 | (row as u64 % 2)), RUNGS, &mut table);
             table.extend([
                 [1.0, 2.0, 4.0][row % 3],
                 number() * 0.4 - 1.2,
@@ -208,7 +211,7 @@ mod tests {
     fn by_autograd(net: &ActorCritic, rows: &Columns, config: &TrainConfig, entropy_weight: f64) -> Vec<f32> {
         let p = probabilities(
             &net.logits(&rows.seen.narrow(1, 0, 3)),
-            &rows.uniform,
+            &rows.log_uniform,
             config.exploration,
         );
         let logs = logs(&p);
@@ -255,7 +258,7 @@ mod tests {
             let of = |tensor: &Tensor| tensor.narrow(0, from, to - from);
             let rows = Columns {
                 seen: of(&rows.seen),
-                uniform: of(&rows.uniform),
+                log_uniform: of(&rows.log_uniform),
                 rung: of(&rows.rung),
                 latent: of(&rows.latent),
                 old_log_prob: of(&rows.old_log_prob),
@@ -278,7 +281,7 @@ mod tests {
         let old = no_grad(|| {
             let p = probabilities(
                 &net.logits(&rows.seen.narrow(1, 0, 3)),
-                &rows.uniform,
+                &rows.log_uniform,
                 config.exploration,
             );
             logs(&p).gather(1, &rows.rung, false).squeeze_dim(1)

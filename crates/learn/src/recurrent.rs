@@ -92,8 +92,7 @@ impl Recurrent {
         config: &TrainConfig,
         rates: (f64, f64),
     ) -> Updated {
-        let size = [table.rows() as i64, table.columns() as i64];
-        let numbers = Tensor::from_slice(&table.numbers).view(size);
+        let numbers = table.tensor();
         let mut sums = Sums::new(orders.len(), batches, Device::Cpu);
         for order in orders {
             for batch in 0..batches {
@@ -122,7 +121,7 @@ impl Recurrent {
         let columns = Columns::of(&rows.index_select(0, &block.real), width, rungs);
         let p = probabilities(
             &self.net.logits(&policy.index_select(0, &block.real)),
-            &columns.uniform,
+            &columns.log_uniform,
             config.exploration,
         );
         let values = self.net.values(&critic.index_select(0, &block.real));

@@ -19,7 +19,7 @@ use crate::torch::Torch;
 use crate::{ConfigError, choose_device};
 use rand::Rng;
 use rand::seq::SliceRandom;
-pub(crate) use update::{Sums, UPDATE_METRICS, Updated};
+pub(crate) use update::{KL_SLACK, Sums, UPDATE_METRICS, Updated};
 
 /// Networks and optimiser, wherever they live.
 #[derive(Debug)]

@@ -5,11 +5,10 @@ use crate::TrainConfig;
 use crate::adam::host_reads;
 use crate::config::EngineChoice;
 use crate::distribution::Draws;
-use crate::distribution::push_uniform;
 use crate::network::Shape;
 use crate::table::Table;
 use crate::team::Rows;
-use haggle_core::{Mask, Seeds};
+use haggle_core::Seeds;
 use rand::RngExt;
 
 fn shape() -> Shape {
@@ -41,12 +40,10 @@ fn table(rows: usize) -> Table {
     let mut table = Table::new(11, 20, rows);
     for row in 0..rows {
         let mut number = || 4.0 * rng.random::<f32>() - 2.0;
-        table.numbers.extend((0..11).map(|_| number()));
-        push_uniform(Mask(0xF_0F37 | (1 << (row % 20))), 20, &mut table.numbers);
+        let seen: Vec<f32> = (0..11).map(|_| number()).collect();
         let rung = [0.0, 5.0, 19.0][row % 3];
-        table
-            .numbers
-            .extend([rung, number() * 0.4 - 2.8, number(), number(), number()]);
+        let facts = [rung, number() * 0.4 - 2.8, number(), number(), number()];
+        table.push(&seen, 0xF_0F37 | (1 << (row % 20)), facts);
     }
     table
 }
@@ -64,7 +61,7 @@ fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
 #[test]
 fn both_engines_score_alike() {
     let table = table(131);
-    let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row)[..11].to_vec()).collect();
+    let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row).0.to_vec()).collect();
     let both = [EngineChoice::Torch, EngineChoice::Fused].map(|choice| {
         let (mut logits, mut values) = (vec![0.0; 131 * 20], vec![0.0; 131]);
         let mut engine = engine(choice, 1);
@@ -87,7 +84,7 @@ fn both_engines_score_alike() {
 #[test]
 fn both_engines_draw_alike() {
     let table = table(131);
-    let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row)[..11].to_vec()).collect();
+    let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row).0.to_vec()).collect();
     let mask: Vec<u64> = (0..131).map(|row| 0xF_0F37 | (1 << (row % 20))).collect();
     let mut rng = Seeds::new(7).rng();
     let uniform: Vec<f32> = (0..131).map(|_| rng.random::<f32>()).collect();

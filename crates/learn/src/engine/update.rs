@@ -1,7 +1,6 @@
 //! What an update says, and the end of one on libtorch.
 
 use crate::adam::to_host;
-use crate::fused::KL_SLACK;
 use tch::{Device, Kind, Tensor};
 
 /// Means over the minibatches of an update, by their tags in `metrics.jsonl`.
@@ -13,6 +12,9 @@ pub(crate) const UPDATE_METRICS: [&str; 6] = [
     "clip_fraction",
     "grad_norm",
 ];
+
+/// An update ends early once the divergence passes this multiple of its target.
+pub(crate) const KL_SLACK: f64 = 1.5;
 
 /// What an update did.
 #[derive(Clone, Debug)]

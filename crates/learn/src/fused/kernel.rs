@@ -5,8 +5,8 @@
 use pulp::{Simd, WithSimd};
 use std::array::from_fn;
 
-/// Widths of right matrices and results are multiples of this: one AVX-512 vector, two of AVX2.
-pub(crate) const LANES: usize = 16;
+/// The most numbers that a vector holds, on any processor; every vector's size divides it.
+pub(crate) const LANES_MAX: usize = 16;
 
 /// A left matrix, whose stored lines stand `stride` numbers apart.
 #[derive(Clone, Copy)]
@@ -27,7 +27,7 @@ pub(crate) enum Start<'a> {
     Result,
 }
 
-/// `result = start + left x right`: `rows x depth` times `depth x width`, `width` a multiple of [`LANES`]. It is a function
+/// `result = start + left x right`: `rows x depth` times `depth x width`, `width` in whole vectors. It is a function
 /// of its own in the machine code, whoever calls it.
 #[inline(always)]
 pub(crate) fn multiply<S: Simd>(
@@ -62,16 +62,18 @@ struct Product<'a> {
 impl WithSimd for Product<'_> {
     type Output = ();
 
-    /// From left to right in panels as wide as registers allow: the sums of a tile must outnumber what two
-    /// multipliers keep in flight, 8, and fit in the registers with a line of the right matrix.
+    /// From left to right in panels: the sums of a tile must outnumber what two multipliers keep in flight, 8, and fit in the
+    /// registers with a line of the right matrix. Where there are few rows, a tile is wide instead.
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let vectors = self.width / S::F32_LANES;
         let mut at = 0;
         while at < vectors {
-            at += match vectors - at {
-                4.. if S::REGISTER_COUNT >= 32 => self.panel::<S, 4, 4>(simd, at),
-                2.. => self.panel::<S, 4, 2>(simd, at),
+            at += match (self.rows, vectors - at) {
+                (1, 8..) => self.panel::<S, 1, 8>(simd, at),
+                (1 | 2, 4..) => self.panel::<S, 2, 4>(simd, at),
+                (_, 4..) if S::REGISTER_COUNT >= 32 => self.panel::<S, 4, 4>(simd, at),
+                (_, 2..) => self.panel::<S, 6, 2>(simd, at),
                 _ => self.panel::<S, 8, 1>(simd, at),
             };
         }
@@ -85,6 +87,10 @@ impl Product<'_> {
         while row + ROWS <= self.rows {
             self.tile::<S, ROWS, VECTORS>(simd, row, at);
             row += ROWS;
+        }
+        if row + 4 <= self.rows {
+            self.tile::<S, 4, VECTORS>(simd, row, at);
+            row += 4;
         }
         while row + 2 <= self.rows {
             self.tile::<S, 2, VECTORS>(simd, row, at);

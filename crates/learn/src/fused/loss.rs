@@ -2,7 +2,8 @@
 //! what is one number per row has the rows there.
 
 use super::aligned::Aligned;
-use super::kernel::LANES;
+use super::allowed::Allowed;
+use super::kernel::LANES_MAX;
 use super::math::{clamp, exp, ln};
 use super::net::BLOCK;
 use crate::gradient::VALUE_WEIGHT;
@@ -14,7 +15,6 @@ type Column = [f32; BLOCK];
 /// What gradient steps know of a block's rows, beside what the networks see.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
-    rungs: usize,
     /// Rungs with their padding.
     width: usize,
     /// 1, or 0 for rows that only fill up the last vector.
@@ -29,8 +29,8 @@ pub(crate) struct Facts {
     /// Slope of the surrogate in the drawn rung's probability.
     drawn: Column,
     value: Column,
-    /// `BLOCK x width`: the uniform distribution over the allowed rungs, probabilities before the floor, logs after it.
-    uniform: Aligned,
+    allowed: [Allowed; BLOCK],
+    /// `BLOCK x width`: probabilities before the floor, logs after it.
     soft: Aligned,
     logs: Aligned,
 }
@@ -51,11 +51,10 @@ pub(crate) struct Terms {
 pub(crate) type Sums = [f32; 5];
 
 impl Facts {
-    pub(crate) fn new(rungs: usize) -> Self {
-        let width = rungs.next_multiple_of(LANES);
+    /// `width`: rungs with their padding.
+    pub(crate) fn new(width: usize) -> Self {
         let (column, lines) = ([0.0; BLOCK], || Aligned::zeros(BLOCK * width));
         Self {
-            rungs,
             width,
             live: column,
             rung: column,
@@ -67,19 +66,17 @@ impl Facts {
             entropy: column,
             drawn: column,
             value: column,
-            uniform: lines(),
+            allowed: [Allowed(0); BLOCK],
             soft: lines(),
             logs: lines(),
         }
     }
 
-    /// Takes row `row` of the block from the tail of a table row: `uniform | rung | old log prob | advantage | target |
-    /// old value`.
+    /// Takes row `row` of the block from the tail of a table row: `rung | old log prob | advantage | target | old value`.
     #[inline(always)]
-    pub(crate) fn take(&mut self, row: usize, facts: &[f32], live: bool) {
-        let (uniform, rest) = facts.split_at(self.rungs);
-        self.uniform[row * self.width..][..self.rungs].copy_from_slice(uniform);
-        if let [rung, old_log_prob, advantage, target, old_value] = *rest {
+    pub(crate) fn take(&mut self, row: usize, mask: u64, facts: &[f32], live: bool) {
+        self.allowed[row] = Allowed(mask);
+        if let [rung, old_log_prob, advantage, target, old_value] = *facts {
             self.rung[row] = rung;
             self.old_log_prob[row] = old_log_prob;
             self.advantage[row] = advantage;
@@ -109,36 +106,21 @@ impl Facts {
         }
     }
 
-    /// A row's softmax over allowed rungs, the logs of its floored probabilities (0 where not allowed), and their entropy.
+    /// A row's softmax over allowed rungs, the logs of its floored probabilities (finite where they are 0), and their entropy.
     #[inline(always)]
     fn distribution<S: Simd>(&mut self, simd: S, row: usize, floor: f32, scores: &[f32]) {
         let line = row * self.width..(row + 1) * self.width;
-        let (scores, _) = S::as_simd_f32s(scores);
-        let (uniform, _) = S::as_simd_f32s(&self.uniform[line.clone()]);
+        let allowed = self.allowed[row];
+        let total = allowed.exponentials(simd, scores, &mut self.soft[line.clone()]);
+        let scale = simd.splat_f32s(1.0 / total);
+        let (free, least) = (simd.splat_f32s(1.0 - floor), simd.splat_f32s(f32::MIN_POSITIVE));
+        let mut entropy = simd.splat_f32s(0.0);
         let (soft, _) = S::as_mut_simd_f32s(&mut self.soft[line.clone()]);
-        let zero = simd.splat_f32s(0.0);
-        let mut largest = simd.splat_f32s(f32::MIN);
-        for (score, uniform) in scores.iter().zip(uniform) {
-            let allowed = simd.less_than_f32s(zero, *uniform);
-            largest = simd.select_f32s(allowed, simd.max_f32s(largest, *score), largest);
-        }
-        let largest = simd.splat_f32s(simd.reduce_max_f32s(largest));
-        let mut total = zero;
-        for ((soft, score), uniform) in soft.iter_mut().zip(scores).zip(uniform) {
-            let allowed = simd.less_than_f32s(zero, *uniform);
-            *soft = simd.select_f32s(allowed, exp(simd, simd.sub_f32s(*score, largest)), zero);
-            total = simd.add_f32s(total, *soft);
-        }
-        let scale = simd.splat_f32s(1.0 / simd.reduce_sum_f32s(total).max(f32::MIN_POSITIVE));
-        let (free, floor) = (simd.splat_f32s(1.0 - floor), simd.splat_f32s(floor));
-        let least = simd.splat_f32s(f32::MIN_POSITIVE);
-        let mut entropy = zero;
         let (logs, _) = S::as_mut_simd_f32s(&mut self.logs[line]);
-        for ((soft, uniform), log) in soft.iter_mut().zip(uniform).zip(logs) {
+        for (n, (soft, log)) in soft.iter_mut().zip(logs).enumerate() {
             *soft = simd.mul_f32s(*soft, scale);
-            let p = simd.mul_add_e_f32s(*soft, free, simd.mul_f32s(*uniform, floor));
-            let some = simd.less_than_or_equal_f32s(least, p);
-            *log = simd.select_f32s(some, ln(simd, simd.max_f32s(p, least)), zero);
+            let p = simd.mul_add_e_f32s(*soft, free, allowed.shares(simd, n, floor));
+            *log = ln(simd, simd.max_f32s(p, least));
             entropy = simd.negate_mul_add_e_f32s(p, *log, entropy);
         }
         self.entropy[row] = simd.reduce_sum_f32s(entropy);
@@ -273,6 +255,6 @@ impl Facts {
 }
 
 /// The numbers of lanes.
-const NUMBERS: [f32; LANES] = [
+const NUMBERS: [f32; LANES_MAX] = [
     0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0,
 ];

@@ -6,6 +6,7 @@
 //! `for` loops, because what an iterator's `for_each` calls is compiled for the lowest common processor.
 
 mod aligned;
+mod allowed;
 mod barrier;
 mod kernel;
 mod loss;
@@ -24,25 +25,24 @@ use crate::network::Shape;
 use crate::table::Table;
 pub(crate) use barrier::SpinBarrier;
 use loss::Terms;
-use net::{Activations, BLOCK, Layout, Weights};
+use net::{Activations, BLOCK, Layout, Net, Weights};
 use optimiser::Optimiser;
 use pulp::{Arch, Simd, WithSimd};
-use sample::Sample;
+use rayon::prelude::*;
+use sample::{FromScores, Sample};
 use std::thread;
-pub(crate) use worker::KL_SLACK;
 use worker::{Exchange, Job, Worker};
 
 /// Wider networks leave the cache that this path lives on.
 const UNITS_MAX: usize = 256;
 
-/// Policy and critic, their optimiser, and room for one block of activations.
+/// Policy and critic, their optimiser, and for each thread room for one block of activations.
 #[derive(Debug)]
 pub(crate) struct Fused {
     shape: Shape,
     layout: Layout,
     optimiser: Optimiser,
-    scratch: [Activations; 2],
-    threads: usize,
+    scratch: Vec<[Activations; 2]>,
     arch: Arch,
 }
 
@@ -54,11 +54,11 @@ impl Fused {
     }
 
     pub(crate) fn new(shape: Shape, parameters: &[f32], threads: usize) -> Self {
-        let layout = Layout::new(&[shape.policy_widths(), shape.critic_widths()]);
+        let layout = Layout::new(&[shape.policy_widths(), shape.critic_widths()], Lanes::count());
+        let scratch = || [layout.nets[0].activations(), layout.nets[1].activations()];
         Self {
             optimiser: Optimiser::new(&layout, parameters),
-            scratch: [layout.nets[0].activations(), layout.nets[1].activations()],
-            threads: processors(threads),
+            scratch: (0..processors(threads)).map(|_| scratch()).collect(),
             arch: Arch::new(),
             shape,
             layout,
@@ -88,15 +88,20 @@ impl Fused {
 
     /// Draws a rung for each row that stands `width` numbers after the one before.
     pub(crate) fn sample(&mut self, seen: &[f32], width: usize, floor: f32, draws: &mut Draws<'_>) {
-        self.arch.dispatch(Sample {
-            net: &self.layout.nets[0],
-            weights: self.optimiser.weights(),
-            seen,
-            width,
-            scratch: &mut self.scratch[0],
-            floor,
-            draws,
-        });
+        let share = self.share(draws.mask.len());
+        let parts = seen.chunks(share * width).zip(draws.chunks(share));
+        let parts = parts
+            .zip(&mut self.scratch)
+            .map(|((seen, draws), scratch)| Sample {
+                net: &self.layout.nets[0],
+                weights: self.optimiser.weights(),
+                seen,
+                width,
+                scratch: &mut scratch[0],
+                floor,
+                draws,
+            });
+        side_by_side(self.arch, parts.collect());
     }
 
     /// One value per row, in the critic's units.
@@ -105,16 +110,25 @@ impl Fused {
     }
 
     fn pass(&mut self, net: usize, seen: &[f32], width: usize, outputs: usize, out: &mut [f32]) {
-        self.arch.dispatch(Pass {
-            layout: &self.layout,
-            net,
+        let share = self.share(out.len() / outputs);
+        let parts = seen.chunks(share * width).zip(out.chunks_mut(share * outputs));
+        let parts = parts.zip(&mut self.scratch).map(|((seen, out), scratch)| Pass {
+            net: &self.layout.nets[net],
             weights: self.optimiser.weights(),
             seen,
             width,
-            scratch: &mut self.scratch[net],
+            scratch: &mut scratch[net],
             outputs,
             out,
         });
+        side_by_side(self.arch, parts.collect());
+    }
+
+    /// A thread's share of so many rows: whole blocks.
+    fn share(&self, rows: usize) -> usize {
+        rows.div_ceil(self.scratch.len())
+            .next_multiple_of(BLOCK)
+            .max(BLOCK)
     }
 
     /// As [`crate::network::ActorCritic::rescale_values`].
@@ -140,7 +154,7 @@ impl Fused {
         (learning_rate, entropy_weight): (f64, f64),
     ) -> Updated {
         let rows = table.rows() / batches.max(1);
-        let threads = self.threads.min(rows / BLOCK).max(1);
+        let threads = self.scratch.len().min(rows / BLOCK).max(1);
         let job = Job {
             layout: &self.layout,
             table,
@@ -180,9 +194,23 @@ impl Fused {
     }
 }
 
+/// Each part on a thread of its own; one alone stays on this thread.
+fn side_by_side<W: WithSimd<Output = ()> + Send>(arch: Arch, parts: Vec<W>) {
+    parts.into_par_iter().for_each(|part| arch.dispatch(part));
+}
+
+/// Draws from scores that somebody else computed, `rungs` of them a row.
+pub(crate) fn draw_from_scores(scores: &[f32], rungs: usize, floor: f32, draws: &mut Draws<'_>) {
+    Arch::new().dispatch(FromScores {
+        scores,
+        rungs,
+        floor,
+        draws,
+    });
+}
+
 struct Pass<'a> {
-    layout: &'a Layout,
-    net: usize,
+    net: &'a Net,
     weights: Weights<'a>,
     seen: &'a [f32],
     width: usize,
@@ -196,12 +224,12 @@ impl WithSimd for Pass<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let net = &self.layout.nets[self.net];
-        let width = net.out_width();
+        let width = self.net.out_width();
         let blocks = self.seen.chunks(BLOCK * self.width);
         for (seen, out) in blocks.zip(self.out.chunks_mut(BLOCK * self.outputs)) {
             let rows = out.len() / self.outputs;
-            net.forward(simd, self.weights, (rows, self.width), seen, self.scratch);
+            self.net
+                .forward(simd, self.weights, (rows, self.width), seen, self.scratch);
             let results = self.scratch.out().chunks_exact(width);
             for (out, result) in out.chunks_exact_mut(self.outputs).zip(results) {
                 out.copy_from_slice(&result[..self.outputs]);

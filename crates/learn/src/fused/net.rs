@@ -2,7 +2,7 @@
 //! never moves: what it is multiplied with is 0, and so is its gradient.
 
 use super::aligned::Aligned;
-use super::kernel::{LANES, Left, Start, multiply};
+use super::kernel::{Left, Start, multiply};
 use super::math::tanh;
 use pulp::Simd;
 use std::array::from_fn;
@@ -107,15 +107,15 @@ impl Layer {
 }
 
 impl Layout {
-    /// `widths` of each network: inputs, hidden layers, outputs.
-    pub(crate) fn new(widths: &[Vec<usize>]) -> Self {
+    /// `widths` of each network: inputs, hidden layers, outputs; each is padded to vectors of `lanes` numbers.
+    pub(crate) fn new(widths: &[Vec<usize>], lanes: usize) -> Self {
         let (mut at, mut turned) = (0, 0);
         let mut nets = Vec::new();
         for widths in widths {
             let mut layers = Vec::new();
             for pair in widths.windows(2) {
                 let (inputs, outputs) = (pair[0], pair[1]);
-                let (input_width, width) = (inputs.next_multiple_of(LANES), outputs.next_multiple_of(LANES));
+                let (input_width, width) = (inputs.next_multiple_of(lanes), outputs.next_multiple_of(lanes));
                 let mut layer = Layer {
                     inputs,
                     outputs,

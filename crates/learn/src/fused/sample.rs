@@ -1,13 +1,15 @@
-//! Choosing rungs for many rows: forward pass, distribution and draw in one walk.
+//! Choosing rungs for many rows: distribution and draw, and for the fused networks the forward pass before them.
 
-use super::kernel::LANES;
-use super::math::{exp, ln};
+use super::allowed::Allowed;
+use super::kernel::LANES_MAX;
+use super::math::ln;
 use super::net::{Activations, BLOCK, Net, Weights};
 use crate::distribution::Draws;
+use haggle_core::LADDER_RUNGS_MAX;
 use pulp::{Simd, WithSimd};
 
-/// Draws of rows from the floored distribution of a policy, as [`crate::distribution::draw`] makes them.
-pub(crate) struct Sample<'a, 'b> {
+/// Draws of rows from the floored distribution of a policy.
+pub(crate) struct Sample<'a> {
     pub(crate) net: &'a Net,
     pub(crate) weights: Weights<'a>,
     /// Rows whose first numbers are what the policy sees, `width` apart.
@@ -15,14 +17,14 @@ pub(crate) struct Sample<'a, 'b> {
     pub(crate) width: usize,
     pub(crate) scratch: &'a mut Activations,
     pub(crate) floor: f32,
-    pub(crate) draws: &'a mut Draws<'b>,
+    pub(crate) draws: Draws<'a>,
 }
 
-impl WithSimd for Sample<'_, '_> {
+impl WithSimd for Sample<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn with_simd<S: Simd>(mut self, simd: S) {
         let out_width = self.net.out_width();
         let count = self.draws.mask.len();
         for from in (0..count).step_by(BLOCK) {
@@ -34,52 +36,54 @@ impl WithSimd for Sample<'_, '_> {
             for row in 0..rows {
                 let scores = &scores[row * out_width..][..out_width];
                 let line = &mut line[..out_width];
-                distribution(simd, scores, self.draws.mask[from + row], self.floor, line);
-                let (rung, p) = invert(line, self.draws.uniform[from + row]);
-                self.draws.rung[from + row] = rung;
-                self.draws.log_prob[from + row] = p;
+                draw(simd, scores, self.floor, from + row, line, &mut self.draws);
             }
         }
-        let mut columns = self.draws.log_prob.chunks_exact_mut(LANES);
-        for column in columns.by_ref() {
-            for p in S::as_mut_simd_f32s(column).0 {
-                *p = ln(simd, simd.max_f32s(*p, simd.splat_f32s(f32::MIN_POSITIVE)));
-            }
-        }
-        for p in columns.into_remainder() {
-            *p = p.ln();
-        }
+        take_logs(simd, self.draws.log_prob);
     }
 }
 
-/// Probabilities `(1 - floor) softmax(scores) + floor / allowed`, exactly 0 where `mask` has no bit.
+/// Draws of rows whose scores somebody else computed, `rungs` of them a row.
+pub(crate) struct FromScores<'a, 'b> {
+    pub(crate) scores: &'a [f32],
+    pub(crate) rungs: usize,
+    pub(crate) floor: f32,
+    pub(crate) draws: &'a mut Draws<'b>,
+}
+
+impl WithSimd for FromScores<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let width = self.rungs.next_multiple_of(LANES_MAX);
+        let (mut padded, mut line) = ([0.0; LADDER_RUNGS_MAX], [0.0; LADDER_RUNGS_MAX]);
+        for (row, scores) in self.scores.chunks_exact(self.rungs).enumerate() {
+            padded[..self.rungs].copy_from_slice(scores);
+            draw(
+                simd,
+                &padded[..width],
+                self.floor,
+                row,
+                &mut line[..width],
+                self.draws,
+            );
+        }
+        take_logs(simd, self.draws.log_prob);
+    }
+}
+
+/// Draws a rung from `(1 - floor) softmax(scores) + floor / allowed` by inverting its distribution function. In place of the log of
+/// its probability the probability is written: see [`take_logs`].
 #[inline(always)]
-fn distribution<S: Simd>(simd: S, scores: &[f32], mask: u64, floor: f32, line: &mut [f32]) {
-    let (scores, _) = S::as_simd_f32s(scores);
-    let (line, _) = S::as_mut_simd_f32s(line);
-    let (bits, _) = S::as_simd_u32s(&BITS);
-    let (none, zero) = (simd.splat_u32s(0), simd.splat_f32s(0.0));
-    let denied = |n: usize| {
-        let word = (mask >> (n * S::F32_LANES)) as u32;
-        simd.equal_u32s(simd.and_u32s(simd.splat_u32s(word), bits[0]), none)
-    };
-    let mut largest = simd.splat_f32s(f32::MIN);
-    for (n, score) in scores.iter().enumerate() {
-        let score = simd.select_f32s(denied(n), largest, *score);
-        largest = simd.max_f32s(largest, score);
+fn draw<S: Simd>(simd: S, scores: &[f32], floor: f32, row: usize, line: &mut [f32], draws: &mut Draws<'_>) {
+    let allowed = Allowed(draws.mask[row]);
+    let total = allowed.exponentials(simd, scores, line);
+    let scale = simd.splat_f32s((1.0 - floor) / total);
+    for (n, p) in S::as_mut_simd_f32s(line).0.iter_mut().enumerate() {
+        *p = simd.mul_add_e_f32s(*p, scale, allowed.shares(simd, n, floor));
     }
-    let largest = simd.splat_f32s(simd.reduce_max_f32s(largest));
-    let mut total = zero;
-    for (n, (p, score)) in line.iter_mut().zip(scores).enumerate() {
-        *p = simd.select_f32s(denied(n), zero, exp(simd, simd.sub_f32s(*score, largest)));
-        total = simd.add_f32s(total, *p);
-    }
-    let scale = simd.splat_f32s((1.0 - floor) / simd.reduce_sum_f32s(total));
-    let share = simd.splat_f32s(floor / mask.count_ones() as f32);
-    for (n, p) in line.iter_mut().enumerate() {
-        let share = simd.select_f32s(denied(n), zero, share);
-        *p = simd.mul_add_e_f32s(*p, scale, share);
-    }
+    (draws.rung[row], draws.log_prob[row]) = invert(line, draws.uniform[row]);
 }
 
 /// The rung at which the distribution function passes `uniform`, and its probability.
@@ -99,13 +103,16 @@ fn invert(line: &[f32], uniform: f32) -> (u8, f32) {
     drawn
 }
 
-/// The bit of each lane.
-const BITS: [u32; LANES] = {
-    let mut bits = [1; LANES];
-    let mut lane = 1;
-    while lane < LANES {
-        bits[lane] = 1 << lane;
-        lane += 1;
+/// Probabilities become their logs.
+#[inline(always)]
+fn take_logs<S: Simd>(simd: S, probabilities: &mut [f32]) {
+    let mut columns = probabilities.chunks_exact_mut(LANES_MAX);
+    for column in columns.by_ref() {
+        for p in S::as_mut_simd_f32s(column).0 {
+            *p = ln(simd, simd.max_f32s(*p, simd.splat_f32s(f32::MIN_POSITIVE)));
+        }
     }
-    bits
-};
+    for p in columns.into_remainder() {
+        *p = p.ln();
+    }
+}

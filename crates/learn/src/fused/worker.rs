@@ -5,19 +5,17 @@
 
 use super::aligned::Aligned;
 use super::barrier::SpinBarrier;
-use super::kernel::LANES;
+use super::kernel::LANES_MAX;
 use super::loss::{Facts, Sums, Terms};
 use super::net::{Activations, BLOCK, Layout};
 use super::optimiser::Optimiser;
+use crate::engine::KL_SLACK;
 use crate::table::Table;
 use pulp::{Simd, WithSimd};
 use std::sync::{PoisonError, RwLock};
 
 /// Sums over rows that travel behind each gradient.
 const SUMS: usize = 5;
-
-/// An update ends early once the divergence passes this multiple of its target.
-pub(crate) const KL_SLACK: f64 = 1.5;
 
 /// What all threads of an update look at.
 #[derive(Debug)]
@@ -81,7 +79,7 @@ impl<'a> Worker<'a> {
             gradient: Aligned::zeros(job.layout.parameters + SUMS),
             policy: job.layout.nets[0].activations(),
             critic: job.layout.nets[1].activations(),
-            facts: Facts::new(job.table.rungs),
+            facts: Facts::new(job.layout.nets[0].out_width()),
             seen: Aligned::zeros(BLOCK * job.table.width),
             job,
         }
@@ -123,12 +121,13 @@ impl<'a> Worker<'a> {
         sums: &mut Sums,
     ) {
         let width = self.job.table.width;
-        let rows = block.len().next_multiple_of(LANES);
+        let rows = block.len().next_multiple_of(LANES_MAX);
         for n in 0..rows {
             let row = block[n.min(block.len() - 1)];
-            let (seen, facts) = self.job.table.row(row as usize).split_at(width);
+            let (seen, facts) = self.job.table.row(row as usize);
             self.seen[n * width..][..width].copy_from_slice(seen);
-            self.facts.take(n, facts, n < block.len());
+            let mask = self.job.table.masks[row as usize];
+            self.facts.take(n, mask, facts, n < block.len());
         }
         let weights = self.optimiser.weights();
         let [policy, critic] = &self.job.layout.nets[..] else {

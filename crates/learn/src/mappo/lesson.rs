@@ -21,14 +21,20 @@ impl Mappo {
             state: self.state.frozen(),
         };
         let mut rng = self.seeds.named("draws").indexed(self.iteration).rng();
-        let team = &mut self.team;
-        self.rollout
-            .collect(self.env.as_mut(), team, &eyes, &mut rng)
-            .map_err(|Idle { copy, t }| LearnError::NobodyActs {
-                copy,
-                last_agent: self.spec.agents - 1,
-                step: self.steps() + (t * self.spec.copies) as u64,
-            })
+        let (env, team, rollout) = (self.env.as_mut(), &mut self.team, &mut self.rollout);
+        let mut play = || rollout.collect(env, team, &eyes, &mut rng);
+        // On one of rayon's threads what is shared out in every step goes to another that is awake; from outside, both must
+        // be woken each time. (Networks with a memory leave sharing to libtorch, whose team of threads belongs to this one.)
+        let played = if self.config.threads == 1 || self.config.memory > 0 {
+            play()
+        } else {
+            rayon::scope(|_| play())
+        };
+        played.map_err(|Idle { copy, t }| LearnError::NobodyActs {
+            copy,
+            last_agent: self.spec.agents - 1,
+            step: self.steps() + (t * self.spec.copies) as u64,
+        })
     }
 
     /// Advantages and targets of the roll-out; and what the roll-out says.

@@ -27,14 +27,14 @@ pub(super) fn pass(leaves: &[Tensor], x: &Tensor) -> Pass {
     Pass { inputs, out }
 }
 
-/// `tanh`, in place and without a gradient: on a processor `1 - 2 / (e^2x + 1)`, which libtorch makes in half the time that its own
-/// takes (the error is 1e-7).
+/// `tanh`, in place and without a gradient: on a processor `2 sigmoid(2 x) - 1`, which libtorch makes in less than half the time that
+/// its own takes (the error is 1e-7).
 fn bend(mut x: Tensor) -> Tensor {
     if x.device() != Device::Cpu {
         return x.tanh_();
     }
-    let _ = x.g_mul_scalar_(2.0).exp_().g_add_scalar_(1.0);
-    let _ = x.reciprocal_().g_mul_scalar_(-2.0).g_add_scalar_(1.0);
+    let _ = x.g_mul_scalar_(2.0).sigmoid_();
+    let _ = x.g_mul_scalar_(2.0).g_sub_scalar_(1.0);
     x
 }
 
@@ -44,11 +44,21 @@ pub(super) fn backward(leaves: &[Tensor], pass: &Pass, slope: &Tensor) -> Vec<Te
     let mut parts = Vec::with_capacity(leaves.len());
     for (n, input) in pass.inputs.iter().enumerate().rev() {
         parts.push(slope.sum_dim_intlist(0i64, false, Kind::Float));
-        parts.push(slope.tr().mm(input).flatten(0, -1));
+        parts.push(weight_gradient(&slope, input).flatten(0, -1));
         if n > 0 {
             slope = Tensor::tanh_backward(&slope.mm(&leaves[2 * n]), input);
         }
     }
     parts.reverse();
     parts
+}
+
+/// `slope' input`. The wider matrix stands on the right: the other way round, libtorch takes several times as long where a layer
+/// has few inputs.
+fn weight_gradient(slope: &Tensor, input: &Tensor) -> Tensor {
+    if slope.size()[1] > input.size()[1] {
+        input.tr().mm(slope).tr()
+    } else {
+        slope.tr().mm(input)
+    }
 }

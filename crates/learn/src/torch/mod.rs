@@ -11,9 +11,13 @@ use crate::engine::{Sums, Updated};
 use crate::gradient::MEANS;
 use crate::network::{ActorCritic, Shape};
 use crate::table::Table;
+use rayon::prelude::*;
 use std::thread;
 use tch::{Device, Tensor, no_grad, no_grad_guard};
 use worker::{Exchange, Job, Worker};
+
+/// Fewer rows than this are not worth another thread.
+const ROWS_MIN: usize = 64;
 
 /// Rows of one pass through the networks on a processor.
 const CHUNK: usize = 1024;
@@ -70,12 +74,15 @@ impl Torch {
     }
 
     pub(crate) fn logits(&self, seen: &[f32], width: usize, out: &mut [f32]) {
-        let _guard = no_grad_guard();
         let net = self.acting.as_ref().unwrap_or(&self.net);
-        let rows = Tensor::from_slice(seen).view([-1, width as i64]);
-        let obs = rows.narrow(1, 0, net.shape().obs as i64);
-        let count = out.len();
-        net.policy_pass(&obs).out.copy_data(out, count);
+        let share = (seen.len() / width).div_ceil(self.threads).max(ROWS_MIN);
+        let parts = seen
+            .chunks(share * width)
+            .zip(out.chunks_mut(share * net.shape().rungs));
+        let parts: Vec<_> = parts.map(|(seen, out)| (net.share(), seen, out)).collect();
+        parts
+            .into_par_iter()
+            .for_each(|(net, seen, out)| logits(&net, width, seen, out));
     }
 
     pub(crate) fn values(&self, seen: &[f32], out: &mut [f32]) {
@@ -140,9 +147,7 @@ impl Torch {
     }
 
     fn workers(&self, table: &Table, orders: &[Vec<u32>]) -> Vec<Worker> {
-        let size = [table.rows() as i64, table.columns() as i64];
-        let numbers = Tensor::from_slice(&table.numbers).view(size);
-        let numbers = numbers.to_device(self.device);
+        let numbers = table.tensor().to_device(self.device);
         let order = |order: &Vec<u32>| {
             let order: Vec<i64> = order.iter().map(|row| i64::from(*row)).collect();
             Tensor::from_slice(&order).to_device(self.device)
@@ -171,6 +176,16 @@ impl Torch {
             no_grad(|| acting.flat.copy_(&self.net.flat));
         }
     }
+}
+
+/// One score per rung of each row.
+fn logits(net: &ActorCritic, width: usize, seen: &[f32], out: &mut [f32]) {
+    let _guard = no_grad_guard();
+    set_threads(1);
+    let rows = Tensor::from_slice(seen).view([-1, width as i64]);
+    let obs = rows.narrow(1, 0, net.shape().obs as i64);
+    let count = out.len();
+    net.policy_pass(&obs).out.copy_data(out, count);
 }
 
 /// One value per row, in the critic's units.

@@ -69,7 +69,7 @@ impl Tuner {
     }
 
     fn terms(&self, rows: &Columns, weight_max: f64) -> Terms {
-        let p = probabilities(&self.net.logits(&rows.obs), &rows.uniform, self.floor);
+        let p = probabilities(&self.net.logits(&rows.obs), &rows.log_uniform, self.floor);
         let sum = |tensor: Tensor| tensor.sum_dim_intlist(-1i64, false, Kind::Float);
         let weight = (p.gather(1, &rows.rung, false) / &rows.propensity).clamp_max(weight_max);
         let corrected = (weight * &rows.residual).squeeze_dim(1);

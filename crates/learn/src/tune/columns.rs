@@ -12,7 +12,7 @@ const BLOCK: i64 = 16_384;
 /// Everything of the log that a gradient step reads, on the device; rows x something.
 pub(super) struct Columns {
     pub(super) obs: Tensor,
-    pub(super) uniform: Tensor,
+    pub(super) log_uniform: Tensor,
     pub(super) rung: Tensor,
     pub(super) propensity: Tensor,
     pub(super) expected: Tensor,
@@ -26,7 +26,7 @@ impl Columns {
         let of = |tensor: &Tensor| tensor.index_select(0, index);
         Self {
             obs: of(&self.obs),
-            uniform: of(&self.uniform),
+            log_uniform: of(&self.log_uniform),
             rung: of(&self.rung),
             propensity: of(&self.propensity),
             expected: of(&self.expected),
@@ -45,16 +45,20 @@ pub(super) fn columns(table: &OfferTable, net: &ActorCritic, floor: f64, device:
     let residual: Vec<f32> = (0..table.rows).map(of).collect();
     let rung: Vec<f32> = table.rung.iter().map(|rung| f32::from(*rung)).collect();
     let put = |numbers: &[f32]| table.tensor(numbers).to_device(device);
-    let (obs, uniform) = (put(&table.obs), put(&table.uniform));
+    let (obs, log_uniform) = (put(&table.obs), put(&table.log_uniform));
     let logs: Vec<Tensor> = blocks(table.rows as i64)
         .map(|(from, count)| {
             let logits = net.logits(&obs.narrow(0, from, count));
-            logs(&probabilities(&logits, &uniform.narrow(0, from, count), floor))
+            logs(&probabilities(
+                &logits,
+                &log_uniform.narrow(0, from, count),
+                floor,
+            ))
         })
         .collect();
     Columns {
         obs,
-        uniform,
+        log_uniform,
         rung: put(&rung).to_kind(Kind::Int64),
         propensity: put(&table.propensity),
         expected: put(&expected),

@@ -1,5 +1,5 @@
 use crate::LearnError;
-use crate::distribution::push_uniform;
+use crate::distribution::push_log_uniform;
 use crate::normaliser::Frozen;
 use haggle_core::{Catalog, Mask, Offer};
 use haggle_policy::Bundle;
@@ -16,8 +16,8 @@ pub(crate) struct OfferTable {
     pub(crate) rungs: usize,
     /// Normalised observations, rows x width.
     pub(crate) obs: Vec<f32>,
-    /// Uniform distribution over the allowed rungs, rows x rungs.
-    pub(crate) uniform: Vec<f32>,
+    /// Log of the uniform distribution over the allowed rungs, rows x rungs.
+    pub(crate) log_uniform: Vec<f32>,
     pub(crate) rung: Vec<u8>,
     pub(crate) propensity: Vec<f32>,
     /// Own value mixed with that of the whole occasion (all offers of a session in a category).
@@ -97,7 +97,7 @@ impl OfferTable {
             rows,
             rungs,
             obs: Vec::new(),
-            uniform: Vec::with_capacity(rows * rungs),
+            log_uniform: Vec::with_capacity(rows * rungs),
             rung: Vec::with_capacity(rows),
             propensity: Vec::with_capacity(rows),
             reward: Vec::new(),
@@ -126,7 +126,7 @@ impl OfferTable {
             return Err(LearnError::Log(text));
         }
         self.obs.extend_from_slice(&logged.features);
-        push_uniform(mask, self.rungs, &mut self.uniform);
+        push_log_uniform(mask, self.rungs, &mut self.log_uniform);
         self.rung.push(logged.rung);
         self.propensity.push(propensity as f32);
         self.units.push(f64::from(offer.units));

@@ -99,7 +99,7 @@ impl Tuner {
                 let logits = self.net.logits(&self.columns.obs.narrow(0, from, count));
                 to_host(&probabilities(
                     &logits,
-                    &self.columns.uniform.narrow(0, from, count),
+                    &self.columns.log_uniform.narrow(0, from, count),
                     self.floor,
                 ))
             })
