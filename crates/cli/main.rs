@@ -44,7 +44,6 @@ mod shoppers;
 mod show;
 mod stream;
 mod sweep;
-mod sweep_file;
 mod train;
 mod training;
 mod tune;
