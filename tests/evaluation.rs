@@ -99,7 +99,23 @@ fn a_market_run_is_valued_compared_and_reported() {
         code == 2 && said.contains("19 prices") && said.contains("has 3, 2 and 1"),
         "{said}"
     );
-    assert_eq!(refused(&["evaluate", bundle, "--set", "stock=3"]).0, 2);
+    // its own market with another stock, of a run as of its bundle
+    let fewer = ["--set", "stock=3"];
+    let sets = ["--env", "envs/a2.toml", "--set", "periods=20"];
+    let same = number(
+        &json(&[&["evaluate", bundle], &sets[..], &fewer].concat()),
+        "value",
+    );
+    for policy in [first_text, bundle] {
+        let varied = json(&[&["evaluate", policy], &fewer[..]].concat());
+        assert_eq!(varied["trained_elsewhere"][0], "stock = 10 in training, 3 here");
+        assert_eq!(number(&varied, "value"), same);
+    }
+    let (code, said) = refused(&["evaluate", bundle, "--set", "stock=0"]);
+    assert!(
+        code == 2 && said.starts_with("haggle: --set stock=0: stock = 0: "),
+        "{said}"
+    );
     // several runs in one folder: which one?
     let (code, said) = refused(&["evaluate", good.to_str().unwrap()]);
     assert!(
@@ -188,6 +204,42 @@ fn any_checkpoint_of_a_run_becomes_a_bundle() {
     );
     let (code, said) = refused(&["bundle", run_text, "--checkpoint", "7", "--out", "made"]);
     assert!(code == 2 && said.contains("no checkpoint `7`"), "{said}");
+}
+
+#[test]
+fn a_market_that_takes_long_to_solve_says_so_before() {
+    let solved = |periods: &str| {
+        let args = ["oracle", "envs/b1.toml", "--set", periods, "--set", "stock=5000"];
+        let done = haggle(&args);
+        assert!(done.status.success());
+        String::from_utf8(done.stderr).unwrap()
+    };
+    assert_eq!(solved("periods=1000"), "");
+    let told = solved("periods=5000");
+    assert_eq!(
+        told.trim_end(),
+        "solving    envs/b1.toml: 4.0e8 updates of its tables; a minute or two for 2e10"
+    );
+}
+
+#[test]
+fn products_with_menus_of_their_own_are_trained_and_valued() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = format!("runs={}", folder.path().display());
+    let sets = [
+        "env.periods=20",
+        "env.stock=[3, 3]",
+        "learner.steps=2048",
+        "learner.horizon=16",
+        &runs,
+    ];
+    let mut args = vec!["train", "configs/train/b3.toml"];
+    args.extend(sets.iter().flat_map(|set| ["--set", set]));
+    let trained = json(&args);
+    let told = json(&["evaluate", trained["bundle"].as_str().unwrap()]);
+    assert_eq!(told["how"], "exact");
+    assert_eq!(told["value"], trained["score"]["value"]);
+    assert!(number(&told, "value") > 0.0 && number(&told, "value") <= number(&told, "v_star"));
 }
 
 #[test]

@@ -56,6 +56,12 @@ fn a2_single_arrivals() {
 
 #[test]
 #[ignore = "proof: five runs"]
+fn a2_where_nothing_can_be_gained() {
+    optimum_share("a2-ample", 0.998);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
 fn a2_any_price() {
     optimum_share("a2-continuous", 0.99);
 }
@@ -76,6 +82,12 @@ fn a4_sell_down() {
 #[ignore = "proof: five runs"]
 fn b1_with_the_right_to_offer_nothing() {
     optimum_share("b1", 0.985);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn b3_two_legs_and_three_products() {
+    optimum_share("b3", 0.985);
 }
 
 #[test]
@@ -131,6 +143,12 @@ fn e1_a_price_for_each_segment() {
 #[ignore = "proof: five runs"]
 fn f_markdown() {
     optimum_share("f", 0.995);
+}
+
+#[test]
+#[ignore = "proof: five runs"]
+fn f_where_prices_only_fall() {
+    optimum_share("f-down", 0.99);
 }
 
 #[test]

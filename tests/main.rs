@@ -5,6 +5,7 @@
 )]
 
 mod bandit_bundle;
+mod bench_serve;
 mod configs;
 mod demo;
 mod evaluation;

@@ -1,4 +1,4 @@
-//! The daemon as a child process, for the demo.
+//! The daemon's program, and the daemon as a child process for the demo.
 
 use crate::failure::{Failure, Kind, OrFail};
 use anyhow::Context;
@@ -10,6 +10,21 @@ use std::time::{Duration, Instant};
 
 const START_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// The `haggled` that lies beside this program: `haggle` does not link the daemon.
+pub fn haggled() -> Result<PathBuf, Failure> {
+    let program = std::env::current_exe()
+        .or_fail(Kind::Data)?
+        .with_file_name("haggled");
+    if program.exists() {
+        return Ok(program);
+    }
+    let sentence = format!(
+        "the daemon's program, {}, is not there: build both with `cargo build --workspace`, or copy them to one folder",
+        program.display()
+    );
+    Err(Failure::say(Kind::Usage, sentence))
+}
+
 /// A running `haggled`; killed when dropped without [`Daemon::stop`].
 pub struct Daemon {
     child: Child,
@@ -17,12 +32,10 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the `haggled` that lies beside this program, with its store, log and socket in `folder`.
+    /// Starts [`haggled`] with its store, log and socket in `folder`.
     pub fn start(folder: &Path, bundle: &Path, history: &Path, seed: u64) -> Result<Self, Failure> {
         std::fs::create_dir_all(folder).or_fail(Kind::Data)?;
-        let program = std::env::current_exe()
-            .or_fail(Kind::Data)?
-            .with_file_name("haggled");
+        let program = haggled()?;
         // A short path: the name of a socket has little room.
         let socket = std::env::temp_dir().join(format!("haggle-demo-{}.sock", std::process::id()));
         let log = File::create(folder.join("haggled.log")).or_fail(Kind::Data)?;
@@ -39,7 +52,7 @@ impl Daemon {
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
-            .with_context(|| format!("cannot start {}; build it with `cargo build`", program.display()))
+            .with_context(|| format!("cannot start {}", program.display()))
             .or_fail(Kind::Data)?;
         let mut daemon = Self { child, socket };
         daemon.wait_until_it_answers(folder)?;

@@ -1,8 +1,8 @@
 //! What an environment file of `envs/` can describe: replayed sessions, a market, or a probe.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind, OrFail};
 use crate::weeks::Weeks;
-use haggle_config::Loaded;
+use haggle_config::{Fault, Loaded, Source};
 use haggle_env::market::Market;
 use haggle_env::{Earning, ProbeConfig, ReplayConfig};
 use schemars::JsonSchema;
@@ -53,10 +53,18 @@ impl EnvFile {
             Family::Market => Self::Market(source.read()?),
             Family::Probe => Self::Probe(source.read()?),
         };
-        if let Err((field, sentence)) = value.check() {
-            return Err(source.fault(field, sentence).into());
-        }
+        value.check_in(&source, "")?;
         Ok(Loaded { value, source })
+    }
+
+    /// A market with overrides; `name` says whose it is.
+    pub fn varied(market: &Market, name: &str, sets: &[String]) -> Result<Market, Failure> {
+        let text = toml::to_string(market).or_fail(Kind::Usage)?;
+        let source = Source::parse(name, &text, sets, "")?;
+        let market: Market = source.read()?;
+        let checked = market.check();
+        checked.map_err(|error| source.fault(error.field(), error.to_string()))?;
+        Ok(market)
     }
 
     /// Reads a market, and refuses the other families as what they are. Its oracle is not asked.
@@ -75,11 +83,29 @@ impl EnvFile {
         Err(source.fault(field, sentence).into())
     }
 
+    /// Refuses what makes no environment, told of where it stands in a file: below `above`.
+    pub fn check_in(&self, source: &Source, above: &str) -> Result<(), Fault> {
+        let Err((field, sentence)) = self.check() else {
+            return Ok(());
+        };
+        let named = !field.is_empty() && sentence.starts_with(field);
+        let sentence = if named {
+            format!("{above}{sentence}")
+        } else {
+            sentence
+        };
+        let field = format!("{above}{field}");
+        Err(source.fault(field.trim_end_matches('.'), sentence))
+    }
+
     /// The field at fault (none where it is no single one) and the sentence.
     fn check(&self) -> Result<(), (&'static str, String)> {
         match self {
             Self::Replay(file) => file.check(),
-            Self::Market(market) => market.check().map_err(|error| (error.field(), error.to_string())),
+            Self::Market(market) => match market.check() {
+                Ok(_) => Ok(()),
+                Err(error) => Err((error.field(), error.to_string())),
+            },
             Self::Probe(probe) => match probe.optimum() {
                 Ok(_) => Ok(()),
                 Err(error) => Err((error.field(), error.to_string())),

@@ -5,10 +5,9 @@ use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
-use crate::training::failure;
 use crate::{from_checkpoint, value};
 use haggle_env::market::Market;
-use haggle_learn::{find_checkpoint, list_runs, read_facts};
+use haggle_learn::{list_runs, read_facts};
 use haggle_policy::{Bundle, BundleError, MANIFEST_FILE, MarketBundle};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +34,7 @@ pub fn run(args: &Evaluate, output: Output) -> Result<(), Failure> {
         }
         bundle => bundle.or_fail(Kind::Data)?,
     };
-    let worth = Worth::of(&args.path, &bundle, elsewhere(args)?.as_ref())?;
+    let worth = Worth::of(&args.path, &bundle, elsewhere(args, &bundle)?.as_ref())?;
     output.result(&worth, &worth);
     Ok(())
 }
@@ -53,11 +52,11 @@ fn of_run(args: &Evaluate, output: Output) -> Result<(), Failure> {
             (path, bundle)
         }
         Some(name) => {
-            let path = find_checkpoint(&args.path, name).map_err(failure)?;
-            (path, from_checkpoint::market(&args.path, &plan, name)?)
+            let (path, checkpoint) = from_checkpoint::read(&args.path, name)?;
+            (path, from_checkpoint::market(&plan, &checkpoint)?)
         }
     };
-    let worth = Worth::of(&path, &bundle, elsewhere(args)?.as_ref())?;
+    let worth = Worth::of(&path, &bundle, elsewhere(args, &bundle)?.as_ref())?;
     if args.checkpoint.is_none() && worth.trained_elsewhere.is_empty() {
         market_worth::keep(&args.path, &worth.value)?;
     }
@@ -65,16 +64,22 @@ fn of_run(args: &Evaluate, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The market of `--env`.
-fn elsewhere(args: &Evaluate) -> Result<Option<Market>, Failure> {
-    let say = |sentence: String| Err(Failure::say(Kind::Usage, sentence));
-    match &args.env {
-        None if args.sets.is_empty() => Ok(None),
-        None => say("--set changes the market of --env; name that too".to_owned()),
-        Some(path) => match EnvFile::load(path, &args.sets)?.value {
-            EnvFile::Market(market) => Ok(Some(market)),
-            _ => say(format!("{}: no market; the policy prices one", path.display())),
-        },
+/// The market of `--env`, or else the policy's own, with the overrides; none where it is the policy's own as it was.
+fn elsewhere(args: &Evaluate, bundle: &MarketBundle) -> Result<Option<Market>, Failure> {
+    let Some(path) = &args.env else {
+        if args.sets.is_empty() {
+            return Ok(None);
+        }
+        let whose = format!("the market of {}", args.path.display());
+        let home = market_worth::home(bundle)?;
+        return EnvFile::varied(&home, &whose, &args.sets).map(Some);
+    };
+    match EnvFile::load(path, &args.sets)?.value {
+        EnvFile::Market(market) => Ok(Some(market)),
+        _ => {
+            let sentence = format!("{}: no market; the policy prices one", path.display());
+            Err(Failure::say(Kind::Usage, sentence))
+        }
     }
 }
 
@@ -108,8 +113,9 @@ fn shop(args: &Evaluate, plan: &Plan<ReplayFile>, output: Output) -> Result<(), 
             (prepare()?, bundle)
         }
         Some(name) => {
+            let (_, checkpoint) = from_checkpoint::read(&args.path, name)?;
             let scene = prepare()?;
-            let bundle = from_checkpoint::shop(&args.path, plan, &scene, name)?;
+            let bundle = from_checkpoint::shop(&args.path, plan, &scene, &checkpoint)?;
             (scene, bundle)
         }
     };

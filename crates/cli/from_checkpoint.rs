@@ -3,6 +3,7 @@
 use crate::args::BundleOf;
 use crate::env_file::{EnvFile, ReplayFile};
 use crate::failure::{Failure, Kind, OrFail, must_exist};
+use crate::going_on::read_checkpoint;
 use crate::market_run::Stage;
 use crate::output::Output;
 use crate::plan::Plan;
@@ -11,7 +12,7 @@ use crate::scene::Scene;
 use crate::training::failure;
 use haggle_core::Digest;
 use haggle_env::Env;
-use haggle_learn::{Checkpoint, DeviceChoice, EngineChoice, Mappo, TrainConfig, find_checkpoint, read_facts};
+use haggle_learn::{Checkpoint, DeviceChoice, EngineChoice, Mappo, TrainConfig, read_facts};
 use haggle_policy::{Bundle, MarketBundle};
 use serde::Serialize;
 use std::fmt;
@@ -30,21 +31,20 @@ struct Made {
 pub fn run(args: &BundleOf, output: Output) -> Result<(), Failure> {
     must_exist(&args.run)?;
     let plan = Plan::of_run(&args.run)?;
-    let name = &args.checkpoint;
+    let (path, checkpoint) = read(&args.run, &args.checkpoint)?;
     let written = if let EnvFile::Replay(_) = &plan.env {
         let plan = plan.replay()?;
         let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
-        shop(&args.run, &plan, &scene, name)?.write(&args.out)
+        shop(&args.run, &plan, &scene, &checkpoint)?.write(&args.out)
     } else {
-        market(&args.run, &plan, name)?.write(&args.out)
+        market(&plan, &checkpoint)?.write(&args.out)
     };
     let (digest, bundle) = written.or_fail(Kind::Data)?;
-    let checkpoint = find_checkpoint(&args.run, name).map_err(failure)?;
     let made = Made {
         bundle,
         digest,
-        steps: Checkpoint::read(&checkpoint).map_err(failure)?.steps(),
-        checkpoint,
+        checkpoint: path,
+        steps: checkpoint.steps(),
     };
     output.result(&made, &made);
     Ok(())
@@ -62,31 +62,39 @@ impl fmt::Display for Made {
     }
 }
 
+/// A checkpoint of a run, by its name.
+pub fn read(run: &Path, name: &str) -> Result<(PathBuf, Checkpoint), Failure> {
+    let instead = |newest: &Path| format!("take the newest of them with --checkpoint {}", newest.display());
+    read_checkpoint(run, name, instead)
+}
+
 /// Of a run in a market or a probe.
-pub fn market(run: &Path, plan: &Plan, name: &str) -> Result<MarketBundle, Failure> {
+pub fn market(plan: &Plan, checkpoint: &Checkpoint) -> Result<MarketBundle, Failure> {
     let stage = Stage::of(&plan.env)?;
-    let learner = learner_at(run, name, &plan.learner, stage.environment(plan.learner.copies)?)?;
-    stage.bundle(plan, &learner, &read_facts(run).or_fail(Kind::Data)?.name)
+    let learner = learner_at(checkpoint, &plan.learner, stage.environment(plan.learner.copies)?)?;
+    stage.bundle(plan, &learner)
 }
 
 /// Of a run on replayed sessions.
-pub fn shop(run: &Path, plan: &Plan<ReplayFile>, scene: &Scene, name: &str) -> Result<Bundle, Failure> {
-    let facts = read_facts(run).or_fail(Kind::Data)?;
-    replay_run::check_scene(plan, scene, &facts)?;
-    let learner = learner_at(run, name, &plan.learner, replay_run::environment(plan, scene)?)?;
-    replay_run::bundle(plan, scene, &learner, &facts.name)
+pub fn shop(
+    run: &Path,
+    plan: &Plan<ReplayFile>,
+    scene: &Scene,
+    checkpoint: &Checkpoint,
+) -> Result<Bundle, Failure> {
+    replay_run::check_scene(plan, scene, &read_facts(run).or_fail(Kind::Data)?)?;
+    let learner = learner_at(checkpoint, &plan.learner, replay_run::environment(plan, scene)?)?;
+    replay_run::bundle(plan, scene, &learner)
 }
 
 /// The learner as it stood at a checkpoint, on the processor: it makes no steps.
-fn learner_at(run: &Path, name: &str, learner: &TrainConfig, env: Box<dyn Env>) -> Result<Mappo, Failure> {
-    let checkpoint = find_checkpoint(run, name).and_then(|path| Checkpoint::read(&path));
-    let checkpoint = checkpoint.map_err(failure)?;
+fn learner_at(checkpoint: &Checkpoint, learner: &TrainConfig, env: Box<dyn Env>) -> Result<Mappo, Failure> {
     let config = TrainConfig {
         device: DeviceChoice::Cpu,
         engine: EngineChoice::Auto,
         ..learner.clone()
     };
     let mut learner = Mappo::new(config, env).map_err(failure)?;
-    learner.restore(&checkpoint).map_err(failure)?;
+    learner.restore(checkpoint).map_err(failure)?;
     Ok(learner)
 }

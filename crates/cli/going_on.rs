@@ -54,9 +54,26 @@ pub fn changes(folder: &Path, learner: &TrainConfig) -> Result<Vec<Change>, Fail
     Ok(changes)
 }
 
-/// The checkpoint to go on from: the named one, or else the newest. Where it cannot be read, the sentence says which can.
+/// The checkpoint to go on from: the named one, or else the newest.
 pub fn checkpoint(folder: &Path, name: Option<&str>) -> Result<(PathBuf, Checkpoint), Failure> {
-    let path = find_checkpoint(folder, name.unwrap_or("last")).map_err(failure)?;
+    let instead = |newest: &Path| {
+        format!(
+            "go on from the newest of them with --resume {} --from {}",
+            folder.display(),
+            newest.display()
+        )
+    };
+    read_checkpoint(folder, name.unwrap_or("last"), instead)
+}
+
+/// A checkpoint of a run by its name. Where it cannot be read, the sentence ends with what to do `instead` with the newest of
+/// those that can.
+pub fn read_checkpoint(
+    folder: &Path,
+    name: &str,
+    instead: impl Fn(&Path) -> String,
+) -> Result<(PathBuf, Checkpoint), Failure> {
+    let path = find_checkpoint(folder, name).map_err(failure)?;
     let why = match Checkpoint::read(&path) {
         Ok(checkpoint) => return Ok((path, checkpoint)),
         Err(why) => anyhow::Error::from(why),
@@ -64,10 +81,9 @@ pub fn checkpoint(folder: &Path, name: Option<&str>) -> Result<(PathBuf, Checkpo
     let sound = sound_checkpoints(folder).map_err(failure)?;
     let sentence = match sound.first() {
         Some(newest) => format!(
-            "{why:#}; {} of the run can be read: go on from the newest of them with --resume {} --from {}",
+            "{why:#}; {} of the run can be read: {}",
             counted(sound.len()),
-            folder.display(),
-            newest.display()
+            instead(newest)
         ),
         None => format!("{why:#}; no other checkpoint of the run can be read: it has to begin again"),
     };

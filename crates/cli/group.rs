@@ -7,11 +7,10 @@ use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
-use crate::training::failure;
 use crate::{from_checkpoint, value};
 use haggle_env::market::Market;
 use haggle_eval::{Comparison, Evaluation, RunScore};
-use haggle_learn::{RunFacts, damaged_runs, find_checkpoint, list_runs, read_facts};
+use haggle_learn::{RunFacts, damaged_runs, list_runs, read_facts};
 use haggle_policy::MarketBundle;
 use std::path::{Path, PathBuf};
 
@@ -75,8 +74,8 @@ impl ScoredRun {
                         (path, bundle)
                     }
                     Some((name, _)) => {
-                        let path = find_checkpoint(folder, name).map_err(failure)?;
-                        (path, from_checkpoint::market(folder, &plan, name)?)
+                        let (path, checkpoint) = from_checkpoint::read(folder, name)?;
+                        (path, from_checkpoint::market(&plan, &checkpoint)?)
                     }
                 };
                 RunWorth::Market {
@@ -179,8 +178,9 @@ fn of_shop(
     name: &str,
     output: Output,
 ) -> Result<Evaluation, Failure> {
+    let (_, checkpoint) = from_checkpoint::read(folder, name)?;
     let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
-    let bundle = from_checkpoint::shop(folder, plan, &scene, name)?;
+    let bundle = from_checkpoint::shop(folder, plan, &scene, &checkpoint)?;
     value::of_bundle(plan, &scene, &bundle, &plan.env.held_out_weeks.range())
 }
 

@@ -5,6 +5,7 @@ mod bandit;
 mod bandit_bundle;
 mod bench_bandits;
 mod bench_quality;
+mod bench_serve;
 mod bench_train;
 mod compare;
 mod console;
@@ -43,7 +44,6 @@ mod shoppers;
 mod show;
 mod stream;
 mod sweep;
-mod sweep_file;
 mod train;
 mod training;
 mod tune;
@@ -95,6 +95,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Bench(BenchCommand::Train(args)) => bench_train::run(args, output),
         Command::Bench(BenchCommand::Quality(args)) => bench_quality::run(args, output),
         Command::Bench(BenchCommand::Bandits(args)) => bench_bandits::run(args, output),
+        Command::Bench(BenchCommand::Serve(args)) => bench_serve::run(args, output),
         Command::Config(ConfigCommand::Show(args)) => show::run(args, output),
         Command::Config(ConfigCommand::Schema(args)) => schema::run(args, output),
         Command::Doctor(args) => doctor::run(args, output),

@@ -86,8 +86,7 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Resul
         }),
     };
     let trained = training.run(plan, output)?;
-    let make = |learner: &Mappo, run: &str| stage.bundle(plan, learner, run);
-    let (bundle, facts) = trained.keep(make, MarketBundle::write)?;
+    let (bundle, facts) = trained.keep(|learner| stage.bundle(plan, learner), MarketBundle::write)?;
     let worth = match stage {
         Stage::Market(_) => Some(Worth::of(&facts.bundle, &bundle, None)?),
         Stage::Probe(_) => None,
@@ -166,16 +165,16 @@ impl<'a> Stage<'a> {
     }
 
     /// The policy of a learner, with the terms under which it was trained.
-    pub fn bundle(&self, plan: &Plan, learner: &Mappo, run: &str) -> Result<MarketBundle, Failure> {
+    pub fn bundle(&self, plan: &Plan, learner: &Mappo) -> Result<MarketBundle, Failure> {
         let actors = learner.actors().or_fail(Kind::Data)?;
         let terms = MarketTerms {
             multipliers: actors.multipliers().to_vec(),
-            ..self.terms(plan, learner.spec().obs_width, run)?
+            ..self.terms(plan, learner.spec().obs_width)?
         };
         MarketBundle::new(terms, &actors).or_fail(Kind::Data)
     }
 
-    fn terms(&self, plan: &Plan, obs_width: usize, run: &str) -> Result<MarketTerms, Failure> {
+    fn terms(&self, plan: &Plan, obs_width: usize) -> Result<MarketTerms, Failure> {
         let file = self.file()?;
         let prices = match self {
             Self::Market(market) => market.prices().or_fail(Kind::Usage)?,
@@ -195,7 +194,7 @@ impl<'a> Stage<'a> {
             floor: plan.learner.exploration,
             provenance: Provenance {
                 data: vec![self.source()?],
-                run: run.to_owned(),
+                run: self.subject(plan)?.title(),
                 seed: plan.learner.seed,
                 identification: "exact: the market is its own model".to_owned(),
                 objective: "money of the market".to_owned(),

@@ -3,13 +3,23 @@ use crate::env_file::EnvFile;
 use crate::failure::Failure;
 use crate::output::Output;
 use haggle_config::Loaded;
-use haggle_env::market::{Equilibrium, Market, Oracle, OracleError, PerSeller};
+use haggle_env::market::{Equilibrium, Market, Oracle, OracleError, PerSeller, WORK_MAX};
 use std::fmt::Write;
+
+/// Updates of a market's tables that take a second or two: nobody has to be told of fewer.
+const UPDATES_QUICK: f64 = 3e8;
 
 /// `haggle oracle`: what is known exactly of a market.
 pub fn run(args: &Arguments, output: Output) -> Result<(), Failure> {
     let market: Loaded<Market> = EnvFile::load_market(&args.market, &args.sets)?;
     let fault = |error: OracleError| market.source.fault(error.field(), error.to_string());
+    let updates = market.value.check().map_err(fault)?;
+    if updates > UPDATES_QUICK {
+        output.progress(format_args!(
+            "solving    {}: {updates:.1e} updates of its tables; a minute or two for {WORK_MAX:.0e}",
+            args.market.display()
+        ));
+    }
     let oracle = market.value.oracle().map_err(fault)?;
     output.result(table(&oracle), &oracle);
     Ok(())

@@ -43,6 +43,11 @@ impl Output {
         }
     }
 
+    /// Whether a program reads the result.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Whether other runs speak beside this one: progress bars would overwrite each other.
     pub fn is_shared(self) -> bool {
         self.label.is_some()

@@ -4,13 +4,16 @@ use crate::args::QLearning;
 use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind};
 use crate::output::Output;
+use haggle_config::Loaded;
 use haggle_env::market::{Action, Market};
 use haggle_learn::{TabularConfig, TabularError, tabular_q};
 
 /// Plays many runs of tabular Q-learning sellers and prints how far they collude.
 pub fn run(args: &QLearning, output: Output) -> Result<(), Failure> {
-    let market = EnvFile::load_market(&args.market, &args.sets)?.value;
-    let Market::LogitOligopoly(market) = market else {
+    let Loaded { value, source } = EnvFile::load_market(&args.market, &args.sets)?;
+    let checked = value.check();
+    checked.map_err(|error| source.fault(error.field(), error.to_string()))?;
+    let Market::LogitOligopoly(market) = value else {
         let sentence = format!(
             "{}: sellers in tables need kind = \"logit-oligopoly\" (envs/c.toml)",
             args.market.display()

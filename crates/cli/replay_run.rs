@@ -60,8 +60,7 @@ pub fn train_policy(
     let weeks = plan.env.held_out_weeks.range();
     let valuation = Box::new(
         |actors: &Actors, multipliers: &[f64]| -> Result<Metrics, String> {
-            let bundle = bundle_of(plan, scene, actors, multipliers, "in training")
-                .map_err(|error| error.to_string())?;
+            let bundle = bundle_of(plan, scene, actors, multipliers).map_err(|error| error.to_string())?;
             value::metrics(plan, scene, &bundle, &weeks).map_err(|error| error.to_string())
         },
     );
@@ -72,8 +71,7 @@ pub fn train_policy(
         valuation,
     };
     let trained = training.run(plan, output)?;
-    let make = |learner: &Mappo, run: &str| bundle(plan, scene, learner, run);
-    let (bundle, facts) = trained.keep(make, Bundle::write)?;
+    let (bundle, facts) = trained.keep(|learner| bundle(plan, scene, learner), Bundle::write)?;
     Ok(Learnt { facts, bundle })
 }
 
@@ -122,9 +120,9 @@ pub fn check_scene(plan: &Plan<ReplayFile>, scene: &Scene, facts: &RunFacts) -> 
 }
 
 /// The policy of a learner as it stands, with the terms under which it was trained.
-pub fn bundle(plan: &Plan<ReplayFile>, scene: &Scene, learner: &Mappo, run: &str) -> Result<Bundle, Failure> {
+pub fn bundle(plan: &Plan<ReplayFile>, scene: &Scene, learner: &Mappo) -> Result<Bundle, Failure> {
     let actors = learner.actors().or_fail(Kind::Data)?;
-    bundle_of(plan, scene, &actors, learner.multipliers(), run)
+    bundle_of(plan, scene, &actors, learner.multipliers())
 }
 
 /// A network with the terms under which it was trained.
@@ -133,7 +131,6 @@ fn bundle_of(
     scene: &Scene,
     actors: &Actors,
     multipliers: &[f64],
-    run: &str,
 ) -> Result<Bundle, Failure> {
     let replay = &plan.env.replay;
     let terms = Terms {
@@ -150,7 +147,7 @@ fn bundle_of(
                 digest: scene.history,
             }],
             demand_model: Some(scene.teacher.digest()),
-            run: run.to_owned(),
+            run: subject(plan, scene).title(),
             seed: plan.learner.seed,
             identification: scene.teacher.rung().to_string(),
             objective: format!("{:?}", replay.reward).to_lowercase(),

@@ -5,7 +5,7 @@ use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::TrainFile;
-use crate::sweep_file::SweepFile;
+use crate::sweep::file::SweepFile;
 use clap::ValueEnum;
 use haggle_eval::GateConfig;
 use haggle_learn::TuneConfig;

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::market_run::{self, Stage};
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::seat::{Seat, is_done};
+use crate::seat::{Existing, Seat, is_done};
 use crate::{going_on, replay_run, seeds};
 use haggle_learn::read_facts;
 use serde::Serialize;
@@ -14,22 +14,11 @@ use std::path::PathBuf;
 
 /// `haggle train`.
 pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
-    if let (Some(from), None) = (&args.from, &args.resume) {
-        let sentence = format!("--from {from} names a checkpoint of a run: say which, with --resume RUN");
-        return Err(Failure::say(Kind::Usage, sentence));
-    }
     if let Some(list) = &args.seeds {
         return seeds::run(args, list, output);
     }
     let (plan, origins) = Plan::read(&args.config, &args.sets)?;
-    let seat = match (&args.resume, &args.out) {
-        (Some(folder), _) => Seat::Resume {
-            folder: folder.clone(),
-            from: args.from.clone(),
-        },
-        (None, Some(folder)) => Seat::at(folder, args.restart)?,
-        (None, None) => Seat::New,
-    };
+    let seat = seat(args)?;
     going_on::check(&plan, &seat, &origins)?;
     if let Some(done) = Done::find(&plan, &seat)? {
         output.result(&done, &done);
@@ -38,6 +27,24 @@ pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
     let (text, told) = train(&plan, &seat, output)?;
     output.result(text, &told);
     Ok(())
+}
+
+/// Where the run writes.
+fn seat(args: &Train) -> Result<Seat, Failure> {
+    match (&args.resume, &args.out, &args.from) {
+        (None, _, Some(from)) if args.restart != Some(Existing::Resume) => {
+            let sentence = format!(
+                "--from {from} names a checkpoint of a run: say which, with --resume RUN or --out RUN --restart resume"
+            );
+            Err(Failure::say(Kind::Usage, sentence))
+        }
+        (Some(folder), _, from) | (None, Some(folder), from @ Some(_)) => Ok(Seat::Resume {
+            folder: folder.clone(),
+            from: from.clone(),
+        }),
+        (None, Some(folder), None) => Seat::at(folder, args.restart),
+        (None, None, _) => Ok(Seat::New),
+    }
 }
 
 /// What a training run tells programs.

@@ -158,14 +158,14 @@ fn advice(error: &LearnError, folder: &Path) -> String {
 }
 
 impl Trained {
-    /// Makes the run's bundle and closes the run: it is finished only when `run.json` names a bundle that is on disk. `make`
-    /// gets the learner and the run's name, `write` the folder for the bundle.
+    /// Makes the run's bundle and closes the run: it is finished only when `run.json` names a bundle that is on disk. `write`
+    /// gets the folder for the bundle.
     pub fn keep<B>(
         mut self,
-        make: impl FnOnce(&Mappo, &str) -> Result<B, Failure>,
+        make: impl FnOnce(&Mappo) -> Result<B, Failure>,
         write: impl FnOnce(&B, &Path) -> Result<(Digest, PathBuf), BundleError>,
     ) -> Result<(B, Facts), Failure> {
-        let made = make(&self.learner, &self.run.facts().name).and_then(|bundle| {
+        let made = make(&self.learner).and_then(|bundle| {
             let (digest, path) = write(&bundle, &self.run.bundles()).or_fail(Kind::Data)?;
             Ok((bundle, digest, path))
         });

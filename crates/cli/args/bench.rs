@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use haggle_learn::{DeviceChoice, EngineChoice};
 use serde::de::{DeserializeOwned, IntoDeserializer};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What can be measured.
@@ -14,6 +15,9 @@ pub enum BenchCommand {
     Quality(BenchQuality),
     /// The bandits on markets whose optimum is known, beside their targets.
     Bandits(BenchBandits),
+    /// The daemon: `haggled bench`, of the `haggled` that lies beside this program.
+    #[command(disable_help_flag = true)]
+    Serve(BenchServe),
 }
 
 /// Arguments of `haggle bench train`.
@@ -85,4 +89,12 @@ pub struct BenchBandits {
     /// Instead: all bandits on made-up streams of so many visits, as shares of what a clairvoyant earns.
     #[arg(long, value_name = "VISITS", value_parser = clap::value_parser!(u32).range(1..))]
     pub streams: Option<u32>,
+}
+
+/// Arguments of `haggle bench serve`.
+#[derive(Debug, Args)]
+pub struct BenchServe {
+    /// What `haggled bench` takes, e.g. --seconds 2, or --help to see it.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub args: Vec<OsString>,
 }

@@ -91,8 +91,9 @@ pub struct Train {
     /// Go on from the last checkpoint of a run folder.
     #[arg(long, value_name = "RUN", conflicts_with_all = ["seeds", "out", "restart"])]
     pub resume: Option<PathBuf>,
-    /// With --resume: go on from another checkpoint than the last one: `best`, a number of environment steps, or its path.
-    #[arg(long, value_name = "CHECKPOINT")]
+    /// With --resume or --restart resume: go on from another checkpoint than the last one: `best`, a number of environment steps,
+    /// or its path.
+    #[arg(long, value_name = "CHECKPOINT", conflicts_with = "seeds")]
     pub from: Option<String>,
     /// Train from several seeds, e.g. 1-5 or 1,2,7: a run each in one folder, with a summary.
     #[arg(long, value_name = "LIST")]
@@ -148,7 +149,7 @@ pub struct Evaluate {
     /// The market: a file, e.g. envs/a2.toml; default: the one that the policy was trained on.
     #[arg(long)]
     pub env: Option<PathBuf>,
-    /// Override one value of that file, e.g. --set stock=25. Repeatable.
+    /// Override one value of the market, e.g. --set stock=25. Repeatable.
     #[arg(long = "set", value_name = "A.B=VALUE")]
     pub sets: Vec<String>,
     /// The policy of this checkpoint instead of the run's last bundle: `last`, `best`, a number of environment steps, or a path.

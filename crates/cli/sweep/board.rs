@@ -1,8 +1,9 @@
 //! How the trials of a sweep stand.
 
+use super::file::{Goal, SweepFile};
+use super::trials::Trial;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::runs::aligned;
-use crate::sweep_file::{Goal, SweepFile, Trial};
 use haggle_eval::{Aggregate, Scores};
 use serde::Serialize;
 use std::collections::BTreeMap;

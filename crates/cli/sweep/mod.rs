@@ -1,6 +1,8 @@
 //! `haggle sweep`: trains every trial of a sweep file from several seeds, ranks them, and goes on where it was stopped.
 
 mod board;
+pub mod file;
+mod trials;
 
 use crate::args::Sweep;
 use crate::failure::{Failure, Kind, OrFail};
@@ -8,14 +10,15 @@ use crate::jobs::{run_all, side_by_side};
 use crate::output::{Label, Output};
 use crate::plan::Plan;
 use crate::seat::{Existing, Seat, is_done};
-use crate::sweep_file::{Round, SweepFile, Trial};
 use crate::{going_on, train, training};
 use board::{Standing, keep, people, rank, score, tell};
+use file::SweepFile;
 use haggle_config::Loaded;
 use haggle_learn::{last_metrics, point_latest};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use trials::{Round, Trial};
 
 /// The sweep file after defaults and overrides, as the folder keeps it.
 const KEPT: &str = "sweep.toml";

@@ -262,6 +262,17 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_toml_has_no_room_for_is_told_as_one() {
+        for number in ["99999999999999999999", "-9223372036854775809", "1e999"] {
+            let set = format!("learner.gamma={number}");
+            let told = format!("--set {set}: learner.gamma: a number nearer to 0 is expected");
+            assert_eq!(sentence("seed = 1\n", &[&set]), told);
+        }
+        // A name may begin with a digit.
+        assert!(parse("seed = 1\n", &["learner.name=9e"]).is_ok());
+    }
+
+    #[test]
     fn a_set_that_names_nothing_is_refused() {
         assert_eq!(
             sentence("seed = 1\n", &["gamma"]),

@@ -11,6 +11,14 @@ pub struct Set {
     said: String,
 }
 
+/// Whether it is a number that TOML has no room for.
+fn is_huge(text: &str) -> bool {
+    let digits = text
+        .trim_start_matches(['+', '-'])
+        .starts_with(|c: char| c.is_ascii_digit());
+    digits && text.parse().is_ok_and(|number: f64| number.abs() > 9e18)
+}
+
 impl Set {
     /// `a.b=c`: the value is TOML, or else a plain string. `above` is what stands in front of the names of the file that it is
     /// for, `env.` for an environment file that a training file names.
@@ -21,14 +29,23 @@ impl Set {
             place: Place::Set(said.to_owned()),
         };
         let (path, value) = said.split_once('=').ok_or_else(|| refuse("expected a.b=value"))?;
-        let path = path.trim();
-        let path = path.strip_prefix(above).unwrap_or(path);
+        let name = path.trim();
+        let path = name.strip_prefix(above).unwrap_or(name);
         let path: Vec<String> = path.split('.').map(|key| key.trim().to_owned()).collect();
         if path.iter().any(String::is_empty) {
             return Err(refuse("no field is named"));
         }
         let value = value.trim();
-        let value = value.parse().unwrap_or_else(|_| toml_edit::Value::from(value));
+        let value = match value.parse() {
+            Ok(value) => value,
+            Err(_) if is_huge(value) => {
+                return Err(Fault {
+                    field: Some(name.to_owned()),
+                    ..refuse(&format!("{name}: a number nearer to 0 is expected"))
+                });
+            }
+            Err(_) => toml_edit::Value::from(value),
+        };
         Ok(Self {
             path,
             value,

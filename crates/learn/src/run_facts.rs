@@ -26,6 +26,15 @@ pub struct RunSubject {
     pub data: Vec<(String, Digest)>,
 }
 
+impl RunSubject {
+    /// What stands in front of the names of all runs that are about it, and in the bundles that they make: two runs that
+    /// learn the same make the same bundle.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{}__{}__s{}", self.env, self.algorithm, self.seed)
+    }
+}
+
 /// `run.json`: where a run comes from and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -109,7 +109,7 @@ pub struct Provenance {
     pub data: Vec<DataSource>,
     /// The demand model of the environment that it was trained in.
     pub demand_model: Option<Digest>,
-    /// Name of the run.
+    /// What the run was about: environment, algorithm and seed, as its folder's name begins. Its `run.json` has the bundle's digest.
     pub run: String,
     /// Root seed of the run.
     pub seed: u64,

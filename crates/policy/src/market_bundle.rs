@@ -36,7 +36,7 @@ pub struct MarketTerms {
     pub file: serde_json::Value,
     /// Width of an observation.
     pub obs_width: usize,
-    /// The price of each rung; none: no offer.
+    /// The price of each rung; none: no offer, or another price for each agent.
     pub prices: Vec<Option<f64>>,
     /// Lowest and highest multiplier of each agent's base price, where agents set multipliers instead of rungs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

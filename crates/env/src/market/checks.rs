@@ -3,7 +3,7 @@
 use super::oracle::OracleError;
 
 /// Updates (a state, an action and an outcome each) that are made at most to solve a market: about a minute.
-pub(crate) const WORK_MAX: u64 = 20_000_000_000;
+pub const WORK_MAX: u64 = 20_000_000_000;
 
 /// States of a table at most.
 pub(crate) const STATES_MAX: f64 = 2e6;
@@ -80,10 +80,11 @@ pub(crate) fn ladder(prices: &[f64]) -> Result<(), OracleError> {
 }
 
 /// Refuses what would take too long. Every choice that is looked at in a state counts as an action: those of the optimum,
-/// of the fixed prices and of the references.
-pub(crate) fn affordable(states: f64, actions: f64, outcomes: f64) -> Result<(), OracleError> {
-    if states * actions * outcomes <= WORK_MAX as f64 {
-        return Ok(());
+/// of the fixed prices and of the references. Returns the updates.
+pub(crate) fn affordable(states: f64, actions: f64, outcomes: f64) -> Result<f64, OracleError> {
+    let updates = states * actions * outcomes;
+    if updates <= WORK_MAX as f64 {
+        return Ok(updates);
     }
     Err(OracleError::TooLarge {
         states,

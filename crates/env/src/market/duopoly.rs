@@ -100,7 +100,7 @@ impl AlternatingDuopoly {
         (0..=self.steps).map(|step| self.price(step)).collect()
     }
 
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         count("steps", self.steps)?;
         field("steps", self.steps, self.steps <= 2000, "at most 2000")?;
         discount(self.discount)?;

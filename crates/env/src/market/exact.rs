@@ -73,8 +73,8 @@ impl Market {
         }
     }
 
-    /// The price of each rung. "No offer" (B1) is an infinite one; empty where every agent has its own menu (B3), or
-    /// any price may be asked (C with `action = "multiplier"`).
+    /// The price of each rung. "No offer" (B1) is an infinite one, and so is a rung that is another price for each agent (B3);
+    /// empty where any price may be asked (C with `action = "multiplier"`).
     ///
     /// # Errors
     /// When the market makes no sense or cannot be stepped.
@@ -91,9 +91,8 @@ impl Market {
             (_, Game::Lines(game)) => game.prices,
             (_, Game::Shoppers(game)) => game.prices,
             (_, Game::Rivalry(game)) => game.prices,
-            (_, Game::LastPrice(_) | Game::Itineraries(_) | Game::OpenPrices(_) | Game::OpenSale(_)) => {
-                Vec::new()
-            }
+            (_, Game::Itineraries(game)) => vec![f64::INFINITY; game.rungs],
+            (_, Game::LastPrice(_) | Game::OpenPrices(_) | Game::OpenSale(_)) => Vec::new(),
         })
     }
 

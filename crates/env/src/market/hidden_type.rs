@@ -29,7 +29,7 @@ const FOLLOWS: f64 = 10_000.0;
 type Counts = Vec<u16>;
 
 impl HiddenType {
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         count("periods", self.periods)?;
         field("periods", self.periods, self.periods <= 1000, "at most 1000")?;
         let types = self.weights.len();

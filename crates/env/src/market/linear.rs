@@ -70,12 +70,16 @@ impl ChangingDemand {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         count("periods", self.periods)?;
         field("rungs", self.rungs, (2..=1000).contains(&self.rungs), "2 to 1000")?;
         not_negative("noise", self.noise)?;
         price_range(self.price_min, self.price_max)?;
-        affordable(self.periods as f64, 1.0, PERIOD)?;
+        self.check_change()?;
+        affordable(self.periods as f64, 1.0, PERIOD)
+    }
+
+    fn check_change(&self) -> Result<(), OracleError> {
         match &self.change {
             Change::Regimes(regimes) => {
                 let sound = regimes
@@ -161,11 +165,14 @@ pub struct UnknownLinear {
 
 impl UnknownLinear {
     pub(super) fn check(&self) -> Result<(), OracleError> {
-        let sound = self.intercept.is_finite();
-        field("intercept", self.intercept, sound, "a finite number")?;
         positive("slope", self.slope)?;
         not_negative("noise", self.noise)?;
-        price_range(self.price_min, self.price_max)
+        price_range(self.price_min, self.price_max)?;
+        let least = self.slope * self.price_max;
+        let sells = self.intercept >= least && self.intercept.is_finite();
+        let expected =
+            format!("a number of at least slope x price_max = {least}, so that demand is never negative,");
+        field("intercept", self.intercept, sells, &expected)
     }
 
     /// The best price and its revenue per period; a fixed price is all that is needed.

@@ -27,7 +27,7 @@ pub struct Markdown {
     pub prices: Vec<f64>,
     /// Worth of a unit that was not sold.
     pub salvage: f64,
-    /// Weight of each day of a week; it repeats.
+    /// Weight of each of the seven days of a week; it repeats.
     pub week_weights: Vec<f64>,
     /// The weights also fall on a line from the first of these to the second.
     pub trend: [f64; 2],
@@ -39,6 +39,9 @@ pub struct Markdown {
     /// Share of the stock that must be sold on average, salvage apart; absent: any.
     pub sell_through_min: Option<f64>,
 }
+
+/// Days of a week.
+const WEEK: usize = 7;
 
 impl Markdown {
     fn shared(&self) -> PoissonSeason<'_> {
@@ -52,16 +55,16 @@ impl Markdown {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         self.shared().check()?;
         not_negative("salvage", self.salvage)?;
         let weights =
-            !self.week_weights.is_empty() && self.week_weights.iter().all(|w| *w >= 0.0 && w.is_finite());
+            self.week_weights.len() == WEEK && self.week_weights.iter().all(|w| *w >= 0.0 && w.is_finite());
         field(
             "week_weights",
             &self.week_weights,
             weights,
-            "at least one number, none negative",
+            "7 numbers, none negative",
         )?;
         field(
             "trend",
@@ -87,7 +90,7 @@ impl Markdown {
     fn mean(&self, day: usize, price: f64) -> f64 {
         let share = day as f64 / (self.periods - 1).max(1) as f64;
         let line = |ends: [f64; 2]| ends[0] + (ends[1] - ends[0]) * share;
-        let weight = self.week_weights[day % self.week_weights.len()] * line(self.trend);
+        let weight = self.week_weights[day % WEEK] * line(self.trend);
         self.base_rate * weight * (-line(self.elasticities) * (price / self.price_scale - 1.0)).exp()
     }
 
@@ -97,7 +100,7 @@ impl Markdown {
         Ok(Season {
             moves: if self.only_down { Moves::Down } else { Moves::Free },
             salvage: self.salvage,
-            week: self.week_weights.len(),
+            week: WEEK,
             ..self
                 .shared()
                 .tables(self.periods, |day, price| self.mean(day, price))

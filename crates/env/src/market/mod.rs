@@ -47,6 +47,7 @@ mod visits;
 pub use action::Action;
 pub use capacity::CapacityDuopoly;
 pub use chart::Chart;
+pub use checks::WORK_MAX;
 pub use conduct::{Conduct, Deviation};
 pub use continuous_types::ContinuousTypes;
 pub use duopoly::{AlternatingDuopoly, Rival};
@@ -110,28 +111,30 @@ pub enum Market {
 
 impl Market {
     /// Whether its parameters make a market, and one that is small enough to be solved. Nothing is solved for that, so that
-    /// the oracle may still find that a constraint cannot be met.
+    /// the oracle may still find that a constraint cannot be met. Returns how many updates (a state, an action and an outcome
+    /// each) its tables take; 0 where there is a formula, and for sellers, who are few.
     ///
     /// # Errors
     /// When a parameter makes no market, or the market is too large.
-    pub fn check(&self) -> Result<(), OracleError> {
+    pub fn check(&self) -> Result<f64, OracleError> {
+        let formula = |()| 0.0;
         match self {
             Self::ContinuousSale(market) => market.check(),
             Self::SingleArrivals(market) => market.check(),
             Self::SellDown(market) => market.check(),
             Self::StockedPrices(market) => market.check(),
-            Self::SharedResources(market) => market.check(),
+            Self::SharedResources(market) => market.check().map(formula),
             Self::Network(market) => market.check(),
-            Self::LogitOligopoly(market) => market.check(),
-            Self::CapacityDuopoly(market) => market.check(),
+            Self::LogitOligopoly(market) => market.check().map(formula),
+            Self::CapacityDuopoly(market) => market.check().map(formula),
             Self::AlternatingDuopoly(market) => market.check(),
-            Self::Segments(market) => market.check(),
-            Self::ContinuousTypes(market) => market.check(),
+            Self::Segments(market) => market.check().map(formula),
+            Self::ContinuousTypes(market) => market.check().map(formula),
             Self::Markdown(market) => market.check(),
             Self::ReferencePrice(market) => market.check(),
             Self::HiddenType(market) => market.check(),
             Self::ChangingDemand(market) => market.check(),
-            Self::UnknownLinear(market) => market.check(),
+            Self::UnknownLinear(market) => market.check().map(formula),
         }
     }
 

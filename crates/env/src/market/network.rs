@@ -40,7 +40,7 @@ fn all() -> f64 {
 }
 
 impl Network {
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock.len())?;
         self.stock.iter().try_for_each(|units| count("stock", *units))?;

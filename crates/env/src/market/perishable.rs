@@ -58,7 +58,7 @@ pub(super) fn fluid_price(demand_at_zero: f64, price_scale: f64, stock: f64) -> 
 }
 
 impl ContinuousSale {
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         positive("periods", self.periods)?;
         count("stock", self.stock)?;
         positive("arrival_rate", self.arrival_rate)?;
@@ -95,9 +95,10 @@ impl ContinuousSale {
         let fixed_price = peak(0.0, most, fixed);
         let fluid = fluid_price(demand, self.price_scale, self.stock as f64);
         let sold = (demand * (-fluid / self.price_scale).exp()).min(self.stock as f64);
+        let v_star = value(self.stock);
         Ok(Oracle {
-            v_star: value(self.stock),
-            v_fixed: fixed(fixed_price),
+            v_star,
+            v_fixed: fixed(fixed_price).min(v_star), // where nothing can be gained, rounding may lift it above
             fixed_price,
             first_action: Some(self.price_scale + value(self.stock) - value(self.stock - 1)),
             references: BTreeMap::from([("fluid_bound", fluid * sold)]),
@@ -111,7 +112,7 @@ impl SingleArrivals {
         self.arrival_rate * (-price / self.price_scale).exp()
     }
 
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock)?;
         let rate = self.arrival_rate;

@@ -69,7 +69,7 @@ impl ReferencePrice {
         })
     }
 
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         positive("base_rate", self.base_rate)?;
         positive("slope", self.slope)?;
         not_negative("gain", self.gain)?;

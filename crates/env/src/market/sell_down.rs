@@ -41,7 +41,7 @@ impl SellDown {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         self.shared().check()?;
         self.price_scale_end
             .map_or(Ok(()), |scale| positive("price_scale_end", scale))?;

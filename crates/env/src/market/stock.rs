@@ -54,7 +54,7 @@ impl StockedPrices {
         })
     }
 
-    pub(super) fn check(&self) -> Result<(), OracleError> {
+    pub(super) fn check(&self) -> Result<f64, OracleError> {
         count("periods", self.periods)?;
         count("stock", self.stock)?;
         ladder(&self.prices)?;

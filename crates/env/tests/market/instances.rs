@@ -1,18 +1,17 @@
 //! Closed forms and fixed points on random parameters, against solvers that share nothing with them.
 
-use crate::files::{market, oracle};
-use haggle_env::market::Market;
+use crate::files::oracle;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-const INSTANCES: usize = 6;
+pub const INSTANCES: usize = 6;
 
-fn between(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
+pub fn between(rng: &mut ChaCha8Rng, low: f64, high: f64) -> f64 {
     low + (high - low) * rng.random::<f64>()
 }
 
 #[track_caller]
-fn near(got: f64, other: f64, relative: f64) {
+pub fn near(got: f64, other: f64, relative: f64) {
     assert!((got / other - 1.0).abs() < relative, "{got} is not {other}");
 }
 
@@ -57,148 +56,6 @@ fn continuous_time_obeys_its_differential_equation() {
             scale + value[stock] - value[stock - 1],
             1e-7,
         );
-    }
-}
-
-#[test]
-fn no_seller_gains_by_leaving_the_equilibrium_nor_all_by_leaving_the_cartel() {
-    let mut rng = ChaCha8Rng::seed_from_u64(2);
-    for _ in 0..INSTANCES {
-        let sellers = rng.random_range(1..5usize);
-        let list = |rng: &mut ChaCha8Rng, low: f64, high: f64| -> String {
-            let each: Vec<String> = (0..sellers)
-                .map(|_| format!("{:?}", between(rng, low, high)))
-                .collect();
-            format!("[{}]", each.join(", "))
-        };
-        let c = market(
-            "c",
-            &[
-                ("sellers", &sellers.to_string()),
-                ("costs", &list(&mut rng, 0.2, 1.5)),
-                ("quality", &list(&mut rng, 1.0, 3.0)),
-                ("mu", &format!("{:?}", between(&mut rng, 0.1, 1.0))),
-                ("outside_quality", &format!("{:?}", between(&mut rng, -1.0, 1.0))),
-            ],
-        );
-        let equilibrium = c
-            .oracle()
-            .expect("an answer")
-            .equilibrium
-            .expect("an equilibrium");
-        let Market::LogitOligopoly(game) = &c else {
-            panic!("another market")
-        };
-        let nash: Vec<f64> = (0..sellers).map(|n| equilibrium.nash_price.seller(n)).collect();
-        let cartel: Vec<f64> = (0..sellers)
-            .map(|n| equilibrium.monopoly_price.seller(n))
-            .collect();
-        let joint = |prices: &[f64]| game.profits(prices).iter().sum::<f64>();
-        for seller in 0..sellers {
-            near(
-                equilibrium.nash_profit.seller(seller),
-                game.profits(&nash)[seller],
-                1e-12,
-            );
-            for n in 0..2000 {
-                let mut moved = nash.clone();
-                moved[seller] = f64::from(n) * 0.005;
-                assert!(game.profits(&moved)[seller] <= game.profits(&nash)[seller] + 1e-12);
-            }
-        }
-        for _ in 0..5000 {
-            let moved: Vec<f64> = cartel
-                .iter()
-                .map(|price| price + between(&mut rng, -0.3, 0.3))
-                .collect();
-            assert!(joint(&moved) <= joint(&cartel) + 1e-12);
-        }
-    }
-}
-
-#[test]
-fn on_a_ladder_no_seller_gains_by_another_rung_nor_all_by_other_rungs() {
-    let mut rng = ChaCha8Rng::seed_from_u64(8);
-    for _ in 0..INSTANCES {
-        let mut prices: Vec<f64> = (0..5).map(|_| between(&mut rng, 1.0, 2.5)).collect();
-        prices.sort_by(f64::total_cmp);
-        let costs = [between(&mut rng, 0.2, 1.0), between(&mut rng, 0.2, 1.0)];
-        let c = market(
-            "c",
-            &[
-                ("prices", &format!("{prices:?}")),
-                ("costs", &format!("{costs:?}")),
-            ],
-        );
-        let oracle = c.oracle().expect("an answer");
-        let equilibrium = oracle.equilibrium.expect("an equilibrium");
-        // Profits from scratch.
-        let profit = |own: usize, other: usize, cost: f64| {
-            let pull = |rung: usize| ((2.0 - prices[rung]) / 0.25).exp();
-            (prices[own] - cost) * pull(own) / (pull(own) + pull(other) + 1.0)
-        };
-        let stays = |own: usize, other: usize, cost: f64| {
-            (0..5).all(|rung| profit(rung, other, cost) <= profit(own, other, cost))
-        };
-        let joint = |a: usize, b: usize| profit(a, b, costs[0]) + profit(b, a, costs[1]);
-        let pairs = || (0..5).flat_map(|b| (0..5).map(move |a| (a, b)));
-        let nash: Vec<(usize, usize)> = pairs()
-            .filter(|&(a, b)| stays(a, b, costs[0]) && stays(b, a, costs[1]))
-            .collect();
-        let told: Vec<[f64; 2]> = equilibrium
-            .nash_points
-            .iter()
-            .map(|point| [point.price.seller(0), point.price.seller(1)])
-            .collect();
-        let found: Vec<[f64; 2]> = nash.iter().map(|&(a, b)| [prices[a], prices[b]]).collect();
-        assert_eq!(told, found, "{prices:?} {costs:?}");
-        let least = nash
-            .iter()
-            .map(|&(a, b)| joint(a, b))
-            .fold(f64::INFINITY, f64::min);
-        near(oracle.references["joint_nash"], least, 1e-12);
-        near(
-            oracle.v_star,
-            pairs().map(|(a, b)| joint(a, b)).fold(0.0, f64::max),
-            1e-12,
-        );
-        near(
-            oracle.v_fixed,
-            (0..5).map(|a| joint(a, a)).fold(0.0, f64::max),
-            1e-12,
-        );
-    }
-}
-
-#[test]
-fn no_seller_with_a_capacity_gains_by_another_price() {
-    let mut rng = ChaCha8Rng::seed_from_u64(3);
-    for _ in 0..INSTANCES {
-        let capacity = between(&mut rng, 250.0, 490.0);
-        let mu = between(&mut rng, 0.15, 0.4);
-        let c2 = oracle(
-            "c2",
-            &[("capacity", &format!("{capacity:?}")), ("mu", &format!("{mu:?}"))],
-        );
-        let equilibrium = c2.equilibrium.expect("an equilibrium");
-        let (nash, cartel) = (
-            equilibrium.nash_price.seller(0),
-            equilibrium.monopoly_price.seller(0),
-        );
-        let profit = |own: f64, other: f64| {
-            let pull = |price: f64| ((2.0 - price) / mu).exp();
-            let sold = (1000.0 * pull(own) / (pull(own) + pull(other) + 1.0)).min(capacity);
-            (own - 1.0) * sold
-        };
-        let prices = (0..4000).map(|n| 1.0 + f64::from(n) * 0.0005);
-        let both = |price: f64| 2.0 * profit(price, price);
-        for price in prices {
-            assert!(
-                profit(price, nash) <= profit(nash, nash) + 1e-6,
-                "{capacity} {mu} {price} {nash}"
-            );
-            assert!(both(price) <= both(cartel) + 1e-6);
-        }
     }
 }
 
@@ -390,77 +247,5 @@ fn a_hidden_type_is_filtered_as_a_tree_of_all_histories() {
         assert!(hidden.references["memoryless"] <= hidden.v_star * (1.0 + 1e-12));
         assert!(hidden.v_fixed <= hidden.references["memoryless"] * (1.0 + 1e-12));
         assert!(hidden.v_star <= hidden.references["clairvoyant"] * (1.0 + 1e-12));
-    }
-}
-
-/// The dual of a season's constraint at a worth of a sold unit, by plain backward induction: an upper bound of the optimum.
-fn season_dual(periods: usize, stock: usize, share: f64, worth: f64) -> f64 {
-    let pmf = |price: f64| -> Vec<f64> {
-        let mean = 2.0 * (-price).exp();
-        let next = |p: &mut f64, n: usize| {
-            let now = *p;
-            *p *= mean / (n + 1) as f64;
-            Some(now)
-        };
-        (0..stock.min(30)).scan((-mean).exp(), next).collect() // more are never sold in a period
-    };
-    let prices: Vec<(f64, Vec<f64>)> = (1..=20)
-        .map(|n| f64::from(n) * 0.2)
-        .map(|price| (price, pmf(price)))
-        .collect();
-    let mut value = vec![0.0; stock + 1];
-    for _ in 0..periods {
-        let best = |left: usize| {
-            let earns = |(price, pmf): &(f64, Vec<f64>)| {
-                let (mut sum, mut rest) = (0.0, 1.0);
-                for (sold, p) in pmf.iter().enumerate().take(left) {
-                    sum += p * (sold as f64 * (price + worth) + value[left - sold]);
-                    rest -= p;
-                }
-                sum + rest * left as f64 * (price + worth)
-            };
-            prices.iter().map(earns).fold(0.0, f64::max)
-        };
-        value = (0..=stock).map(best).collect();
-    }
-    value[stock] - worth * share * stock as f64
-}
-
-#[test]
-fn a_constrained_season_is_bounded_by_every_worth_of_a_sale() {
-    let sets = [("periods", "12"), ("stock", "8"), ("sell_through_min", "0.8")];
-    let bound = oracle("sell-through", &sets);
-    let free = bound.references["unconstrained"];
-    assert!(bound.references["unconstrained_sell_through"] < 0.8);
-    assert!(bound.v_star < free && bound.v_fixed <= bound.v_star);
-    // The least dual is the optimum.
-    let duals: Vec<f64> = (0..4000)
-        .map(|n| season_dual(12, 8, 0.8, f64::from(n) * 0.0005))
-        .collect();
-    assert!(duals.iter().all(|dual| bound.v_star <= dual + 1e-9));
-    near(
-        bound.v_star,
-        duals.into_iter().fold(f64::INFINITY, f64::min),
-        1e-4,
-    );
-}
-
-#[test]
-fn a_share_near_all_of_the_stock_is_no_extrapolation() {
-    for (text, share) in [("0.999", 0.999), ("0.9999999", 0.9999999)] {
-        let bound = oracle("sell-through", &[("sell_through_min", text)]);
-        let duals = (0..44).map(|n| season_dual(100, 100, share, 1.5f64.powi(n)));
-        let least = duals.fold(f64::INFINITY, f64::min);
-        assert!(
-            bound.v_star <= least + 1e-6,
-            "{share}: {} above {least}",
-            bound.v_star
-        );
-        assert!(
-            bound.v_star >= 0.99 * least,
-            "{share}: {} far below {least}",
-            bound.v_star
-        );
-        assert!(bound.v_fixed <= bound.v_star);
     }
 }

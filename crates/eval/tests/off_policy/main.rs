@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad_candidates;
 mod bad_logs;
+mod judged;
 mod odds;
 mod shop;

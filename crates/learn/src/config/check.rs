@@ -135,6 +135,22 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Schedule;
+
+    #[test]
+    fn what_single_precision_cannot_count_is_refused() {
+        let said = |config: TrainConfig| config.validate().expect_err("refused").to_string();
+        let rate = TrainConfig {
+            learning_rate: Schedule::linear(1e39, 0.0),
+            ..TrainConfig::default()
+        };
+        assert!(said(rate).ends_with(": a number above 0, up to 3.4e38 expected"));
+        let entropy = TrainConfig {
+            entropy: Schedule::linear(0.01, 1e39),
+            ..TrainConfig::default()
+        };
+        assert!(said(entropy).starts_with("entropy.end = 1"));
+    }
 
     #[test]
     fn a_disagreement_names_both_values() {

@@ -29,9 +29,23 @@ impl ConfigError {
     pub fn field(&self) -> &str {
         match self {
             Self::Range { field, .. } => field,
-            Self::Disagree { first, .. } => first.split(" = ").next().unwrap_or(first),
+            Self::Disagree { first, .. } => name(first),
         }
     }
+
+    /// The second of two fields that disagree.
+    #[must_use]
+    pub fn other_field(&self) -> Option<&str> {
+        match self {
+            Self::Range { .. } => None,
+            Self::Disagree { second, .. } => Some(name(second)),
+        }
+    }
+}
+
+/// Of `name = value`.
+fn name(said: &str) -> &str {
+    said.split(" = ").next().unwrap_or(said)
 }
 
 #[expect(
@@ -54,6 +68,9 @@ pub(crate) fn in_range<T: ToString>(
     })
 }
 
+/// Gradient steps are made in single precision.
+const LARGEST: f64 = f32::MAX as f64;
+
 pub(super) fn unit(field: &'static str, value: f64) -> Result<(), ConfigError> {
     in_range(field, value, (0.0..=1.0).contains(&value), "0 to 1")
 }
@@ -62,8 +79,8 @@ pub(super) fn not_negative(field: &'static str, value: f64) -> Result<(), Config
     in_range(
         field,
         value,
-        value >= 0.0 && value.is_finite(),
-        "a finite number, not negative",
+        (0.0..=LARGEST).contains(&value),
+        "a number from 0 to 3.4e38",
     )
 }
 
@@ -71,7 +88,7 @@ pub(crate) fn positive(field: &'static str, value: f64) -> Result<(), ConfigErro
     in_range(
         field,
         value,
-        value > 0.0 && value.is_finite(),
-        "a finite number above 0",
+        value > 0.0 && value <= LARGEST,
+        "a number above 0, up to 3.4e38",
     )
 }
