@@ -1,85 +1,10 @@
 //! The gate on a good log, and on logs that are bad in one way each.
 
-<<<<<<< HEAD
-use crate::shop::{ITEMS, KINDS, RUNGS, Table, catalog, log};
-use haggle_core::{
-    Catalog, DecisionId, Digest, FEATURE_WIDTH, Guardrails, Logged, Mask, MemoryRates, Offer, Pmf, Policy,
-    PriceMinor, SavedCategory, Seeds,
-};
-use haggle_eval::{GateConfig, GateVerdict, OffPolicyReport, judge};
-use haggle_policy::{Bundle, DataSource, GATE_FILE, Layer, Network, Provenance, Terms, Verdict};
-
-const SESSIONS: usize = 3_000;
-
-fn terms(floor: f64) -> Terms {
-    Terms {
-        catalog: catalog(),
-        floor,
-        memory: MemoryRates::default(),
-        guardrails: Guardrails::default(),
-        price_index_limit: Some(1.1),
-        multiplier: 0.0,
-        provenance: Provenance::default(),
-    }
-}
-
-/// A bundle of one linear layer: `tilt` rungs dearer for each kind of shopper, kinds being the first features.
-fn bundle(terms: Terms, tilt: [f32; KINDS]) -> Bundle {
-    let mut weight = vec![0.0; RUNGS * FEATURE_WIDTH];
-    for (rung, row) in weight.chunks_exact_mut(FEATURE_WIDTH).enumerate() {
-        for (weight, tilt) in row.iter_mut().zip(tilt) {
-            *weight = tilt * (rung as f32 - 2.0);
-        }
-    }
-    let layer = Layer {
-        inputs: FEATURE_WIDTH,
-        outputs: RUNGS,
-        weight,
-        bias: vec![0.0; RUNGS],
-    };
-    let network = Network::new(vec![0.0; FEATURE_WIDTH], vec![1.0; FEATURE_WIDTH], &[layer]).unwrap();
-    Bundle::mlp(terms, &network).unwrap()
-}
-
-const BETTER: [f32; KINDS] = [-0.2, 0.15, 0.1, 0.25];
-
-fn incumbent() -> Bundle {
-    bundle(terms(0.1), [-0.2; KINDS])
-}
-
-/// What the incumbent would log in the shop of three rivals.
-fn good_log() -> Vec<Offer> {
-    let mut offers = log(
-        &Table::tilted("incumbent", |_, _| -0.2),
-        SESSIONS,
-        &Seeds::new(23),
-    );
-    let policy = incumbent().digest();
-    for offer in &mut offers {
-        let logged = offer.logged.as_mut().unwrap();
-        logged.policy = policy;
-        logged.features.resize(FEATURE_WIDTH, 0.0);
-    }
-    offers
-}
-
-fn config() -> GateConfig {
-    GateConfig {
-        occasions_min: SESSIONS,
-        ..GateConfig::default()
-    }
-}
-
-fn verdict(candidate: &Bundle, offers: &[Offer]) -> GateVerdict {
-    judge(&config(), candidate, &incumbent(), offers, Vec::new()).unwrap()
-}
-=======
 use crate::judged::{BETTER, SESSIONS, bundle, config, good_log, incumbent, reason, spoilt, terms, verdict};
 use crate::shop::{ITEMS, KINDS, RUNGS, Table, catalog};
-use haggle_core::{Catalog, DecisionId, Digest, Mask, Offer, Pmf, Policy, PriceMinor, SavedCategory};
-use haggle_eval::{GateConfig, GateVerdict, judge};
+use haggle_core::{Catalog, DecisionId, Digest, Logged, Mask, Offer, Pmf, Policy, PriceMinor, SavedCategory};
+use haggle_eval::{GateConfig, GateVerdict, OffPolicyReport, judge};
 use haggle_policy::{DataSource, GATE_FILE, Verdict};
->>>>>>> lab
 
 type Spoil = fn(&mut Offer);
 
