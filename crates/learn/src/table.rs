@@ -56,7 +56,8 @@ impl Table {
         for (row, mask) in self.masks.iter().enumerate() {
             let (seen, facts) = self.row(row);
             numbers.extend_from_slice(seen);
-            push_log_uniform(Mask(*mask), self.rungs, &mut numbers);
+            let allowed = Mask(*mask).and(Mask::all(self.rungs)); // none where there are no rungs
+            push_log_uniform(allowed, self.rungs, &mut numbers);
             numbers.extend_from_slice(facts);
         }
         Tensor::from_slice(&numbers).view([self.rows() as i64, columns as i64])

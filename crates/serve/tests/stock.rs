@@ -42,7 +42,8 @@ fn a_stock_is_logged_answered_again_and_replayed_to_the_same_bits() {
     let untold = price(&engine, lamp("untold", None));
     let minded = [&scarce, &plenty, &untold].map(|reply| reply.stock_minded);
     assert_eq!(minded, [Some(true), Some(true), None]);
-    assert!(scarce.propensity > 0.99 && scarce.rung == 3, "{scarce:?}");
+    // Nothing has sold yet: any price is as good.
+    assert!((scarce.propensity - 0.25).abs() < 1e-12, "{scarce:?}");
     let engine = reopened(engine, dir.path(), &bundle);
     assert_eq!(price(&engine, lamp("scarce", left(1, 1_000_000))), scarce);
     let other = engine.price(lamp("scarce", left(2, 1_000_000)), NOW);
