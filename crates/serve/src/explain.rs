@@ -256,6 +256,9 @@ fn why(record: &DecisionRecord, item: &Item, mask: Mask) -> String {
             format!("{price} is the fallback, nearest to the base price {base}: the deadline had passed")
         }
         Source::Caller => format!("{price} is the caller's own price; the policy only watched"),
+        Source::Holdout if record.repeats() => {
+            format!("{price} is what the session was told before; by now the user is held out")
+        }
         Source::Holdout => {
             format!("{price} is the allowed price nearest to the base price {base}: the user is held out")
         }

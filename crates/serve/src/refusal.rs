@@ -53,7 +53,7 @@ pub enum Code {
     NoPrevious,
     /// No bundle is a canary.
     NoCanary,
-    /// Prices are frozen: unfreeze before a swap.
+    /// Prices are frozen: unfreeze them before anything else is served.
     Frozen,
     /// The configuration or the rulebook cannot be used; the old one stays.
     ConfigRefused,

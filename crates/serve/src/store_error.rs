@@ -34,6 +34,9 @@ pub enum StoreError {
         /// The folder.
         out: PathBuf,
     },
+    /// A folder to be written is there already.
+    #[error("{} is there already; name a new folder", .0.display())]
+    There(PathBuf),
     /// Another process has it.
     #[error("store {}: another process is using it (a running haggled?)", store.display())]
     InUse {

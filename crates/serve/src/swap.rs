@@ -146,7 +146,7 @@ impl Core {
         if self.mode == Mode::Frozen && self.missing.is_none() {
             return Err(Refusal::new(
                 Code::Frozen,
-                "prices are frozen; unfreeze before a swap",
+                "prices are frozen; unfreeze them before anything else is served",
             ));
         }
         Ok(())

@@ -15,6 +15,9 @@ use std::path::Path;
 /// When the folder is there already or lies in the store, something cannot be copied, or the copy is not sound.
 pub fn backup(journal: &JournalReader, out: &Path) -> Result<Checked, StoreError> {
     expect_outside(journal.store(), out)?;
+    if out.exists() {
+        return Err(StoreError::There(out.to_owned()));
+    }
     let _kept = journal.hold();
     let next = journal.next();
     copy(journal, out, next).map_err(StoreError::full_or_io(out))?;
