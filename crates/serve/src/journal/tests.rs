@@ -261,7 +261,7 @@ fn a_copy_holds_what_was_durable_when_it_was_begun() {
     journal.append(&[record(300)]).unwrap();
     assert_eq!(recovered(&out).unwrap(), (0..300).map(record).collect::<Vec<_>>());
     assert!(
-        matches!(backup(&journal.reader(), &out), Err(StoreError::Io { .. })),
+        matches!(backup(&journal.reader(), &out), Err(StoreError::There(_))),
         "nothing is mixed"
     );
 }
