@@ -130,7 +130,7 @@ fn priced(category: &SelectedCategory) -> SavedCategory {
 /// The same week as requests and rewards.
 fn daemon_week(history: &History, selection: &Selection, world: &World) -> Vec<(usize, Vec<f32>)> {
     let mut market = Market::new(&Terms {
-        catalog: world.catalog().clone(),
+        catalog: world.catalog().clone().into(),
         floor: 0.0,
         memory: *world.rates(),
         guardrails: Default::default(),

@@ -96,7 +96,7 @@ fn terms(args: &BanditBundle) -> Result<Terms, Failure> {
         return Err(Failure::say(Kind::Usage, sentence));
     };
     Ok(Terms {
-        catalog: price_list::read(list, usize::from(args.rungs))?,
+        catalog: price_list::read(list, usize::from(args.rungs))?.into(),
         floor,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),

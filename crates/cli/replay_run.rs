@@ -134,7 +134,7 @@ fn bundle_of(
 ) -> Result<Bundle, Failure> {
     let replay = &plan.env.replay;
     let terms = Terms {
-        catalog: scene.training.catalog().clone(),
+        catalog: scene.training.catalog().clone().into(),
         floor: plan.learner.exploration,
         memory: *scene.training.rates(),
         guardrails: replay.guardrails,

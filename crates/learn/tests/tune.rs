@@ -38,7 +38,7 @@ fn incumbent(seed: u64, price_index_limit: Option<f64>) -> Bundle {
         items: vec![item],
     };
     let terms = Terms {
-        catalog: Catalog::new(vec![group]).expect("a catalogue"),
+        catalog: Catalog::new(vec![group]).expect("a catalogue").into(),
         floor: 0.1,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),

@@ -2,6 +2,7 @@ use crate::BundleError;
 use crate::bandit::BanditPlan;
 use haggle_core::{Catalog, Digest, Guardrails, Mask, MemoryRates};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The bundle format that this program writes and reads.
 pub const FORMAT: u32 = 1;
@@ -55,8 +56,8 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// What is priced, with ladders and traits.
-    pub catalog: Catalog,
+    /// What is priced, with ladders and traits; shared, since a swap must not copy it while prices wait.
+    pub catalog: Arc<Catalog>,
     /// Share of pure exploration in every distribution, in [0, 1].
     pub floor: f64,
     /// How fast the memories of the market fade.

@@ -38,7 +38,7 @@ fn terms() -> Terms {
         items: vec![item("m1", 100), item("m2", 250)],
     };
     Terms {
-        catalog: Catalog::new(vec![milk]).unwrap(),
+        catalog: Catalog::new(vec![milk]).unwrap().into(),
         floor: 0.03,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),

@@ -44,7 +44,8 @@ fn terms() -> anyhow::Result<Terms> {
         catalog: Catalog::new(vec![SavedCategory {
             name: "cups".to_owned(),
             items: vec![item],
-        }])?,
+        }])?
+        .into(),
         floor: 0.002,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),

@@ -37,7 +37,7 @@ fn bundle() -> anyhow::Result<Bundle> {
         items: vec![item],
     };
     let terms = Terms {
-        catalog: Catalog::new(vec![shop])?,
+        catalog: Catalog::new(vec![shop])?.into(),
         floor: 0.0,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),

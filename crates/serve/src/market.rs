@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Invariant: fed the visits of an environment one request at a time, it shows the policy the same observations.
 #[derive(Debug)]
 pub struct Market {
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) rates: MemoryRates,
     pub(crate) memory: Memory,
 }
@@ -46,7 +46,7 @@ impl Market {
     /// The market before anything happened: base prices, no promotions, the usual sales, nobody known.
     #[must_use]
     pub fn new(terms: &Terms) -> Self {
-        let catalog = terms.catalog.clone();
+        let catalog = Arc::clone(&terms.catalog);
         let plain = |item: &haggle_core::Item| ShelfEntry {
             posted_minor: item.base_minor,
             mailer: 0.0,
@@ -72,7 +72,7 @@ impl Market {
     #[must_use]
     pub(crate) fn resume(terms: &Terms, memory: Memory) -> Self {
         Self {
-            catalog: terms.catalog.clone(),
+            catalog: Arc::clone(&terms.catalog),
             rates: terms.memory,
             memory,
         }
@@ -80,7 +80,7 @@ impl Market {
 
     /// Goes on under the terms of another bundle with the same items and ladders.
     pub fn adopt(&mut self, terms: &Terms) {
-        self.catalog = terms.catalog.clone();
+        self.catalog = Arc::clone(&terms.catalog);
         self.rates = terms.memory;
     }
 

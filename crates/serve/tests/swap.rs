@@ -104,10 +104,10 @@ fn an_unsound_bundle_is_refused_and_the_old_one_serves_on() {
         code(operator.admin(&swap(&house.dir.path().join("none"), true))),
         Code::BundleRefused
     );
-    let mut groups: Vec<SavedCategory> = terms(0.0).catalog.into();
+    let mut groups = Vec::<SavedCategory>::from((*terms(0.0).catalog).clone());
     groups[0].items.pop();
     let smaller = Terms {
-        catalog: Catalog::new(groups).unwrap(),
+        catalog: Catalog::new(groups).unwrap().into(),
         ..terms(0.0)
     };
     let smaller = house.add(&Bundle::fixed(smaller, vec![3; 5]).unwrap());

@@ -44,9 +44,9 @@ fn a_misfit_between_the_bundles_is_named() {
         reason(&verdict(&bundle(terms, BETTER), &offers)).to_owned()
     };
     let dearer = |terms: &mut Terms| {
-        let mut groups = Vec::<SavedCategory>::from(terms.catalog.clone());
+        let mut groups = Vec::<SavedCategory>::from((*terms.catalog).clone());
         groups[0].items[0].high_minor = PriceMinor(141);
-        terms.catalog = Catalog::new(groups).unwrap();
+        terms.catalog = Catalog::new(groups).unwrap().into();
     };
     assert!(changed(dearer).contains("catalogue"));
     assert!(changed(|terms| terms.guardrails.margin_min = 0.1).contains("guardrails"));

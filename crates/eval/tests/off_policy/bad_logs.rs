@@ -138,9 +138,9 @@ fn an_empty_log_is_refused_in_words() {
 #[test]
 fn prices_that_the_guardrails_forbid_are_counted() {
     let mut ruled = terms(0.1);
-    let mut groups = Vec::<SavedCategory>::from(ruled.catalog.clone());
+    let mut groups = Vec::<SavedCategory>::from((*ruled.catalog).clone());
     groups[0].items[1].low_minor = PriceMinor(120); // its lowest rung, 0.90, loses its support
-    ruled.catalog = Catalog::new(groups).unwrap();
+    ruled.catalog = Catalog::new(groups).unwrap().into();
     let old = bundle(ruled.clone(), [-0.2; KINDS]);
     let mut offers = good_log();
     offers

@@ -9,7 +9,7 @@ pub const SESSIONS: usize = 3_000;
 
 pub fn terms(floor: f64) -> Terms {
     Terms {
-        catalog: catalog(),
+        catalog: catalog().into(),
         floor,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),

@@ -18,7 +18,7 @@ struct Sight {
     columns: Vec<usize>,
     segments: Vec<String>,
     personal: bool,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
 }
 
 /// One item's bandit as it stands, before a visit of one segment: a policy like any other, until it learns.
@@ -44,7 +44,7 @@ impl Bandits {
             columns: plan.columns()?,
             segments: plan.segments.clone(),
             personal: plan.is_personal(),
-            catalog: terms.catalog.clone(),
+            catalog: Arc::clone(&terms.catalog),
         });
         let seed = terms.provenance.seed;
         let items = terms.catalog.items().iter();

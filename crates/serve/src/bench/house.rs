@@ -163,7 +163,7 @@ fn terms(seed: u64) -> anyhow::Result<Terms> {
     let items = (0..ITEMS).map(item).collect::<anyhow::Result<_>>()?;
     let name = "all".to_owned();
     Ok(Terms {
-        catalog: Catalog::new(vec![SavedCategory { name, items }])?,
+        catalog: Catalog::new(vec![SavedCategory { name, items }])?.into(),
         floor: 0.03,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),

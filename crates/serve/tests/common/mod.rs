@@ -57,7 +57,9 @@ pub fn terms(floor: f64) -> Terms {
             .collect(),
     };
     Terms {
-        catalog: Catalog::new(vec![group("milk"), group("tea")]).unwrap(),
+        catalog: Catalog::new(vec![group("milk"), group("tea")])
+            .unwrap()
+            .into(),
         floor,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),
@@ -116,7 +118,7 @@ pub fn segment_bundle() -> Bundle {
         items: vec![cup],
     };
     let terms = Terms {
-        catalog: Catalog::new(vec![shop]).unwrap(),
+        catalog: Catalog::new(vec![shop]).unwrap().into(),
         ..terms(0.002)
     };
     let like = BanditConfig {
@@ -139,7 +141,7 @@ pub fn stocked_bundle(rule: impl Fn(Vec<f64>, usize, u64) -> BanditConfig) -> Bu
         items: vec![lamp],
     };
     let terms = Terms {
-        catalog: Catalog::new(vec![shop]).unwrap(),
+        catalog: Catalog::new(vec![shop]).unwrap().into(),
         ..terms(0.002)
     };
     let plan = BanditPlan::of(&rule(Vec::new(), 0, 0), Vec::new(), Vec::new());
