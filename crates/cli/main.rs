@@ -79,7 +79,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Import(import) => import::run(import, output),
         Command::Fit(args) => fit::run(args, output),
-        Command::Train(args) => train::run(args, output),
+        Command::Train(args) => match &args.seeds {
+            Some(list) => seeds::run(args, list, output),
+            None => train::run(args, output),
+        },
         Command::Bundle(args) => from_checkpoint::run(args, output),
         Command::Sweep(args) => sweep::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),

@@ -5,7 +5,6 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::report;
 use crate::seat::Seat;
 use crate::training::{Facts, Training};
 use haggle_core::{Digest, Seeds};
@@ -27,8 +26,9 @@ pub enum Stage<'a> {
 /// What a run tells programs.
 #[derive(Serialize)]
 pub struct Told {
+    /// The run.
     #[serde(flatten)]
-    run: Facts,
+    pub run: Facts,
     /// Absent for a probe.
     score: Option<MarketValue>,
 }
@@ -93,7 +93,6 @@ pub fn run(plan: &Plan, stage: &Stage<'_>, seat: &Seat, output: Output) -> Resul
     };
     if let Some(worth) = &worth {
         market_worth::keep(&facts.run, &worth.value)?;
-        report::of_run(&facts.run)?;
     }
     let text = worth
         .as_ref()

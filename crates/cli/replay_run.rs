@@ -4,7 +4,6 @@ use crate::env_file::ReplayFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::report;
 use crate::scene::Scene;
 use crate::seat::Seat;
 use crate::training::{Facts, Training};
@@ -29,8 +28,9 @@ pub struct Learnt {
 /// What a run tells programs.
 #[derive(Serialize)]
 pub struct Told {
+    /// The run.
     #[serde(flatten)]
-    run: Facts,
+    pub run: Facts,
     value: value::Report,
 }
 
@@ -41,7 +41,6 @@ pub fn run(plan: &Plan<ReplayFile>, seat: &Seat, output: Output) -> Result<(Stri
     let report = value::of_bundle(plan, &scene, &learnt.bundle, &plan.env.held_out_weeks.range())?;
     value::warn_above_limit(plan, &report, output);
     value::keep(&learnt.facts.run, &report)?;
-    report::of_run(&learnt.facts.run)?;
     let text = format!("{report}\n\n{}", learnt.facts.summary());
     let told = Told {
         run: learnt.facts,

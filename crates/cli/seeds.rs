@@ -57,7 +57,7 @@ struct OverSeeds {
     most: f64,
 }
 
-/// Trains from every seed; a seed that fails does not take the others with it.
+/// `haggle train` from every seed; a seed that fails does not take the others with it.
 pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure> {
     let (plan, origins) = Plan::read(&args.config, &args.sets)?;
     let folder = match &args.out {

@@ -6,17 +6,14 @@ use crate::market_run::{self, Stage};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::seat::{Existing, Seat, is_done};
-use crate::{going_on, replay_run, seeds};
+use crate::{going_on, replay_run, report};
 use haggle_learn::read_facts;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 
-/// `haggle train`.
+/// `haggle train` from one seed.
 pub fn run(args: &Train, output: Output) -> Result<(), Failure> {
-    if let Some(list) = &args.seeds {
-        return seeds::run(args, list, output);
-    }
     let (plan, origins) = Plan::read(&args.config, &args.sets)?;
     let seat = seat(args)?;
     going_on::check(&plan, &seat, &origins)?;
@@ -96,12 +93,16 @@ impl fmt::Display for Done {
     }
 }
 
-/// Trains the policy of a plan; returns what to tell people and programs.
+/// Trains the policy of a plan and writes the run's report; returns what to tell people and programs.
 pub fn train(plan: &Plan, seat: &Seat, output: Output) -> Result<(String, Told), Failure> {
     if let EnvFile::Replay(env) = &plan.env {
         let (text, told) = replay_run::run(&plan.in_env((**env).clone()), seat, output)?;
+        report::of_run(&told.run.run)?;
         return Ok((text, Told::Replay(Box::new(told))));
     }
     let (text, told) = market_run::run(plan, &Stage::of(&plan.env)?, seat, output)?;
+    if let EnvFile::Market(_) = plan.env {
+        report::of_run(&told.run.run)?; // a probe has no score to report
+    }
     Ok((text, Told::Market(Box::new(told))))
 }
