@@ -195,12 +195,6 @@ impl Run {
         self.folder.join("bundles")
     }
 
-    /// Where evaluations go.
-    #[must_use]
-    pub fn evaluations(&self) -> PathBuf {
-        self.folder.join("eval")
-    }
-
     /// One line of `metrics.jsonl`, and the same scalars as TensorBoard events.
     ///
     /// # Errors
