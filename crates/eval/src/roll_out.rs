@@ -3,7 +3,7 @@
 
 use crate::Interval;
 use crate::interval::Z95;
-use haggle_core::{Mask, PolicyError, Seeds};
+use haggle_core::{Mask, Pmf, PolicyError, Seeds};
 use haggle_env::{Actions, Env, ObserveOut, StepEnd, StepOut};
 use haggle_policy::Actors;
 use rand::RngExt;
@@ -65,10 +65,9 @@ impl Player {
             self.multiplier = actors.multiplier(agent, obs, self.rng.sample(StandardNormal))?;
             return Ok(());
         }
-        let mut ahead = self.memory.clone();
-        let logits = actors.logits(agent, obs, &mut ahead)?;
+        let logits = actors.logits(agent, obs, &mut self.memory)?;
         let favourite = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
-        let pmf = actors.pmf(agent, obs, Mask(mask), &mut self.memory)?;
+        let pmf = Pmf::from_logits(&logits, Mask(mask), actors.floor())?;
         self.rung = pmf.draw(self.rng.random()).rung as u8;
         self.hit = favourite.is_some_and(|rung| !Mask(mask).allows(rung));
         Ok(())
