@@ -5,7 +5,6 @@ use crate::env_file::EnvFile;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::peers::Peers;
-use crate::training::failure;
 use haggle_config::Loaded;
 use haggle_env::market::{Market, MarketEnv};
 use haggle_learn::{DeviceChoice, EngineChoice, Mappo, Phases, Schedule, TrainConfig};
@@ -182,11 +181,11 @@ impl Bench<'_> {
 
     fn train(&self, config: &TrainConfig) -> Result<Measured, Failure> {
         let env = MarketEnv::new(self.market, config.copies).or_fail(Kind::Usage)?;
-        let mut learner = Mappo::new(config.clone(), Box::new(env)).map_err(failure)?;
+        let mut learner = Mappo::new(config.clone(), Box::new(env))?;
         let started = Instant::now();
         let mut spent = Phases::default();
         while !learner.finished() {
-            let phases = learner.iterate().map_err(failure)?.phases;
+            let phases = learner.iterate()?.phases;
             spent.environment_s += phases.environment_s;
             spent.inference_s += phases.inference_s;
             spent.training_s += phases.training_s;

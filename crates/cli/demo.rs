@@ -11,7 +11,7 @@ use crate::replay_run::train_policy;
 use crate::scene::{Scene, read_sessions};
 use crate::seat::Seat;
 use crate::shoppers::{Season, Shoppers};
-use crate::training::{Facts, failure};
+use crate::training::Facts;
 use crate::tune;
 use crate::value;
 use crate::weeks::Weeks;
@@ -208,7 +208,7 @@ fn improve(
     let config = haggle_config::load::<TuneConfig>(Path::new(TUNE_CONFIG), &[])?.value;
     let (mut offers, sources) = tune::read_log(log)?;
     offers.retain(|offer| !offer.judges());
-    let (candidate, report) = haggle_learn::tune(incumbent, &offers, sources, &config).map_err(failure)?;
+    let (candidate, report) = haggle_learn::tune(incumbent, &offers, sources, &config)?;
     let (_, path) = candidate.write(folder).or_fail(Kind::Data)?;
     output.progress(format_args!(
         "tune       {}",

@@ -136,7 +136,7 @@ pub fn last_bundle(run: &Path) -> Result<PathBuf, Failure> {
         Err(Failure::say(Kind::Data, sentence))
     };
     let is_bundle = |path: &PathBuf| path.join(MANIFEST_FILE).exists();
-    if let Some(digest) = read_facts(run).or_fail(Kind::Data)?.bundle {
+    if let Some(digest) = read_facts(run)?.bundle {
         let recorded = Some(folder.join(digest.short())).filter(is_bundle);
         return match recorded {
             Some(path) => Ok(path),

@@ -1,4 +1,5 @@
 use haggle_config::{ConfigError, Fault, Told};
+use haggle_learn::LearnError;
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -142,6 +143,23 @@ impl From<ConfigError> for Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self::new(Kind::Usage, fault)
+    }
+}
+
+/// The exit code that a learner's error stands for.
+impl From<LearnError> for Failure {
+    fn from(error: LearnError) -> Self {
+        let kind = match &error {
+            LearnError::Config(_)
+            | LearnError::Environment { .. }
+            | LearnError::NobodyActs { .. }
+            | LearnError::NoCheckpoint { .. }
+            | LearnError::Busy { .. } => Kind::Usage,
+            LearnError::Device { .. } => Kind::Device,
+            LearnError::Diverged { .. } => Kind::Diverged,
+            _ => Kind::Data,
+        };
+        Self::new(kind, error)
     }
 }
 

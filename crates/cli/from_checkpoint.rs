@@ -9,7 +9,6 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::replay_run;
 use crate::scene::Scene;
-use crate::training::failure;
 use haggle_core::Digest;
 use haggle_env::Env;
 use haggle_learn::{Checkpoint, DeviceChoice, EngineChoice, Mappo, TrainConfig, read_facts};
@@ -82,7 +81,7 @@ pub fn shop(
     scene: &Scene,
     checkpoint: &Checkpoint,
 ) -> Result<Bundle, Failure> {
-    replay_run::check_scene(plan, scene, &read_facts(run).or_fail(Kind::Data)?)?;
+    replay_run::check_scene(plan, scene, &read_facts(run)?)?;
     let learner = learner_at(checkpoint, &plan.learner, replay_run::environment(plan, scene)?)?;
     replay_run::bundle(plan, scene, &learner)
 }
@@ -94,7 +93,7 @@ fn learner_at(checkpoint: &Checkpoint, learner: &TrainConfig, env: Box<dyn Env>)
         engine: EngineChoice::Auto,
         ..learner.clone()
     };
-    let mut learner = Mappo::new(config, env).map_err(failure)?;
-    learner.restore(checkpoint).map_err(failure)?;
+    let mut learner = Mappo::new(config, env)?;
+    learner.restore(checkpoint)?;
     Ok(learner)
 }

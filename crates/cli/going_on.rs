@@ -3,7 +3,6 @@
 use crate::failure::{Failure, Kind, OrFail};
 use crate::plan::Plan;
 use crate::seat::Seat;
-use crate::training::failure;
 use haggle_config::Origin;
 use haggle_config::rows;
 use haggle_learn::{Change, Checkpoint, Freedom, TrainConfig, find_checkpoint, sound_checkpoints};
@@ -73,12 +72,12 @@ pub fn read_checkpoint(
     name: &str,
     instead: impl Fn(&Path) -> String,
 ) -> Result<(PathBuf, Checkpoint), Failure> {
-    let path = find_checkpoint(folder, name).map_err(failure)?;
+    let path = find_checkpoint(folder, name)?;
     let why = match Checkpoint::read(&path) {
         Ok(checkpoint) => return Ok((path, checkpoint)),
         Err(why) => anyhow::Error::from(why),
     };
-    let sound = sound_checkpoints(folder).map_err(failure)?;
+    let sound = sound_checkpoints(folder)?;
     let sentence = match sound.first() {
         Some(newest) => format!(
             "{why:#}; {} of the run can be read: {}",

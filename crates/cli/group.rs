@@ -52,7 +52,7 @@ pub enum RunWorth {
 impl ScoredRun {
     /// Of a checkpoint, where one is named, else of the last bundle.
     fn read(folder: &Path, checkpoint: Option<(&str, Output)>) -> Result<Self, Failure> {
-        let facts = read_facts(folder).or_fail(Kind::Data)?;
+        let facts = read_facts(folder)?;
         let plan = Plan::of_run(folder)?;
         let worth = match &plan.env {
             EnvFile::Replay(_) => RunWorth::Shop(Box::new(match checkpoint {
@@ -190,11 +190,11 @@ fn run_folders(path: &Path) -> Result<Vec<PathBuf>, Failure> {
         return Ok(vec![path.to_owned()]);
     }
     must_exist(path)?;
-    if let Some((folder, why)) = damaged_runs(path).or_fail(Kind::Data)?.into_iter().next() {
+    if let Some((folder, why)) = damaged_runs(path)?.into_iter().next() {
         let sentence = format!("{}: a damaged run: {why}", folder.display());
         return Err(Failure::say(Kind::Data, sentence));
     }
-    let runs = list_runs(path).or_fail(Kind::Data)?;
+    let runs = list_runs(path)?;
     if runs.is_empty() {
         let sentence = format!("{}: neither a run nor a folder of runs", path.display());
         return Err(Failure::say(Kind::Data, sentence));

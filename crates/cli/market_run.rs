@@ -165,7 +165,7 @@ impl<'a> Stage<'a> {
 
     /// The policy of a learner, with the terms under which it was trained.
     pub fn bundle(&self, plan: &Plan, learner: &Mappo) -> Result<MarketBundle, Failure> {
-        let actors = learner.actors().or_fail(Kind::Data)?;
+        let actors = learner.actors()?;
         let terms = MarketTerms {
             multipliers: actors.multipliers().to_vec(),
             ..self.terms(plan, learner.spec().obs_width)?

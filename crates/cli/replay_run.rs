@@ -120,7 +120,7 @@ pub fn check_scene(plan: &Plan<ReplayFile>, scene: &Scene, facts: &RunFacts) -> 
 
 /// The policy of a learner as it stands, with the terms under which it was trained.
 pub fn bundle(plan: &Plan<ReplayFile>, scene: &Scene, learner: &Mappo) -> Result<Bundle, Failure> {
-    let actors = learner.actors().or_fail(Kind::Data)?;
+    let actors = learner.actors()?;
     bundle_of(plan, scene, &actors, learner.multipliers())
 }
 

@@ -1,5 +1,5 @@
 use crate::args::Runs;
-use crate::failure::{Failure, Kind, OrFail, must_exist};
+use crate::failure::{Failure, must_exist};
 use crate::output::Output;
 use haggle_learn::{ListedRun, damaged_runs, list_runs};
 use serde::Serialize;
@@ -15,7 +15,7 @@ const WORTH: [&str; 3] = [
 /// `haggle runs`: the runs of a folder, oldest first.
 pub fn run(args: &Runs, output: Output) -> Result<(), Failure> {
     must_exist(&args.folder)?;
-    let runs = list_runs(&args.folder).or_fail(Kind::Data)?;
+    let runs = list_runs(&args.folder)?;
     let mut rows = vec![
         [
             "status",
@@ -32,7 +32,7 @@ pub fn run(args: &Runs, output: Output) -> Result<(), Failure> {
     rows.extend(runs.iter().map(row));
     let mut told: Vec<Told> = runs.into_iter().map(|run| Told::Run(Box::new(run))).collect();
     let mut reasons = String::new();
-    for (folder, why) in damaged_runs(&args.folder).or_fail(Kind::Data)? {
+    for (folder, why) in damaged_runs(&args.folder)? {
         let error = why.to_string();
         reasons += &format!("damaged: {error}\n");
         let mut row = ["damaged", "-", "-", "-", "-", "-", "-", ""].map(str::to_owned);

@@ -1,7 +1,6 @@
 //! Where a run writes: a new folder, a named one, or one that it goes on in.
 
 use crate::failure::{Failure, Kind, OrFail};
-use crate::training;
 use clap::ValueEnum;
 use haggle_learn::{Checkpoint, RunStatus, lock_run, read_facts};
 use std::fs;
@@ -55,7 +54,7 @@ impl Seat {
             );
             return Err(Failure::say(Kind::Usage, sentence));
         };
-        drop(lock_run(folder).map_err(training::failure)?); // nobody is writing what may be moved or removed
+        drop(lock_run(folder)?); // nobody is writing what may be moved or removed
         let checkpoints = Checkpoint::list(&folder.join("checkpoints")).unwrap_or_default();
         match restart {
             Existing::Resume if !checkpoints.is_empty() => {

@@ -68,7 +68,7 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
     };
     let seated = seat_all(&folder, seeds, args.restart)?;
     std::fs::create_dir_all(&folder).or_fail(Kind::Data)?;
-    point_latest(&plan.runs, &folder).map_err(training::failure)?;
+    point_latest(&plan.runs, &folder)?;
     output.progress(format_args!("runs       {}", folder.display()));
     let jobs = args
         .jobs

@@ -1,7 +1,7 @@
 use crate::args::Train;
 use crate::env_file::EnvFile;
 use crate::evaluate::last_bundle;
-use crate::failure::{Failure, Kind, OrFail};
+use crate::failure::{Failure, Kind};
 use crate::market_run::{self, Stage};
 use crate::output::Output;
 use crate::plan::Plan;
@@ -68,7 +68,7 @@ impl Done {
         let Seat::Resume { folder, from: None } = seat else {
             return Ok(None);
         };
-        let steps = read_facts(folder).or_fail(Kind::Data)?.steps;
+        let steps = read_facts(folder)?.steps;
         if !is_done(folder) || steps < plan.learner.steps {
             return Ok(None);
         }

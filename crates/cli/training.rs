@@ -64,22 +64,22 @@ impl Training<'_> {
     /// # Errors
     /// When it diverges, is interrupted, or something cannot be read or written.
     pub fn run<E: Serialize>(self, plan: &Plan<E>, output: Output) -> Result<Trained, Failure> {
-        let mut learner = Mappo::new(plan.learner.clone(), self.env).map_err(failure)?;
+        let mut learner = Mappo::new(plan.learner.clone(), self.env)?;
         let (config, settings) = (plan.to_toml()?, plan.settings()?);
         let mut run = match self.seat {
-            Seat::New => Run::create(&plan.runs, self.subject, &config, &settings).map_err(failure)?,
+            Seat::New => Run::create(&plan.runs, self.subject, &config, &settings)?,
             Seat::Named(folder) => {
-                let run = Run::create_at(folder, self.subject, &config, &settings).map_err(failure)?;
-                point_latest(&plan.runs, folder).map_err(failure)?;
+                let run = Run::create_at(folder, self.subject, &config, &settings)?;
+                point_latest(&plan.runs, folder)?;
                 run
             }
             Seat::OfGroup(folder) => {
-                Run::create_at(folder, self.subject, &config, &settings).map_err(failure)?
+                Run::create_at(folder, self.subject, &config, &settings)?
             }
             Seat::Resume { folder, from } => {
                 let (path, checkpoint) = going_on::checkpoint(folder, from.as_deref())?;
-                learner.restore(&checkpoint).map_err(failure)?;
-                let (steps, reached) = (learner.steps(), read_facts(folder).map_err(failure)?.steps);
+                learner.restore(&checkpoint)?;
+                let (steps, reached) = (learner.steps(), read_facts(folder)?.steps);
                 output.progress(format_args!(
                     "goes on    after {steps} steps, from {}",
                     path.display()
@@ -93,12 +93,12 @@ impl Training<'_> {
                 for Change { field, old, new } in &changes {
                     output.progress(format_args!("changed    {field} = {new}, was {old}"));
                 }
-                let mut run = Run::resume(folder, learner.steps()).map_err(failure)?;
-                run.goes_on(&path, &config, changes).map_err(failure)?;
+                let mut run = Run::resume(folder, learner.steps())?;
+                run.goes_on(&path, &config, changes)?;
                 run
             }
         };
-        run.runs_on(learner.device()).map_err(failure)?;
+        run.runs_on(learner.device())?;
         output.progress(format_args!("run        {}", run.folder().display()));
         let (began, started) = (learner.steps(), Instant::now());
         let mut console = Console::new(output, plan.learner.steps, self.valuation);
@@ -108,7 +108,7 @@ impl Training<'_> {
             Err(error) => {
                 let advice = advice(&error, run.folder());
                 close(run, RunStatus::Failed, output)?;
-                return Err(failure(error).within(&plan.env_name).followed_by(&advice));
+                return Err(Failure::from(error).within(&plan.env_name).followed_by(&advice));
             }
         };
         if finish.how == Ended::Interrupted {
@@ -131,7 +131,7 @@ impl Training<'_> {
 
 /// Closes a run; tells what TensorBoard lost.
 fn close(run: Run, status: RunStatus, output: Output) -> Result<(), Failure> {
-    if let Some(warning) = run.finish(status).map_err(failure)? {
+    if let Some(warning) = run.finish(status)? {
         output.progress(warning);
     }
     Ok(())
@@ -222,19 +222,4 @@ fn stop_flag() -> &'static AtomicBool {
         stop
     });
     &STOP
-}
-
-/// The exit code that a learner's error stands for.
-pub fn failure(error: LearnError) -> Failure {
-    let kind = match &error {
-        LearnError::Config(_)
-        | LearnError::Environment { .. }
-        | LearnError::NobodyActs { .. }
-        | LearnError::NoCheckpoint { .. }
-        | LearnError::Busy { .. } => Kind::Usage,
-        LearnError::Device { .. } => Kind::Device,
-        LearnError::Diverged { .. } => Kind::Diverged,
-        _ => Kind::Data,
-    };
-    Failure::new(kind, error)
 }

@@ -1,7 +1,6 @@
 use crate::args::Tune;
 use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::output::Output;
-use crate::training::failure;
 use haggle_config::Loaded;
 use haggle_core::{Digest, Offer, Policy, SEGMENT_EXTENSION};
 use haggle_history::import_segments;
@@ -26,7 +25,7 @@ pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
     let incumbent = Bundle::load(&args.bundle).or_fail(Kind::Data)?;
     let (mut offers, sources) = read_log(&args.segments)?;
     offers.retain(|offer| !offer.judges());
-    let (candidate, report) = tune(&incumbent, &offers, sources, &config).map_err(failure)?;
+    let (candidate, report) = tune(&incumbent, &offers, sources, &config)?;
     let (digest, path) = candidate.write(&args.out).or_fail(Kind::Data)?;
     let told = Told {
         candidate: &path,

@@ -39,7 +39,7 @@ pub fn run(args: &Sweep, output: Output) -> Result<(), Failure> {
         .clone()
         .unwrap_or_else(|| base.runs.join(format!("sweep__{stem}")));
     let _lock = take(&folder, &file, args.restart)?;
-    point_latest(&base.runs, &folder).map_err(training::failure)?;
+    point_latest(&base.runs, &folder)?;
     output.progress(format_args!("sweep      {}", folder.display()));
     let rounds = file.rounds(base.learner.steps);
     let jobs = args
