@@ -24,7 +24,7 @@ pub fn run(args: &BanditBundle, output: Output) -> Result<(), Failure> {
     let terms = terms(args)?;
     let items = terms.catalog.items().len();
     let bundle = Bundle::bandit(terms, plan).or_fail(Kind::Usage)?;
-    std::fs::create_dir_all(&args.out).or_fail(Kind::Data)?;
+    std::fs::create_dir_all(&args.out).or_fail_at(Kind::Data, &args.out)?;
     let (_, folder) = bundle.write(&args.out).or_fail(Kind::Data)?;
     let made = Made {
         digest: bundle.digest(),

@@ -114,9 +114,7 @@ impl Curves {
 
 fn read(run: &Path) -> Result<Curve, Failure> {
     let path = run.join("metrics.jsonl");
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| path.display().to_string())
-        .or_fail(Kind::Data)?;
+    let text = std::fs::read_to_string(&path).or_fail_at(Kind::Data, &path)?;
     let mut curve = Curve::new();
     for (number, line) in text.lines().enumerate() {
         let scalars: BTreeMap<String, Option<f64>> = serde_json::from_str(line)

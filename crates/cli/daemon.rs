@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+const LOG: &str = "haggled.log";
 const START_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The `haggled` that lies beside this program: `haggle` does not link the daemon.
@@ -34,11 +35,12 @@ pub struct Daemon {
 impl Daemon {
     /// Starts [`haggled`] with its store, log and socket in `folder`.
     pub fn start(folder: &Path, bundle: &Path, history: &Path, seed: u64) -> Result<Self, Failure> {
-        std::fs::create_dir_all(folder).or_fail(Kind::Data)?;
+        std::fs::create_dir_all(folder).or_fail_at(Kind::Data, folder)?;
         let program = haggled()?;
         // A short path: the name of a socket has little room.
         let socket = std::env::temp_dir().join(format!("haggle-demo-{}.sock", std::process::id()));
-        let log = File::create(folder.join("haggled.log")).or_fail(Kind::Data)?;
+        let log = folder.join(LOG);
+        let log = File::create(&log).or_fail_at(Kind::Data, &log)?;
         let child = Command::new(&program)
             .args(["serve", "--seed", &seed.to_string()])
             .arg("--socket")
@@ -67,7 +69,7 @@ impl Daemon {
             }
             let ended = self.child.try_wait().or_fail(Kind::Data)?.is_some();
             if ended || started.elapsed() > START_WAIT_MAX {
-                let log = folder.join("haggled.log");
+                let log = folder.join(LOG);
                 return Err(Failure::say(
                     Kind::Data,
                     format!("the daemon did not start; see {}", log.display()),

@@ -145,8 +145,8 @@ fn split(held_out: &Weeks) -> Result<(Weeks, Weeks), Failure> {
 
 /// Removes what the last demo left; a folder that no demo made is left alone.
 fn clear(out: &Path) -> Result<(), Failure> {
-    const MARK: &str = "made-by-haggle-demo";
-    if out.exists() && !out.join(MARK).exists() {
+    let mark = out.join("made-by-haggle-demo");
+    if out.exists() && !mark.exists() {
         let sentence = format!(
             "{} exists and was not made by a demo; choose another --out",
             out.display()
@@ -154,10 +154,10 @@ fn clear(out: &Path) -> Result<(), Failure> {
         return Err(Failure::say(Kind::Usage, sentence));
     }
     if out.exists() {
-        std::fs::remove_dir_all(out).or_fail(Kind::Data)?;
+        std::fs::remove_dir_all(out).or_fail_at(Kind::Data, out)?;
     }
-    std::fs::create_dir_all(out).or_fail(Kind::Data)?;
-    std::fs::write(out.join(MARK), "").or_fail(Kind::Data)
+    std::fs::create_dir_all(out).or_fail_at(Kind::Data, out)?;
+    std::fs::write(&mark, "").or_fail_at(Kind::Data, &mark)
 }
 
 fn import(sessions: &Path, store: &Path, output: Output) -> Result<History, Failure> {

@@ -179,9 +179,15 @@ pub fn must_exist(path: &Path) -> Result<(), Failure> {
 }
 
 /// Turns any error into a failure of a stated kind: `read(path).or_fail(Kind::Data)?`.
-pub trait OrFail<T> {
+pub trait OrFail<T>: Sized {
     /// The value, or a failure of that kind.
     fn or_fail(self, kind: Kind) -> Result<T, Failure>;
+
+    /// The same for an error that does not say which file or folder it is about.
+    fn or_fail_at(self, kind: Kind, path: &Path) -> Result<T, Failure> {
+        self.or_fail(kind)
+            .map_err(|failure| failure.within(&path.display().to_string()))
+    }
 }
 
 impl<T, E: Into<anyhow::Error>> OrFail<T> for Result<T, E> {

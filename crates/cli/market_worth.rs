@@ -89,5 +89,5 @@ impl fmt::Display for Worth {
 pub fn keep(run: &Path, value: &MarketValue) -> Result<(), Failure> {
     let path = run.join("eval").join("value.json");
     let json = serde_json::to_vec_pretty(value).or_fail(Kind::Data)?;
-    std::fs::write(path, json).or_fail(Kind::Data)
+    std::fs::write(&path, json).or_fail_at(Kind::Data, &path)
 }

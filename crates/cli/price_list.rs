@@ -24,12 +24,8 @@ struct Row {
 /// The catalogue of a CSV file with the columns `category,item,base_minor,low_minor,high_minor,cost_minor`; the last may be
 /// empty, or missing altogether. Each ladder has `rungs` prices, evenly from the lowest to the highest, rounded to minor units.
 pub fn read(path: &Path, rungs: usize) -> Result<Catalog, Failure> {
-    let categories = rows(path, rungs)
-        .with_context(|| path.display().to_string())
-        .or_fail(Kind::Data)?;
-    Catalog::new(categories)
-        .with_context(|| path.display().to_string())
-        .or_fail(Kind::Data)
+    let categories = rows(path, rungs).or_fail_at(Kind::Data, path)?;
+    Catalog::new(categories).or_fail_at(Kind::Data, path)
 }
 
 fn rows(path: &Path, rungs: usize) -> anyhow::Result<Vec<SavedCategory>> {

@@ -161,7 +161,7 @@ fn fit_cached(
         return Ok(Arc::new(model));
     }
     let model = fit(history, selection, &Replay::new(history, selection), config).or_fail(Kind::Data)?;
-    std::fs::create_dir_all(cache).or_fail(Kind::Data)?;
+    std::fs::create_dir_all(cache).or_fail_at(Kind::Data, cache)?;
     model.save(&path).or_fail(Kind::Data)?;
     output.progress(format_args!(
         "demand     {role} model {} fitted, rung {}",

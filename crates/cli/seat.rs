@@ -64,9 +64,10 @@ impl Seat {
                 });
             }
             // Stopped before its first checkpoint: there is nothing to go on from, and nothing to lose.
-            Existing::Resume | Existing::Overwrite => fs::remove_dir_all(folder).or_fail(Kind::Data)?,
-            Existing::Restart => fs::rename(folder, beside(folder)).or_fail(Kind::Data)?,
+            Existing::Resume | Existing::Overwrite => fs::remove_dir_all(folder),
+            Existing::Restart => fs::rename(folder, beside(folder)),
         }
+        .or_fail_at(Kind::Data, folder)?;
         Ok(Self::Named(folder.to_owned()))
     }
 

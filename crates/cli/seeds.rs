@@ -67,7 +67,7 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
             .join(unique_name(&format!("{}__seeds-{seeds}", plan.env_name))),
     };
     let seated = seat_all(&folder, seeds, args.restart)?;
-    std::fs::create_dir_all(&folder).or_fail(Kind::Data)?;
+    std::fs::create_dir_all(&folder).or_fail_at(Kind::Data, &folder)?;
     point_latest(&plan.runs, &folder)?;
     output.progress(format_args!("runs       {}", folder.display()));
     let jobs = args
@@ -112,7 +112,8 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
         runs,
     };
     let json = serde_json::to_vec_pretty(&summary).or_fail(Kind::Data)?;
-    std::fs::write(summary.folder.join(SUMMARY), json).or_fail(Kind::Data)?;
+    let path = summary.folder.join(SUMMARY);
+    std::fs::write(&path, json).or_fail_at(Kind::Data, &path)?;
     let failure = results.into_iter().find_map(Result::err).map(|first| {
         let failed = summary.runs.iter().filter(|run| run.error.is_some()).count();
         let sentence = format!(

@@ -73,9 +73,7 @@ impl Training<'_> {
                 point_latest(&plan.runs, folder)?;
                 run
             }
-            Seat::OfGroup(folder) => {
-                Run::create_at(folder, self.subject, &config, &settings)?
-            }
+            Seat::OfGroup(folder) => Run::create_at(folder, self.subject, &config, &settings)?,
             Seat::Resume { folder, from } => {
                 let (path, checkpoint) = going_on::checkpoint(folder, from.as_deref())?;
                 learner.restore(&checkpoint)?;

@@ -66,7 +66,7 @@ pub fn read_log(folder: &Path) -> Result<(Vec<Offer>, Vec<DataSource>), Failure>
     must_exist(folder)?;
     let offers = import_segments(folder).or_fail(Kind::Data)?;
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-        .or_fail(Kind::Data)?
+        .or_fail_at(Kind::Data, folder)?
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| {
@@ -76,7 +76,7 @@ pub fn read_log(folder: &Path) -> Result<(Vec<Offer>, Vec<DataSource>), Failure>
         .collect();
     paths.sort();
     let source = |path: &PathBuf| -> Result<DataSource, Failure> {
-        let bytes = std::fs::read(path).or_fail(Kind::Data)?;
+        let bytes = std::fs::read(path).or_fail_at(Kind::Data, path)?;
         let name = path
             .file_name()
             .unwrap_or_default()

@@ -5,7 +5,6 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
-use anyhow::Context;
 use haggle_demand::DemandModel;
 use haggle_env::{Pricing, WalkPlan, walk};
 use haggle_eval::{Contender, Evaluation, EvaluationRow, Resimulation, compare_on_replay, resimulate};
@@ -81,7 +80,8 @@ pub fn of_bundle(
 /// Keeps a table in a run's folder.
 pub fn keep(run: &Path, report: &Report) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(report).or_fail(Kind::Data)?;
-    std::fs::write(held_out(run), json).or_fail(Kind::Data)
+    let path = held_out(run);
+    std::fs::write(&path, json).or_fail_at(Kind::Data, &path)
 }
 
 /// The table that stands in a run's folder.
@@ -95,9 +95,7 @@ pub fn kept(run: &Path) -> Result<Report, Failure> {
         );
         Failure::say(Kind::Data, sentence)
     })?;
-    serde_json::from_slice(&bytes)
-        .with_context(|| path.display().to_string())
-        .or_fail(Kind::Data)
+    serde_json::from_slice(&bytes).or_fail_at(Kind::Data, &path)
 }
 
 fn held_out(run: &Path) -> PathBuf {

@@ -9,7 +9,6 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::group::{self, Group, RunWorth, ScoredRun};
 use crate::output::Output;
 use crate::price_plot;
-use anyhow::Context;
 use haggle_eval::plot::Level;
 use haggle_eval::{Page, price_chart};
 use serde::Serialize;
@@ -48,9 +47,7 @@ pub fn of_run(folder: &Path) -> Result<(), Failure> {
 }
 
 fn write(groups: &[Group], path: &Path) -> Result<(), Failure> {
-    std::fs::write(path, page(groups)?.html())
-        .with_context(|| path.display().to_string())
-        .or_fail(Kind::Data)
+    std::fs::write(path, page(groups)?.html()).or_fail_at(Kind::Data, path)
 }
 
 fn page(groups: &[Group]) -> Result<Page, Failure> {

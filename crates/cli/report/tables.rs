@@ -4,7 +4,6 @@ use super::levels;
 use crate::curves::RATIO;
 use crate::failure::{Failure, Kind, OrFail};
 use crate::group::ScoredRun;
-use anyhow::Context;
 use haggle_eval::plot::{Strip, StripRow};
 use haggle_eval::{Comparison, Evaluation, EvaluationRow, GroupScore, Interval, Page, RunScore};
 
@@ -115,9 +114,7 @@ pub(super) fn provenance(page: &mut Page, runs: &[&ScoredRun]) -> Result<(), Fai
     page.table(&["run", "program", "revision", "host", "begun", "steps"], &rows);
     for run in runs {
         let path = run.folder.join("config.toml");
-        let config = std::fs::read_to_string(&path)
-            .with_context(|| path.display().to_string())
-            .or_fail(Kind::Data)?;
+        let config = std::fs::read_to_string(&path).or_fail_at(Kind::Data, &path)?;
         let data = run
             .facts
             .subject

@@ -77,8 +77,9 @@ pub(super) fn tell<'a>(folder: &'a Path, file: &'a SweepFile, rounds: &'a [Vec<S
 pub(super) fn keep(folder: &Path, file: &SweepFile, rounds: &[Vec<Standing>]) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(&tell(folder, file, rounds)).or_fail(Kind::Data)?;
     let draft = folder.join(".sweep.json");
-    fs::write(&draft, json).or_fail(Kind::Data)?;
-    fs::rename(&draft, folder.join(RESULTS)).or_fail(Kind::Data)
+    fs::write(&draft, json)
+        .and_then(|()| fs::rename(&draft, folder.join(RESULTS)))
+        .or_fail_at(Kind::Data, &draft)
 }
 
 /// The board as a table.

@@ -87,21 +87,21 @@ fn take(folder: &Path, file: &SweepFile, restart: Option<Existing>) -> Result<Fi
         return Err(Failure::say(Kind::Usage, sentence));
     }
     match restart {
-        Some(Existing::Overwrite) if kept.exists() => fs::remove_dir_all(folder).or_fail(Kind::Data)?,
-        Some(Existing::Restart) if kept.exists() => {
-            fs::rename(folder, crate::seat::beside(folder)).or_fail(Kind::Data)?;
-        }
-        _ => {}
+        Some(Existing::Overwrite) if kept.exists() => fs::remove_dir_all(folder),
+        Some(Existing::Restart) if kept.exists() => fs::rename(folder, crate::seat::beside(folder)),
+        _ => Ok(()),
     }
-    fs::create_dir_all(folder).or_fail(Kind::Data)?;
-    let lock = File::create(folder.join("lock")).or_fail(Kind::Data)?;
+    .and_then(|()| fs::create_dir_all(folder))
+    .or_fail_at(Kind::Data, folder)?;
+    let path = folder.join("lock");
+    let lock = File::create(&path).or_fail_at(Kind::Data, &path)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let sentence = format!("another sweep is writing into {}", folder.display());
             return Err(Failure::say(Kind::Usage, sentence));
         }
-        Err(TryLockError::Error(error)) => return Err(Failure::new(Kind::Data, error)),
+        Err(TryLockError::Error(error)) => return Err(error).or_fail_at(Kind::Data, &path),
     }
     match fs::read_to_string(&kept) {
         Ok(old) if old != text => {
@@ -115,7 +115,7 @@ fn take(folder: &Path, file: &SweepFile, restart: Option<Existing>) -> Result<Fi
         }
         Ok(_) => Ok(lock),
         Err(_) => {
-            fs::write(&kept, text).or_fail(Kind::Data)?;
+            fs::write(&kept, text).or_fail_at(Kind::Data, &kept)?;
             Ok(lock)
         }
     }
