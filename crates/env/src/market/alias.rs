@@ -1,3 +1,9 @@
+//! Draws from 32-bit numbers: of a finite distribution and of the standard normal one.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use std::f64::consts::TAU;
+
 /// A finite distribution that is drawn from with one 32-bit number and no loop (Walker 1974, Vose 1991). Probabilities are
 /// kept to 2^-32 of a cell.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +66,13 @@ impl AliasTable {
         let kept = u32::from(rest < cell.keep).wrapping_neg();
         (index & kept) | (cell.other & !kept)
     }
+}
+
+/// A draw of the standard normal distribution (Box and Muller 1958).
+pub(crate) fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let unit = |draw: u32| (f64::from(draw) + 0.5) / 2f64.powi(32);
+    let radius = (-2.0 * unit(rng.next_u32()).ln()).sqrt();
+    radius * (TAU * unit(rng.next_u32())).cos()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use super::Market;
-use super::game::{Game, Place};
+use super::game::Game;
 use super::last_price::LastPrice;
 use super::oracle::OracleError;
+use super::place::Place;
 use super::policy::{Answer, Ask, Probabilities};
 use super::rivalry::Rivalry;
 use super::season::Season;

@@ -1,12 +1,6 @@
 //! What the families of markets ask of their parameters.
 
-use super::oracle::OracleError;
-
-/// Updates (a state, an action and an outcome each) that are made at most to solve a market: about a minute.
-pub const WORK_MAX: u64 = 20_000_000_000;
-
-/// States of a table at most.
-pub(crate) const STATES_MAX: f64 = 2e6;
+use super::oracle::{OracleError, STATES_MAX, WORK_MAX};
 
 /// Refuses a field.
 pub(crate) fn field(

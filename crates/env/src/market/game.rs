@@ -3,6 +3,7 @@ use super::last_price::LastPrice;
 use super::lines::Lines;
 use super::open_prices::OpenPrices;
 use super::open_sale::OpenSale;
+use super::place::Place;
 use super::rivalry::Rivalry;
 use super::season::Season;
 use super::sessions::Sessions;
@@ -11,51 +12,6 @@ use super::visits::Visits;
 use crate::StepEnd;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use std::f64::consts::TAU;
-
-/// Where a copy stands. What `state` counts is the market's affair: stock, segment, last prices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Steps until the episode ends.
-    pub(crate) left: u32,
-    pub(crate) state: u32,
-    /// The last rung where it binds the next one.
-    pub(crate) last: u8,
-}
-
-impl Place {
-    #[inline]
-    pub(crate) fn new(left: usize, state: usize, last: usize) -> Self {
-        Self {
-            left: left as u32,
-            state: state as u32,
-            last: last as u8,
-        }
-    }
-
-    /// The next place of a market without end, whose episodes are cut off.
-    #[inline]
-    pub(crate) fn endless(self, state: u32) -> (Self, StepEnd) {
-        let next = Self {
-            left: self.left - 1,
-            state,
-            last: 0,
-        };
-        let end = if next.left == 0 {
-            StepEnd::Truncated
-        } else {
-            StepEnd::Go
-        };
-        (next, end)
-    }
-}
-
-/// A draw of the standard normal distribution (Box and Muller 1958).
-pub(crate) fn normal(rng: &mut ChaCha8Rng) -> f64 {
-    let unit = |draw: u32| (f64::from(draw) + 0.5) / 2f64.powi(32);
-    let radius = (-2.0 * unit(rng.next_u32()).ln()).sqrt();
-    radius * (TAU * unit(rng.next_u32())).cos()
-}
 
 /// A market as tables that can be stepped.
 #[derive(Clone, Debug)]

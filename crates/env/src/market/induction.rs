@@ -1,7 +1,7 @@
 //! A season solved: backward induction over periods left, stock, and the last rung where it binds.
 
-use super::game::Place;
 use super::oracle::{Oracle, OracleError};
+use super::place::Place;
 use super::policy::Ask;
 use super::search::best_index;
 use super::season::{Moves, Season};

@@ -1,8 +1,8 @@
 //! Products over shared resources, stepped and solved: one agent per product (B3).
 
-use super::game::Place;
 use super::network::Network;
 use super::oracle::OracleError;
+use super::place::Place;
 use super::policy::Ask;
 use crate::StepEnd;
 

@@ -1,7 +1,7 @@
 //! Markets without chance where one seller answers a last price (D the rival's, G0 his own), for ever.
 
-use super::game::Place;
 use super::oracle::OracleError;
+use super::place::Place;
 use super::policy::Ask;
 use super::search::best_index;
 use crate::StepEnd;

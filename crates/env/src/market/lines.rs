@@ -1,6 +1,7 @@
 //! Linear demand that changes (H), stepped: what is seen are the last prices and what they sold.
 
-use super::game::{Place, normal};
+use super::alias::normal;
+use super::place::Place;
 use crate::StepEnd;
 use haggle_core::Mask;
 use rand_chacha::ChaCha8Rng;

@@ -1,7 +1,8 @@
 use super::Market;
 use super::checks::count;
-use super::game::{Game, Place};
+use super::game::Game;
 use super::oracle::OracleError;
+use super::place::Place;
 use crate::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 use haggle_core::{Seeds, decode_record, encode_record};
 use rand::Rng;

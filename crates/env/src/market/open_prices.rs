@@ -2,9 +2,9 @@
 //! tabled.
 
 use super::checks::field;
-use super::game::Place;
 use super::oligopoly::LogitOligopoly;
 use super::oracle::OracleError;
+use super::place::Place;
 use crate::StepEnd;
 use rand::{Rng, RngExt};
 

@@ -1,9 +1,9 @@
 //! Market A2 where any price between the ends of its ladder may be asked, as a multiple of `price_scale`: stepped, not tabled.
 
 use super::checks::field;
-use super::game::Place;
 use super::oracle::{Oracle, OracleError};
 use super::perishable::{SingleArrivals, fluid_price};
+use super::place::Place;
 use super::search::peak;
 use super::season::Season;
 use crate::StepEnd;

@@ -1,8 +1,12 @@
-use super::checks::{STATES_MAX, WORK_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// Updates (a state, an action and an outcome each) that are made at most to solve a market: about a minute.
+pub const WORK_MAX: u64 = 20_000_000_000;
+/// States of a table at most.
+pub(crate) const STATES_MAX: f64 = 2e6;
 
 /// What is known exactly of a market. Money in the market's own units.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -1,5 +1,5 @@
-use super::game::Place;
 use super::oracle::OracleError;
+use super::place::Place;
 
 /// How far a policy's probabilities may miss a sum of 1: what single precision loses over a ladder.
 const SUM_TOLERANCE: f64 = 1e-4;

@@ -1,9 +1,9 @@
 //! Sellers on one ladder who see the last prices of all (C), for ever: stepped, and solved over the joint last prices.
 
 use super::checks::affordable;
-use super::game::Place;
 use super::last_price::rounds;
 use super::oracle::OracleError;
+use super::place::Place;
 use super::policy::{Answer, Ask};
 use super::search::best_index;
 use crate::{ObserveOut, StepEnd};

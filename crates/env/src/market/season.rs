@@ -1,7 +1,7 @@
 //! A stock that is sold until a deadline: what A2 to A4, B1 and F have in common, and its steps.
 
 use super::alias::AliasTable;
-use super::game::Place;
+use super::place::Place;
 use crate::StepEnd;
 use haggle_core::Mask;
 

@@ -1,8 +1,8 @@
 //! Sessions of buyers whose type is hidden, stepped, and solved for policies that see the last offer only.
 
 use super::alias::AliasTable;
-use super::game::Place;
 use super::oracle::OracleError;
+use super::place::Place;
 use super::policy::Ask;
 use crate::StepEnd;
 use haggle_core::Mask;

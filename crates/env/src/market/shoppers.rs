@@ -1,8 +1,9 @@
 //! Single visits of shoppers with two Gaussian features (E2): a step is an episode.
 
+use super::alias::normal;
 use super::continuous_types::ContinuousTypes;
-use super::game::{Place, normal};
 use super::oracle::OracleError;
+use super::place::Place;
 use super::policy::Ask;
 use crate::StepEnd;
 use haggle_core::Mask;

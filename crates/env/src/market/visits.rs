@@ -1,8 +1,8 @@
 //! Single visits of shoppers whose segment is seen (E1): a step is an episode.
 
 use super::alias::AliasTable;
-use super::game::Place;
 use super::oracle::OracleError;
+use super::place::Place;
 use super::policy::Ask;
 use super::search::best_index;
 use crate::StepEnd;
