@@ -1,3 +1,4 @@
+use crate::device::to_host;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -65,28 +66,6 @@ pub(crate) fn clip_norm(gradient: &mut Tensor, norm_max: f64) -> Tensor {
     let scale = ((&norm + NORM_MIN).reciprocal() * norm_max).clamp_max(1.0);
     let _ = gradient.g_mul_(&scale);
     norm
-}
-
-/// How often this thread has waited for a device, see [`to_host`].
-#[cfg(test)]
-pub(crate) fn host_reads() -> u64 {
-    HOST_READS.get()
-}
-
-#[cfg(test)]
-std::thread_local! {
-    static HOST_READS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
-}
-
-/// The numbers of a tensor, in order. The one way by which numbers of gradient steps leave a device: it waits for all that
-/// was asked of it, so a test counts its calls.
-pub(crate) fn to_host(tensor: &Tensor) -> Vec<f32> {
-    #[cfg(test)]
-    HOST_READS.set(HOST_READS.get() + 1);
-    let flat = tensor.detach().to_device(Device::Cpu).contiguous();
-    let mut numbers = vec![0.0; flat.numel()];
-    flat.copy_data(&mut numbers, flat.numel());
-    numbers
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use crate::advantage::{Track, advantages, standardise};
 use crate::multiplier::Multipliers;
 use crate::normaliser::ValueNormaliser;
 use crate::rollout::{ABSENT, Rollout};
+use crate::rows::Rows;
 use crate::sequence::Sequences;
 use crate::table::Table;
-use crate::team::{Rows, Team};
+use crate::team::Team;
 use haggle_env::StepEnd;
 
 impl Rollout {

@@ -2,7 +2,7 @@
 
 use crate::{DeviceChoice, LearnError};
 use std::sync::OnceLock;
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Tensor};
 
 /// Loads `libtorch_cuda.so` if the machine has it; says whether it did. The first call decides for the process.
 ///
@@ -73,4 +73,26 @@ pub(crate) fn processors(asked: usize) -> usize {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         some => some,
     }
+}
+
+/// How often this thread has waited for a device, see [`to_host`].
+#[cfg(test)]
+pub(crate) fn host_reads() -> u64 {
+    HOST_READS.get()
+}
+
+#[cfg(test)]
+std::thread_local! {
+    static HOST_READS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// The numbers of a tensor, in order. The one way by which numbers of gradient steps leave a device: it waits for all that
+/// was asked of it, so a test counts its calls.
+pub(crate) fn to_host(tensor: &Tensor) -> Vec<f32> {
+    #[cfg(test)]
+    HOST_READS.set(HOST_READS.get() + 1);
+    let flat = tensor.detach().to_device(Device::Cpu).contiguous();
+    let mut numbers = vec![0.0; flat.numel()];
+    flat.copy_data(&mut numbers, flat.numel());
+    numbers
 }

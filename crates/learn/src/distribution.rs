@@ -1,7 +1,6 @@
 //! The distribution over rungs that is trained is the one that is served: [`haggle_core::Pmf::from_logits`], once as
 //! draws for roll-outs and once as tensors for gradients.
 
-use crate::fused::draw_from_scores;
 use haggle_core::Mask;
 use tch::{Kind, Tensor};
 
@@ -17,12 +16,6 @@ pub(crate) struct Draws<'a> {
 }
 
 impl Draws<'_> {
-    /// Draws from scores, as many per row as there are rungs.
-    pub(crate) fn take_scores(&mut self, scores: &[f32], floor: f32) {
-        let rungs = scores.len() / self.mask.len().max(1);
-        draw_from_scores(scores, rungs.max(1), floor, self);
-    }
-
     /// The same in parts of at most `rows` rows.
     pub(crate) fn chunks(&mut self, rows: usize) -> impl Iterator<Item = Draws<'_>> {
         let told = self.mask.chunks(rows).zip(self.uniform.chunks(rows));
@@ -88,7 +81,8 @@ pub(crate) fn entropy(probabilities: &Tensor, logs: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adam::to_host;
+    use crate::device::to_host;
+    use crate::fused::draw_from_scores;
     use haggle_core::Pmf;
     use proptest::prelude::*;
 
@@ -131,7 +125,7 @@ mod tests {
             }
             let (mut rung, mut log_prob) = ([0], [0.0]);
             let mut draws = Draws { mask: &[mask.0], uniform: &[u], rung: &mut rung, log_prob: &mut log_prob };
-            draws.take_scores(&logits, floor as f32);
+            draw_from_scores(&logits, floor as f32, &mut draws);
             let rung = usize::from(rung[0]);
             let p = served.probabilities()[rung];
             prop_assert!((p.ln() - f64::from(log_prob[0])).abs() < 1e-4);

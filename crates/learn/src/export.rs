@@ -36,7 +36,7 @@ pub(crate) fn policy_parameters(network: &Network) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adam::to_host;
+    use crate::device::to_host;
     use crate::network::ActorCritic;
     use crate::normaliser::RowNormaliser;
     use haggle_core::{FEATURE_WIDTH, Seeds};

@@ -164,7 +164,7 @@ fn value(values: &Tensor, rows: &Columns, config: &TrainConfig, count: f64) -> (
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adam::to_host;
+    use crate::device::to_host;
     use crate::distribution::{entropy, probabilities, push_log_uniform};
     use crate::network::Shape;
     use crate::{clipped_policy_loss, clipped_value_loss};

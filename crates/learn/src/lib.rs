@@ -3,6 +3,7 @@
 
 mod adam;
 mod advantage;
+mod barrier;
 mod checkpoint;
 mod checkpoints;
 mod config;
@@ -26,6 +27,7 @@ mod normaliser;
 mod progress;
 mod recurrent;
 mod rollout;
+mod rows;
 mod run;
 mod run_facts;
 mod run_list;
@@ -39,6 +41,7 @@ mod team;
 mod torch;
 mod train;
 mod tune;
+mod update;
 
 pub use advantage::{Track, advantages, standardise};
 pub use checkpoint::{Checkpoint, CheckpointError};

@@ -23,7 +23,7 @@ pub fn clipped_value_loss(value: &Tensor, old: &Tensor, target: &Tensor, clip: f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adam::to_host;
+    use crate::device::to_host;
     use tch::Kind;
 
     fn surrogate(ratio: f32, advantage: f32) -> (f32, f32) {

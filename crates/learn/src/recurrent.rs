@@ -3,15 +3,15 @@
 //! what was remembered there is taken as it was when the roll-out was played (as in Yu et al. 2022, section A).
 
 use crate::TrainConfig;
-use crate::adam::{Adam, AdamState, clip_norm, to_host};
-use crate::device::set_threads;
+use crate::adam::{Adam, AdamState, clip_norm};
+use crate::device::{set_threads, to_host};
 use crate::distribution::{entropy, logs, probabilities};
-use crate::engine::{Sums, Updated};
 use crate::gradient::{Columns, VALUE_WEIGHT};
 use crate::network::{ActorCritic, Shape};
+use crate::rows::Rows;
 use crate::sequence::{PAD, Sequences};
 use crate::table::Table;
-use crate::team::Rows;
+use crate::update::{Sums, Updated};
 use crate::{clipped_policy_loss, clipped_value_loss};
 use tch::{Device, Kind, Tensor, no_grad, no_grad_guard};
 

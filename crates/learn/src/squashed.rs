@@ -50,8 +50,8 @@ fn log_slope(x: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adam::to_host;
     use crate::clipped_policy_loss;
+    use crate::device::to_host;
     use haggle_core::Seeds;
     use haggle_policy::SquashedNormal;
     use rand::RngExt;

@@ -3,23 +3,22 @@
 
 #[cfg(test)]
 mod parity;
-mod update;
 
 use crate::TrainConfig;
 use crate::adam::AdamState;
 use crate::config::EngineChoice;
 use crate::distribution::Draws;
 use crate::error::LearnError;
-use crate::fused::Fused;
+use crate::fused::{Fused, draw_from_scores};
 use crate::network::Shape;
 use crate::recurrent::Recurrent;
+use crate::rows::Rows;
 use crate::table::Table;
-use crate::team::Rows;
 use crate::torch::Torch;
+use crate::update::Updated;
 use crate::{ConfigError, choose_device};
 use rand::Rng;
 use rand::seq::SliceRandom;
-pub(crate) use update::{KL_SLACK, Sums, UPDATE_METRICS, Updated};
 
 /// Networks and optimiser, wherever they live.
 #[derive(Debug)]
@@ -124,7 +123,7 @@ impl Engine {
             fused.sample(rows.seen, rows.width, floor, draws);
         } else {
             self.logits(rows, scores, next);
-            draws.take_scores(scores, floor);
+            draw_from_scores(scores, floor, draws);
         }
     }
 

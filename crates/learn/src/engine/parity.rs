@@ -2,12 +2,12 @@
 
 use super::Engine;
 use crate::TrainConfig;
-use crate::adam::host_reads;
 use crate::config::EngineChoice;
+use crate::device::host_reads;
 use crate::distribution::Draws;
 use crate::network::Shape;
+use crate::rows::Rows;
 use crate::table::Table;
-use crate::team::Rows;
 use haggle_core::Seeds;
 use rand::RngExt;
 

@@ -47,7 +47,7 @@ pub(crate) struct Terms {
     pub(crate) count: f32,
 }
 
-/// Sums over rows, in the order of [`crate::engine::UPDATE_METRICS`].
+/// Sums over rows, in the order of [`crate::update::UPDATE_METRICS`].
 pub(crate) type Sums = [f32; 5];
 
 impl Facts {

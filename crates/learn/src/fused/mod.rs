@@ -7,7 +7,6 @@
 
 mod aligned;
 mod allowed;
-mod barrier;
 mod kernel;
 mod loss;
 mod math;
@@ -20,10 +19,9 @@ use crate::TrainConfig;
 use crate::adam::AdamState;
 use crate::device::processors;
 use crate::distribution::Draws;
-use crate::engine::Updated;
 use crate::network::Shape;
 use crate::table::Table;
-pub(crate) use barrier::SpinBarrier;
+use crate::update::Updated;
 use loss::Terms;
 use net::{Activations, BLOCK, Layout, Net, Weights};
 use optimiser::Optimiser;
@@ -199,8 +197,9 @@ fn side_by_side<W: WithSimd<Output = ()> + Send>(arch: Arch, parts: Vec<W>) {
     parts.into_par_iter().for_each(|part| arch.dispatch(part));
 }
 
-/// Draws from scores that somebody else computed, `rungs` of them a row.
-pub(crate) fn draw_from_scores(scores: &[f32], rungs: usize, floor: f32, draws: &mut Draws<'_>) {
+/// Draws from scores that somebody else computed, as many per row as there are rungs.
+pub(crate) fn draw_from_scores(scores: &[f32], floor: f32, draws: &mut Draws<'_>) {
+    let rungs = (scores.len() / draws.mask.len().max(1)).max(1);
     Arch::new().dispatch(FromScores {
         scores,
         rungs,

@@ -4,13 +4,13 @@
 //! threads.
 
 use super::aligned::Aligned;
-use super::barrier::SpinBarrier;
 use super::kernel::LANES_MAX;
 use super::loss::{Facts, Sums, Terms};
 use super::net::{Activations, BLOCK, Layout};
 use super::optimiser::Optimiser;
-use crate::engine::KL_SLACK;
+use crate::barrier::SpinBarrier;
 use crate::table::Table;
+use crate::update::KL_SLACK;
 use pulp::{Simd, WithSimd};
 use std::sync::{PoisonError, RwLock};
 

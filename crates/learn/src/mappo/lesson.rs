@@ -3,9 +3,9 @@
 use super::Mappo;
 use super::metrics::mean;
 use crate::LearnError;
-use crate::engine::UPDATE_METRICS;
 use crate::progress::Metrics;
 use crate::rollout::{Eyes, Idle, Spent};
+use crate::update::UPDATE_METRICS;
 
 /// What gradient steps learn from, per active row: standardised advantages, returns and values in money.
 pub(super) struct Learnt {

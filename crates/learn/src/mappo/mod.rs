@@ -218,7 +218,7 @@ impl Mappo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adam::host_reads;
+    use crate::device::host_reads;
     use crate::{DeviceChoice, EngineChoice};
     use haggle_env::{ProbeConfig, ProbeEnv};
 

@@ -125,7 +125,7 @@ impl ActorCritic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adam::to_host;
+    use crate::device::to_host;
     use haggle_core::Seeds;
     use tch::Kind;
 

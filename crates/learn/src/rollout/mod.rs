@@ -4,8 +4,8 @@ mod act;
 mod collect;
 
 use crate::TrainConfig;
+use crate::rows::Rows;
 use crate::step::StepBuffers;
-use crate::team::Rows;
 pub(crate) use collect::{Eyes, Idle, Spent};
 use haggle_env::{EnvSpec, StepEnd};
 use haggle_policy::multiplier;

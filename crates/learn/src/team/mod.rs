@@ -3,23 +3,25 @@
 mod membership;
 #[cfg(test)]
 mod parity;
-mod rows;
+mod part;
 
 use crate::adam::AdamState;
 use crate::checkpoint::Saved;
 use crate::distribution::Draws;
-use crate::engine::{Engine, UPDATE_METRICS, Updated};
+use crate::engine::Engine;
 use crate::error::LearnError;
+use crate::fused::draw_from_scores;
 use crate::network::Shape;
 use crate::normaliser::{Frozen, ValueNormaliser};
 use crate::rollout::Rollout;
+use crate::rows::Rows;
+use crate::update::{UPDATE_METRICS, Updated};
 use crate::{CheckpointError, TrainConfig, network_of};
 use haggle_core::Seeds;
 use haggle_env::Env;
 use haggle_policy::{Actors, BundleError};
 use membership::member_of;
-use rows::Part;
-pub(crate) use rows::Rows;
+use part::Part;
 
 /// One parameter set with its optimiser and the units of its values.
 #[derive(Debug)]
@@ -93,7 +95,7 @@ impl Team {
         } else {
             let rungs = scores.len() / draws.mask.len().max(1);
             self.logits(rows, rungs, scores, next);
-            draws.take_scores(scores, floor);
+            draw_from_scores(scores, floor, draws);
         }
     }
 

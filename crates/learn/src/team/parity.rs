@@ -1,10 +1,11 @@
 //! A team beside the actors that are exported of it.
 
-use super::{Rows, Team};
+use super::Team;
 use crate::TrainConfig;
 use crate::checkpoint::Saved;
 use crate::network::Shape;
 use crate::normaliser::Frozen;
+use crate::rows::Rows;
 use crate::{DeviceChoice, Share};
 use haggle_core::Seeds;
 use haggle_env::{ProbeConfig, ProbeEnv};

@@ -5,12 +5,12 @@
 mod worker;
 
 use crate::TrainConfig;
-use crate::adam::{Adam, AdamState, clip_norm, to_host};
-use crate::device::{processors, set_threads};
-use crate::engine::{Sums, Updated};
+use crate::adam::{Adam, AdamState, clip_norm};
+use crate::device::{processors, set_threads, to_host};
 use crate::gradient::MEANS;
 use crate::network::{ActorCritic, Shape};
 use crate::table::Table;
+use crate::update::{Sums, Updated};
 use rayon::prelude::*;
 use std::thread;
 use tch::{Device, Tensor, no_grad, no_grad_guard};

@@ -1,6 +1,6 @@
 use crate::TrainConfig;
+use crate::barrier::SpinBarrier;
 use crate::device::set_threads;
-use crate::fused::SpinBarrier;
 use crate::gradient::{self, Columns};
 use crate::network::ActorCritic;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,7 +2,7 @@
 
 use super::TuneConfig;
 use super::tuner::Tuner;
-use crate::adam::to_host;
+use crate::device::to_host;
 
 /// Halvings of a step that went too far, and as many to find the largest that does not.
 const BISECTIONS: usize = 12;

@@ -8,7 +8,7 @@ mod offer_table;
 mod reward_model;
 mod tuner;
 
-use crate::adam::to_host;
+use crate::device::to_host;
 use crate::normaliser::Frozen;
 use crate::{LearnError, network_of};
 pub use config::TuneConfig;

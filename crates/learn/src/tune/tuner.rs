@@ -3,8 +3,7 @@
 use super::columns::{Columns, blocks, columns};
 use super::offer_table::OfferTable;
 use super::{TuneConfig, TuneReport, eyes_of};
-use crate::adam::to_host;
-use crate::device::set_threads;
+use crate::device::{set_threads, to_host};
 use crate::distribution::probabilities;
 use crate::export::policy_parameters;
 use crate::multiplier::Multipliers;

@@ -1,6 +1,6 @@
 //! What an update says, and the end of one on libtorch.
 
-use crate::adam::to_host;
+use crate::device::to_host;
 use tch::{Device, Kind, Tensor};
 
 /// Means over the minibatches of an update, by their tags in `metrics.jsonl`.
