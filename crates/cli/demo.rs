@@ -16,7 +16,7 @@ use crate::tune;
 use crate::value;
 use crate::weeks::Weeks;
 use haggle_core::Digest;
-use haggle_eval::{GateConfig, GateVerdict, Resimulation, judge};
+use haggle_eval::{Evaluation, GateConfig, GateVerdict, Resimulation, judge};
 use haggle_history::{History, Selection, write_segments};
 use haggle_learn::{TuneConfig, TuneReport};
 use haggle_policy::Bundle;
@@ -42,7 +42,7 @@ struct Told<'a> {
     gate_passed: bool,
     gate_reasons: &'a [String],
     resimulation: &'a Resimulation,
-    value: &'a value::Report,
+    value: &'a Evaluation,
     seconds: f64,
 }
 

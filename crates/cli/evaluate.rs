@@ -4,12 +4,11 @@ use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::scene::Scene;
-use crate::{from_checkpoint, value};
+use crate::{run_policy, value};
 use haggle_env::market::Market;
-use haggle_learn::{list_runs, read_facts};
-use haggle_policy::{Bundle, BundleError, MANIFEST_FILE, MarketBundle};
-use std::path::{Path, PathBuf};
+use haggle_learn::list_runs;
+use haggle_policy::{BundleError, MarketBundle};
+use std::path::Path;
 
 /// `haggle evaluate`: a market's policy beside the optimum, or a shop's on the weeks that its run holds out.
 pub fn run(args: &Evaluate, output: Output) -> Result<(), Failure> {
@@ -45,17 +44,7 @@ fn of_run(args: &Evaluate, output: Output) -> Result<(), Failure> {
     if let EnvFile::Replay(_) = &plan.env {
         return shop(args, &plan.replay()?, output);
     }
-    let (path, bundle) = match &args.checkpoint {
-        None => {
-            let path = last_bundle(&args.path)?;
-            let bundle = MarketBundle::load(&path).or_fail(Kind::Data)?;
-            (path, bundle)
-        }
-        Some(name) => {
-            let (path, checkpoint) = from_checkpoint::read(&args.path, name)?;
-            (path, from_checkpoint::market(&plan, &checkpoint)?)
-        }
-    };
+    let (path, bundle) = run_policy::market_of(&args.path, &plan, args.checkpoint.as_deref())?;
     let worth = Worth::of(&path, &bundle, elsewhere(args, &bundle)?.as_ref())?;
     if args.checkpoint.is_none() && worth.trained_elsewhere.is_empty() {
         market_worth::keep(&args.path, &worth.value)?;
@@ -106,19 +95,7 @@ fn shop(args: &Evaluate, plan: &Plan<ReplayFile>, output: Output) -> Result<(), 
             "the run prices a shop, on the weeks that its own config holds out; --env and --set take markets";
         return Err(Failure::say(Kind::Usage, sentence));
     }
-    let prepare = || Scene::prepare(&plan.env, &plan.runs.join("cache"), output);
-    let (scene, bundle) = match &args.checkpoint {
-        None => {
-            let bundle = Bundle::load(&last_bundle(&args.path)?).or_fail(Kind::Data)?;
-            (prepare()?, bundle)
-        }
-        Some(name) => {
-            let (_, checkpoint) = from_checkpoint::read(&args.path, name)?;
-            let scene = prepare()?;
-            let bundle = from_checkpoint::shop(&args.path, plan, &scene, &checkpoint)?;
-            (scene, bundle)
-        }
-    };
+    let (scene, bundle) = run_policy::shop_of(&args.path, plan, args.checkpoint.as_deref(), output)?;
     let report = value::of_bundle(plan, &scene, &bundle, &plan.env.held_out_weeks.range())?;
     value::warn_above_limit(plan, &report, output);
     if args.checkpoint.is_none() {
@@ -126,32 +103,4 @@ fn shop(args: &Evaluate, plan: &Plan<ReplayFile>, output: Output) -> Result<(), 
     }
     output.result(&report, &report);
     Ok(())
-}
-
-/// The bundle that a run wrote last, by its own record: the times of folders change where a run is copied.
-pub fn last_bundle(run: &Path) -> Result<PathBuf, Failure> {
-    let folder = run.join("bundles");
-    let refuse = |sentence: &str| {
-        let sentence = format!("{}: {sentence}", folder.display());
-        Err(Failure::say(Kind::Data, sentence))
-    };
-    let is_bundle = |path: &PathBuf| path.join(MANIFEST_FILE).exists();
-    if let Some(digest) = read_facts(run)?.bundle {
-        let recorded = Some(folder.join(digest.short())).filter(is_bundle);
-        return match recorded {
-            Some(path) => Ok(path),
-            None => refuse(&format!("the run's last bundle, {digest}, is not here")),
-        };
-    }
-    let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-    let named = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')); // the others are drafts
-    let bundles: Vec<PathBuf> = named.map(|entry| entry.path()).filter(is_bundle).collect();
-    match bundles.as_slice() {
-        [] => refuse("no bundle is here; has the run finished?"),
-        [bundle] => Ok(bundle.clone()),
-        several => refuse(&format!(
-            "{} bundles are here, and run.json does not say which is the last; name the folder of one",
-            several.len()
-        )),
-    }
 }

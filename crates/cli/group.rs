@@ -1,13 +1,11 @@
 //! Groups of runs, as `compare` and `report` take them: a run, a folder of runs, or several joined by commas.
 
 use crate::env_file::{EnvFile, ReplayFile};
-use crate::evaluate::last_bundle;
 use crate::failure::{Failure, Kind, OrFail, must_exist};
 use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
-use crate::scene::Scene;
-use crate::{from_checkpoint, value};
+use crate::{run_policy, value};
 use haggle_env::market::Market;
 use haggle_eval::{Comparison, Evaluation, RunScore};
 use haggle_learn::{RunFacts, damaged_runs, list_runs, read_facts};
@@ -67,17 +65,8 @@ impl ScoredRun {
                 return Err(Failure::say(Kind::Usage, sentence));
             }
             EnvFile::Market(_) => {
-                let (path, bundle) = match checkpoint {
-                    None => {
-                        let path = last_bundle(folder)?;
-                        let bundle = MarketBundle::load(&path).or_fail(Kind::Data)?;
-                        (path, bundle)
-                    }
-                    Some((name, _)) => {
-                        let (path, checkpoint) = from_checkpoint::read(folder, name)?;
-                        (path, from_checkpoint::market(&plan, &checkpoint)?)
-                    }
-                };
+                let checkpoint = checkpoint.map(|(name, _)| name);
+                let (path, bundle) = run_policy::market_of(folder, &plan, checkpoint)?;
                 RunWorth::Market {
                     market: Box::new(market_worth::home(&bundle)?),
                     worth: Box::new(Worth::of(&path, &bundle, None)?),
@@ -175,12 +164,10 @@ impl Group {
 fn of_shop(
     folder: &Path,
     plan: &Plan<ReplayFile>,
-    name: &str,
+    checkpoint: &str,
     output: Output,
 ) -> Result<Evaluation, Failure> {
-    let (_, checkpoint) = from_checkpoint::read(folder, name)?;
-    let scene = Scene::prepare(&plan.env, &plan.runs.join("cache"), output)?;
-    let bundle = from_checkpoint::shop(folder, plan, &scene, &checkpoint)?;
+    let (scene, bundle) = run_policy::shop_of(folder, plan, Some(checkpoint), output)?;
     value::of_bundle(plan, &scene, &bundle, &plan.env.held_out_weeks.range())
 }
 

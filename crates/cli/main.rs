@@ -7,6 +7,7 @@ mod bench_bandits;
 mod bench_quality;
 mod bench_serve;
 mod bench_train;
+mod bundle;
 mod compare;
 mod console;
 mod curves;
@@ -17,7 +18,6 @@ mod env_file;
 mod evaluate;
 mod failure;
 mod fit;
-mod from_checkpoint;
 mod gate;
 mod going_on;
 mod group;
@@ -34,6 +34,7 @@ mod price_plot;
 mod q_learning;
 mod replay_run;
 mod report;
+mod run_policy;
 mod runs;
 mod scene;
 mod schema;
@@ -83,7 +84,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
             Some(list) => seeds::run(args, list, output),
             None => train::run(args, output),
         },
-        Command::Bundle(args) => from_checkpoint::run(args, output),
+        Command::Bundle(args) => bundle::run(args, output),
         Command::Sweep(args) => sweep::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Compare(args) => compare::run(args, output),

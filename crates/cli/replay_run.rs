@@ -9,6 +9,7 @@ use crate::seat::Seat;
 use crate::training::{Facts, Training};
 use crate::value;
 use haggle_env::{Batch, Env, ReplayEnv};
+use haggle_eval::Evaluation;
 use haggle_learn::{Mappo, Metrics, RunFacts, RunSubject};
 use haggle_policy::{Actors, Bundle, DataSource, Provenance, Terms};
 use serde::Serialize;
@@ -31,7 +32,7 @@ pub struct Told {
     /// The run.
     #[serde(flatten)]
     pub run: Facts,
-    value: value::Report,
+    value: Evaluation,
 }
 
 /// `haggle train` on replayed sessions: trains, and values the policy on the weeks that are held out.

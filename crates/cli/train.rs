@@ -1,10 +1,10 @@
 use crate::args::Train;
 use crate::env_file::EnvFile;
-use crate::evaluate::last_bundle;
 use crate::failure::{Failure, Kind};
 use crate::market_run::{self, Stage};
 use crate::output::Output;
 use crate::plan::Plan;
+use crate::run_policy::last_bundle;
 use crate::seat::{Existing, Seat, is_done};
 use crate::{going_on, replay_run, report};
 use haggle_learn::read_facts;

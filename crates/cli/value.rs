@@ -21,16 +21,13 @@ const WALK_SEED: u64 = 1;
 /// The trained policy's name in a table.
 const TRAINED: &str = "trained";
 
-/// The table that a command ends with.
-pub type Report = Evaluation;
-
 /// Values bundles by name on the given weeks, beside the logged and the best fixed prices, under the valuation model.
 pub fn of_bundles(
     plan: &Plan<ReplayFile>,
     scene: &Scene,
     bundles: &[(&str, &Bundle)],
     weeks: &Range<u32>,
-) -> Result<Report, Failure> {
+) -> Result<Evaluation, Failure> {
     let mut contenders = vec![Contender {
         name: "best fixed".to_owned(),
         pricing: Pricing::Fixed(&scene.fixed.rungs),
@@ -73,19 +70,19 @@ pub fn of_bundle(
     scene: &Scene,
     bundle: &Bundle,
     weeks: &Range<u32>,
-) -> Result<Report, Failure> {
+) -> Result<Evaluation, Failure> {
     of_bundles(plan, scene, &[(TRAINED, bundle)], weeks)
 }
 
 /// Keeps a table in a run's folder.
-pub fn keep(run: &Path, report: &Report) -> Result<(), Failure> {
+pub fn keep(run: &Path, report: &Evaluation) -> Result<(), Failure> {
     let json = serde_json::to_vec_pretty(report).or_fail(Kind::Data)?;
     let path = held_out(run);
     std::fs::write(&path, json).or_fail_at(Kind::Data, &path)
 }
 
 /// The table that stands in a run's folder.
-pub fn kept(run: &Path) -> Result<Report, Failure> {
+pub fn kept(run: &Path) -> Result<Evaluation, Failure> {
     let path = held_out(run);
     let bytes = std::fs::read(&path).map_err(|error| {
         let sentence = format!(
@@ -103,13 +100,13 @@ fn held_out(run: &Path) -> PathBuf {
 }
 
 /// The trained policy's row of a table.
-pub fn trained(report: &Report) -> Option<&EvaluationRow> {
+pub fn trained(report: &Evaluation) -> Option<&EvaluationRow> {
     report.rows.iter().find(|row| row.name == TRAINED)
 }
 
 /// Says where the trained prices are surely dearer than they were allowed to be: their gain is then not comparable with that
 /// of the best fixed prices.
-pub fn warn_above_limit(plan: &Plan<ReplayFile>, report: &Report, output: Output) {
+pub fn warn_above_limit(plan: &Plan<ReplayFile>, report: &Evaluation, output: Output) {
     let limit = plan.env.replay.price_index_limit;
     if let Some((row, limit)) = trained(report)
         .zip(limit)
