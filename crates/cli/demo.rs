@@ -16,9 +16,9 @@ use crate::tune;
 use crate::value;
 use crate::weeks::Weeks;
 use haggle_core::Digest;
-use haggle_eval::{Evaluation, GateConfig, GateVerdict, Resimulation, judge};
+use haggle_eval::{Evaluation, GateVerdict, Resimulation};
 use haggle_history::{History, Selection, write_segments};
-use haggle_learn::{TuneConfig, TuneReport};
+use haggle_learn::TuneReport;
 use haggle_policy::Bundle;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -93,7 +93,7 @@ pub fn run(args: &Demo, output: Output) -> Result<(), Failure> {
     ));
 
     let (candidate, report, folder) = improve(&trained.bundle, &log, &args.out.join("candidates"), output)?;
-    let verdict = decide(&candidate, &trained.bundle, &log, &folder, output)?;
+    let verdict = decide((&candidate, &folder), &trained.bundle, &log, output)?;
     if verdict.verdict.passed {
         daemon.swap(&folder)?;
         output.progress(format_args!(
@@ -205,11 +205,8 @@ fn improve(
     folder: &Path,
     output: Output,
 ) -> Result<(Bundle, TuneReport, PathBuf), Failure> {
-    let config = haggle_config::load::<TuneConfig>(Path::new(TUNE_CONFIG), &[])?.value;
-    let (mut offers, sources) = tune::read_log(log)?;
-    offers.retain(|offer| !offer.judges());
-    let (candidate, report) = haggle_learn::tune(incumbent, &offers, sources, &config)?;
-    let (_, path) = candidate.write(folder).or_fail(Kind::Data)?;
+    let config = tune::read_config(Path::new(TUNE_CONFIG), &[])?.value;
+    let (candidate, report, path) = tune::improve(incumbent, &config, log, folder)?;
     output.progress(format_args!(
         "tune       {}",
         tune::people(&path, &report).replace('\n', "\n           ")
@@ -218,16 +215,13 @@ fn improve(
 }
 
 fn decide(
-    candidate: &Bundle,
+    candidate: (&Bundle, &Path),
     incumbent: &Bundle,
     log: &Path,
-    folder: &Path,
     output: Output,
 ) -> Result<GateVerdict, Failure> {
-    let config = haggle_config::load::<GateConfig>(Path::new(GATE_CONFIG), &[])?.value;
-    let (offers, sources) = tune::read_log(log)?;
-    let verdict = judge(&config, candidate, incumbent, &offers, sources).or_fail(Kind::Usage)?;
-    verdict.write(folder).or_fail(Kind::Data)?;
+    let config = gate::read_config(Path::new(GATE_CONFIG), &[])?.value;
+    let verdict = gate::decide(candidate, incumbent, &config, log)?;
     output.progress(format_args!(
         "gate       {}",
         gate::people(&verdict).replace('\n', "\n           ")

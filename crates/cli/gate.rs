@@ -14,9 +14,7 @@ pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
     must_exist(&args.incumbent)?;
     let candidate = Bundle::load(&args.candidate).or_fail(Kind::Data)?;
     let incumbent = Bundle::load(&args.incumbent).or_fail(Kind::Data)?;
-    let (offers, sources) = read_log(&args.segments)?;
-    let verdict = judge(&config, &candidate, &incumbent, &offers, sources).or_fail(Kind::Usage)?;
-    verdict.write(&args.candidate).or_fail(Kind::Data)?;
+    let verdict = decide((&candidate, &args.candidate), &incumbent, &config, &args.segments)?;
     output.result(people(&verdict), &verdict);
     if verdict.verdict.passed {
         Ok(())
@@ -26,6 +24,19 @@ pub fn run(args: &Gate, output: Output) -> Result<(), Failure> {
             format!("the gate refuses the candidate: {}", verdict.reasons.join("; ")),
         ))
     }
+}
+
+/// Judges a candidate, which lies in a folder, on a log; writes `gate.json` into that folder.
+pub fn decide(
+    (candidate, folder): (&Bundle, &Path),
+    incumbent: &Bundle,
+    config: &GateConfig,
+    log: &Path,
+) -> Result<GateVerdict, Failure> {
+    let (offers, sources) = read_log(log)?;
+    let verdict = judge(config, candidate, incumbent, &offers, sources).or_fail(Kind::Usage)?;
+    verdict.write(folder).or_fail(Kind::Data)?;
+    Ok(verdict)
 }
 
 /// Reads and checks a file like `configs/gate.toml`.

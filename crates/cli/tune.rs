@@ -23,18 +23,29 @@ pub fn run(args: &Tune, output: Output) -> Result<(), Failure> {
     let config = read_config(&args.config, &args.sets)?.value;
     must_exist(&args.bundle)?;
     let incumbent = Bundle::load(&args.bundle).or_fail(Kind::Data)?;
-    let (mut offers, sources) = read_log(&args.segments)?;
-    offers.retain(|offer| !offer.judges());
-    let (candidate, report) = tune(&incumbent, &offers, sources, &config)?;
-    let (digest, path) = candidate.write(&args.out).or_fail(Kind::Data)?;
+    let (candidate, report, path) = improve(&incumbent, &config, &args.segments, &args.out)?;
     let told = Told {
         candidate: &path,
-        digest,
+        digest: candidate.digest(),
         parent: incumbent.digest(),
         report: &report,
     };
     output.result(people(&path, &report), &told);
     Ok(())
+}
+
+/// Tunes a bundle on the offers of a log that are not kept for judging; writes the candidate into a folder.
+pub fn improve(
+    incumbent: &Bundle,
+    config: &TuneConfig,
+    log: &Path,
+    out: &Path,
+) -> Result<(Bundle, TuneReport, PathBuf), Failure> {
+    let (mut offers, sources) = read_log(log)?;
+    offers.retain(|offer| !offer.judges());
+    let (candidate, report) = tune(incumbent, &offers, sources, config)?;
+    let (_, path) = candidate.write(out).or_fail(Kind::Data)?;
+    Ok((candidate, report, path))
 }
 
 /// Reads and checks a file like `configs/tune.toml`.
