@@ -4,7 +4,7 @@ use crate::rivalry_value::delta;
 use crate::{Interval, MarketValueError};
 use haggle_core::Seeds;
 use haggle_env::market::{Equilibrium, LogitOligopoly, Market, MarketEnv};
-use haggle_env::{Actions, Env, ObserveOut, StepEnd, StepOut};
+use haggle_env::{Env, StepBuffers};
 use haggle_policy::Actors;
 use rand::RngExt;
 use rand_distr::StandardNormal;
@@ -46,19 +46,22 @@ pub(crate) fn play(
         episode_periods: periods + 1,
         ..market.clone()
     };
-    let mut stage = Stage::new(&Market::LogitOligopoly(endless), seeds)?;
-    let agents = actors.agents();
+    let mut env = MarketEnv::new(&Market::LogitOligopoly(endless), COPIES)?;
+    env.reset(&seeds.named("environment"));
+    let (agents, obs_width) = (actors.agents(), env.spec().obs_width);
+    let mut step = StepBuffers::new(env.spec());
+    step.multipliers = vec![0.0; env.spec().rows()];
     let mut noise = seeds.named("actions").rng();
     let mut earned = vec![0.0; COPIES];
     let (mut prices, mut profits) = (vec![0.0; agents], vec![0.0; agents]);
     let (mut worth, late) = (1.0 - market.discount, periods / 2);
     for period in 0..periods {
-        stage.observe();
+        step.observe(&env);
         for row in 0..COPIES * agents {
-            let seen = &stage.obs[row * stage.obs_width..][..stage.obs_width];
-            stage.multipliers[row] = actors.multiplier(row % agents, seen, noise.sample(StandardNormal))?;
+            let seen = &step.obs[row * obs_width..][..obs_width];
+            step.multipliers[row] = actors.multiplier(row % agents, seen, noise.sample(StandardNormal))?;
         }
-        for (earned, multipliers) in earned.iter_mut().zip(stage.multipliers.chunks_exact(agents)) {
+        for (earned, multipliers) in earned.iter_mut().zip(step.multipliers.chunks_exact(agents)) {
             let posted = market.posted_multiples(multipliers);
             let each = market.profits(&posted);
             *earned += worth * each[..agents].iter().sum::<f64>();
@@ -75,7 +78,7 @@ pub(crate) fn play(
             }
         }
         worth *= market.discount;
-        stage.step();
+        step.play(&mut env);
     }
     let mean = earned.iter().sum::<f64>() / COPIES as f64;
     let squares: f64 = earned.iter().map(|value| (value - mean).powi(2)).sum();
@@ -101,61 +104,6 @@ impl OpenPricesValue {
             prices,
             profits,
         }
-    }
-}
-
-/// A market in play, with what it writes into.
-struct Stage {
-    env: MarketEnv,
-    obs_width: usize,
-    obs: Vec<f32>,
-    mask: Vec<u64>,
-    multipliers: Vec<f32>,
-    reward: Vec<f32>,
-    last_obs: Vec<f32>,
-    last_mask: Vec<u64>,
-}
-
-impl Stage {
-    fn new(market: &Market, seeds: &Seeds) -> Result<Self, MarketValueError> {
-        let mut env = MarketEnv::new(market, COPIES)?;
-        env.reset(&seeds.named("environment"));
-        let (rows, obs_width) = (env.spec().rows(), env.spec().obs_width);
-        Ok(Self {
-            env,
-            obs_width,
-            obs: vec![0.0; rows * obs_width],
-            mask: vec![0; rows],
-            multipliers: vec![0.0; rows],
-            reward: vec![0.0; rows],
-            last_obs: vec![0.0; rows * obs_width],
-            last_mask: vec![0; rows],
-        })
-    }
-
-    fn observe(&mut self) {
-        self.env.observe(&mut ObserveOut {
-            obs: &mut self.obs,
-            state: &mut [],
-            mask: &mut self.mask,
-        });
-    }
-
-    fn step(&mut self) {
-        self.env.step(
-            Actions::Multipliers(&self.multipliers),
-            &mut StepOut {
-                reward: &mut self.reward,
-                cost: &mut [],
-                violation: &mut [],
-                end: &mut [StepEnd::Go; COPIES],
-                last: ObserveOut {
-                    obs: &mut self.last_obs,
-                    state: &mut [],
-                    mask: &mut self.last_mask,
-                },
-            },
-        );
     }
 }
 

@@ -2,9 +2,8 @@
 //! tells (how often a guardrail stood in the way).
 
 use crate::Interval;
-use crate::interval::Z95;
 use haggle_core::{Mask, Pmf, PolicyError, Seeds};
-use haggle_env::{Actions, Env, ObserveOut, StepEnd, StepOut};
+use haggle_env::{Env, StepBuffers, StepEnd};
 use haggle_policy::Actors;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -29,12 +28,7 @@ impl RollOut {
         let n = self.returns.len() as f64;
         let mean = self.returns.iter().sum::<f64>() / n;
         let squares: f64 = self.returns.iter().map(|value| (value - mean).powi(2)).sum();
-        let reach = Z95 * (squares / (n - 1.0).max(1.0) / n).sqrt();
-        Interval {
-            value: mean,
-            low: mean - reach,
-            high: mean + reach,
-        }
+        Interval::normal(mean, (squares / (n - 1.0).max(1.0) / n).sqrt())
     }
 
     /// Guardrail hits over decisions.
@@ -87,15 +81,10 @@ pub fn roll_out(
 ) -> Result<RollOut, PolicyError> {
     let spec = env.spec().clone();
     let (rows, agents) = (spec.rows(), spec.agents);
-    let (mut obs, mut state, mut mask) = (
-        vec![0.0; rows * spec.obs_width],
-        vec![0.0; rows * spec.state_width],
-        vec![0; rows],
-    );
-    let (mut last_obs, mut last_state, mut last_mask) = (obs.clone(), state.clone(), mask.clone());
-    let (mut reward, mut cost) = (vec![0.0; rows], vec![0.0; rows * spec.constraints]);
-    let mut violation = vec![0.0; spec.copies * spec.constraints];
-    let mut end = vec![StepEnd::Go; spec.copies];
+    let mut step = StepBuffers::new(&spec);
+    if !actors.multipliers().is_empty() {
+        step.multipliers = vec![0.0; rows];
+    }
     let draws = seeds.named("actions");
     let mut players: Vec<Player> = (0..rows)
         .map(|row| Player {
@@ -112,44 +101,30 @@ pub fn roll_out(
     let (mut decisions, mut guardrail_hits) = (0, 0);
     env.reset(&seeds.named("environment"));
     while done.iter().any(|returns| returns.len() < per_copy) {
-        env.observe(&mut ObserveOut {
-            obs: &mut obs,
-            state: &mut state,
-            mask: &mut mask,
-        });
+        step.observe(env);
         players.par_iter_mut().enumerate().try_for_each(|(row, player)| {
-            let seen = &obs[row * spec.obs_width..][..spec.obs_width];
-            player.decide(row % agents, seen, mask[row], actors)
+            let seen = &step.obs[row * spec.obs_width..][..spec.obs_width];
+            player.decide(row % agents, seen, step.mask[row], actors)
         })?;
-        let rungs: Vec<u8> = players.iter().map(|player| player.rung).collect();
-        let multipliers: Vec<f32> = players.iter().map(|player| player.multiplier).collect();
-        env.step(
-            if actors.multipliers().is_empty() {
-                Actions::Rungs(&rungs)
-            } else {
-                Actions::Multipliers(&multipliers)
-            },
-            &mut StepOut {
-                reward: &mut reward,
-                cost: &mut cost,
-                violation: &mut violation,
-                end: &mut end,
-                last: ObserveOut {
-                    obs: &mut last_obs,
-                    state: &mut last_state,
-                    mask: &mut last_mask,
-                },
-            },
-        );
+        for (row, player) in players.iter().enumerate() {
+            match step.multipliers.get_mut(row) {
+                Some(multiplier) => *multiplier = player.multiplier,
+                None => step.rungs[row] = player.rung,
+            }
+        }
+        step.play(env);
         for copy in 0..spec.copies {
             let team = copy * agents..(copy + 1) * agents;
             if done[copy].len() < per_copy {
-                running[copy] += reward[team.clone()].iter().map(|r| f64::from(*r)).sum::<f64>();
+                running[copy] += step.reward[team.clone()]
+                    .iter()
+                    .map(|r| f64::from(*r))
+                    .sum::<f64>();
                 let acting = players[team.clone()].iter().filter(|player| player.acts);
                 decisions += acting.clone().count() as u64;
                 guardrail_hits += acting.filter(|player| player.hit).count() as u64;
             }
-            if end[copy] != StepEnd::Go {
+            if step.end[copy] != StepEnd::Go {
                 if done[copy].len() < per_copy {
                     done[copy].push(running[copy]);
                 }

@@ -34,7 +34,6 @@ mod run_list;
 mod run_name;
 mod sequence;
 mod squashed;
-mod step;
 mod table;
 mod tabular;
 mod team;

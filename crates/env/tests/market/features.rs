@@ -1,21 +1,22 @@
 //! Markets whose observations are numbers of their past or of a shopper (H, E2).
 
 use crate::files::market;
-use crate::harness::{Buffers, draw, rows};
+use crate::harness::{draw, rows};
 use haggle_core::Seeds;
 use haggle_env::market::{Market, MarketEnv};
-use haggle_env::{Env, StepEnd};
+use haggle_env::{Env, StepBuffers, StepEnd};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Earnings of an episode of one copy where `rung(period)` is played.
 fn episode(env: &mut MarketEnv, rung: impl Fn(usize) -> usize) -> f64 {
-    let mut buffers = Buffers::of(env);
+    let mut step = StepBuffers::new(env.spec());
     let mut earned = 0.0;
     for period in 0.. {
-        buffers.step(env, &[rung(period) as u8]);
-        earned += f64::from(buffers.reward[0]);
-        if buffers.end[0] != StepEnd::Go {
+        step.rungs = vec![rung(period) as u8];
+        step.play(env);
+        earned += f64::from(step.reward[0]);
+        if step.end[0] != StepEnd::Go {
             break;
         }
     }
@@ -57,19 +58,16 @@ fn demand_that_changes_pays_what_its_clairvoyant_and_its_best_fixed_price_earn()
 fn the_last_prices_and_what_they_sold_are_seen() {
     let h = market("h1", &[("noise", "0.0")]);
     let mut env = MarketEnv::new(&h, 1).expect("an environment");
-    let mut buffers = Buffers::of(&env);
-    buffers.step(&mut env, &[0]);
-    buffers.step(&mut env, &[30]);
-    buffers.observe(&env);
+    let mut step = StepBuffers::new(env.spec());
+    for rung in [0, 30] {
+        step.rungs = vec![rung];
+        step.play(&mut env);
+    }
+    step.observe(&env);
     // At 90 the first line sells 10, at 15 it sells 85; the largest intercept is 140.
     let seen: Vec<f32> = vec![1.0, 10.0 / 140.0, 0.0, 85.0 / 140.0];
-    assert!(
-        buffers.obs[..4]
-            .iter()
-            .zip(&seen)
-            .all(|(a, b)| (a - b).abs() < 1e-6)
-    );
-    assert!(buffers.obs[4..].iter().all(|x| *x == 0.0));
+    assert!(step.obs[..4].iter().zip(&seen).all(|(a, b)| (a - b).abs() < 1e-6));
+    assert!(step.obs[4..].iter().all(|x| *x == 0.0));
 }
 
 #[test]
@@ -91,11 +89,11 @@ fn shoppers_with_two_features_are_valued_by_quadrature() {
     let copies = 100_000;
     let mut env = MarketEnv::new(&e2, copies).expect("an environment");
     env.reset(&Seeds::new(4));
-    let mut buffers = Buffers::of(&env);
+    let mut step = StepBuffers::new(env.spec());
     let mut rng = ChaCha8Rng::seed_from_u64(8);
     let mut pmf = vec![0.0; 5];
-    buffers.observe(&env);
-    let choices: Vec<u8> = buffers
+    step.observe(&env);
+    step.rungs = step
         .obs
         .chunks_exact(2)
         .map(|obs| {
@@ -103,8 +101,8 @@ fn shoppers_with_two_features_are_valued_by_quadrature() {
             draw(&pmf, rng.random())
         })
         .collect();
-    buffers.step(&mut env, &choices);
-    let mean = buffers.reward.iter().map(|x| f64::from(*x)).sum::<f64>() / copies as f64;
+    step.play(&mut env);
+    let mean = step.reward.iter().map(|x| f64::from(*x)).sum::<f64>() / copies as f64;
     // A visit earns 0 to 55: the mean of 100,000 is good to 0.06.
     assert!(
         (mean - exact.value).abs() < 0.25,

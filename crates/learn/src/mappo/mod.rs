@@ -13,7 +13,7 @@ use crate::rollout::{MULTIPLIER_SCORES, Rollout, push_id};
 use crate::team::Team;
 use crate::{Critic, LearnError, TrainConfig};
 use haggle_core::Seeds;
-use haggle_env::{Env, EnvSpec};
+use haggle_env::{Env, EnvSpec, StepBuffers};
 use haggle_policy::{Actors, BundleError};
 use std::time::Instant;
 
@@ -103,22 +103,15 @@ impl Mappo {
 
     /// First statistics for the normalisers: what the copies show before anything happened.
     fn look_once(&mut self) {
-        let rows = self.spec.rows();
-        let mut obs = vec![0.0; rows * self.spec.obs_width];
-        let mut state = vec![0.0; rows * self.spec.state_width];
-        let mut mask = vec![0; rows];
-        self.env.observe(&mut haggle_env::ObserveOut {
-            obs: &mut obs,
-            state: &mut state,
-            mask: &mut mask,
-        });
+        let mut shown = StepBuffers::new(&self.spec);
+        shown.observe(&*self.env);
         let id_width = self.obs.width() - self.spec.obs_width;
         let (mut seen_obs, mut seen_state) = (Vec::new(), Vec::new());
-        for row in (0..rows).filter(|row| mask[*row] != 0) {
+        for row in (0..self.spec.rows()).filter(|row| shown.mask[*row] != 0) {
             let width = self.spec.obs_width;
-            seen_obs.extend_from_slice(&obs[row * width..][..width]);
+            seen_obs.extend_from_slice(&shown.obs[row * width..][..width]);
             push_id(row % self.spec.agents, id_width, &mut seen_obs);
-            seen_state.extend_from_slice(&state[row * self.spec.state_width..][..self.state.width()]);
+            seen_state.extend_from_slice(&shown.state[row * self.spec.state_width..][..self.state.width()]);
         }
         self.obs.update(&seen_obs);
         self.state.update(&seen_state);

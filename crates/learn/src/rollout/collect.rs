@@ -52,8 +52,8 @@ impl Rollout {
                 self.multiply(from, team, rng);
             }
             let acted = Instant::now();
-            self.step
-                .play(env, &mut self.end[t * self.spec.copies..][..self.spec.copies]);
+            self.step.play(env);
+            self.end[t * self.spec.copies..][..self.spec.copies].copy_from_slice(&self.step.end);
             self.take_outcome(t, eyes);
             spent.environment += (observed - started) + acted.elapsed();
             spent.inference += acted - observed;

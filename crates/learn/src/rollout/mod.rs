@@ -5,9 +5,8 @@ mod collect;
 
 use crate::TrainConfig;
 use crate::rows::Rows;
-use crate::step::StepBuffers;
 pub(crate) use collect::{Eyes, Idle, Spent};
-use haggle_env::{EnvSpec, StepEnd};
+use haggle_env::{EnvSpec, StepBuffers, StepEnd};
 use haggle_policy::multiplier;
 
 /// Scores of the distribution of a multiplier: mean, and log of the standard deviation.

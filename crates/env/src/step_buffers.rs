@@ -1,24 +1,38 @@
-use haggle_env::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
+use crate::{Actions, Env, EnvSpec, ObserveOut, StepEnd, StepOut};
 
-/// What the environment reads and writes in one step.
-#[derive(Debug)]
-pub(crate) struct StepBuffers {
-    pub(crate) obs: Vec<f32>,
-    pub(crate) state: Vec<f32>,
-    pub(crate) mask: Vec<u64>,
-    pub(crate) rungs: Vec<u8>,
+/// What an environment reads and writes in one step: rows and widths as its [`EnvSpec`] says.
+#[derive(Clone, Debug)]
+pub struct StepBuffers {
+    /// What is seen.
+    pub obs: Vec<f32>,
+    /// What a critic sees besides.
+    pub state: Vec<f32>,
+    /// The allowed rungs; 0 for an absent agent.
+    pub mask: Vec<u64>,
+    /// The rungs that are played next.
+    pub rungs: Vec<u8>,
     /// In place of rungs, where agents set multipliers; else empty.
-    pub(crate) multipliers: Vec<f32>,
-    pub(crate) reward: Vec<f32>,
-    pub(crate) cost: Vec<f32>,
-    pub(crate) violation: Vec<f32>,
-    pub(crate) last_obs: Vec<f32>,
-    pub(crate) last_state: Vec<f32>,
-    pub(crate) last_mask: Vec<u64>,
+    pub multipliers: Vec<f32>,
+    /// What the step earned.
+    pub reward: Vec<f32>,
+    /// What it cost the constraints.
+    pub cost: Vec<f32>,
+    /// How far it was on the wrong side of them, per copy.
+    pub violation: Vec<f32>,
+    /// How it ended, per copy.
+    pub end: Vec<StepEnd>,
+    /// What is seen after the last step of a copy that was cut off.
+    pub last_obs: Vec<f32>,
+    /// What a critic sees there besides.
+    pub last_state: Vec<f32>,
+    /// The rungs that are allowed there; 0 for every other row.
+    pub last_mask: Vec<u64>,
 }
 
 impl StepBuffers {
-    pub(crate) fn new(spec: &EnvSpec) -> Self {
+    /// For an environment of this shape whose agents choose among rungs.
+    #[must_use]
+    pub fn new(spec: &EnvSpec) -> Self {
         let rows = spec.rows();
         Self {
             obs: vec![0.0; rows * spec.obs_width],
@@ -29,13 +43,15 @@ impl StepBuffers {
             reward: vec![0.0; rows],
             cost: vec![0.0; rows * spec.constraints],
             violation: vec![0.0; spec.copies * spec.constraints],
+            end: vec![StepEnd::Go; spec.copies],
             last_obs: vec![0.0; rows * spec.obs_width],
             last_state: vec![0.0; rows * spec.state_width],
             last_mask: vec![0; rows],
         }
     }
 
-    pub(crate) fn observe(&mut self, env: &dyn Env) {
+    /// As [`Env::observe`].
+    pub fn observe(&mut self, env: &dyn Env) {
         env.observe(&mut ObserveOut {
             obs: &mut self.obs,
             state: &mut self.state,
@@ -43,7 +59,8 @@ impl StepBuffers {
         });
     }
 
-    pub(crate) fn play(&mut self, env: &mut dyn Env, end: &mut [StepEnd]) {
+    /// Plays the multipliers, or else the rungs, as [`Env::step`].
+    pub fn play(&mut self, env: &mut dyn Env) {
         self.last_mask.fill(0);
         let last = ObserveOut {
             obs: &mut self.last_obs,
@@ -60,7 +77,7 @@ impl StepBuffers {
                 reward: &mut self.reward,
                 cost: &mut self.cost,
                 violation: &mut self.violation,
-                end,
+                end: &mut self.end,
                 last,
             },
         );
