@@ -8,6 +8,7 @@
 mod aligned;
 mod allowed;
 mod kernel;
+mod layout;
 mod loss;
 mod math;
 mod net;
@@ -22,8 +23,9 @@ use crate::distribution::Draws;
 use crate::network::Shape;
 use crate::table::Table;
 use crate::update::Updated;
+use layout::{Layout, Net, Weights};
 use loss::Terms;
-use net::{Activations, BLOCK, Layout, Net, Weights};
+use net::{Activations, BLOCK};
 use optimiser::Optimiser;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;

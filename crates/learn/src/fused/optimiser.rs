@@ -1,5 +1,5 @@
 use super::aligned::Aligned;
-use super::net::{Layout, Weights};
+use super::layout::{Layout, Weights};
 use crate::adam::{AdamState, BETA_1, BETA_2, EPSILON, NORM_MIN};
 
 /// Partial sums of a norm: as many as keep a processor's adders busy.

@@ -2,8 +2,9 @@
 
 use super::allowed::Allowed;
 use super::kernel::LANES_MAX;
+use super::layout::{Net, Weights};
 use super::math::ln;
-use super::net::{Activations, BLOCK, Net, Weights};
+use super::net::{Activations, BLOCK};
 use crate::distribution::Draws;
 use haggle_core::LADDER_RUNGS_MAX;
 use pulp::{Simd, WithSimd};

@@ -5,8 +5,9 @@
 
 use super::aligned::Aligned;
 use super::kernel::LANES_MAX;
+use super::layout::Layout;
 use super::loss::{Facts, Sums, Terms};
-use super::net::{Activations, BLOCK, Layout};
+use super::net::{Activations, BLOCK};
 use super::optimiser::Optimiser;
 use crate::barrier::SpinBarrier;
 use crate::table::Table;
