@@ -3,6 +3,7 @@ use crate::failure::{Failure, Kind, OrFail};
 use crate::output::Output;
 use crate::price_list;
 use haggle_core::{Digest, Guardrails, MemoryRates, Policy};
+use haggle_learn::PROGRAM;
 use haggle_policy::bandit::{BanditConfig, BanditPlan, Forgetting, Pooling};
 use haggle_policy::{Bundle, Provenance, Terms};
 use serde::Serialize;
@@ -77,7 +78,7 @@ fn terms(args: &BanditBundle) -> Result<Terms, Failure> {
         seed: args.seed,
         identification: "learnt from its own randomised prices".to_owned(),
         objective: "margin where the unit cost is known, else revenue".to_owned(),
-        program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
+        program: PROGRAM.to_owned(),
         ..Provenance::default()
     };
     let floor = args.floor;

@@ -11,7 +11,7 @@ use crate::replay_run::train_policy;
 use crate::scene::{Scene, read_sessions};
 use crate::seat::Seat;
 use crate::shoppers::{Season, Shoppers};
-use crate::training::Facts;
+use crate::training::RunSummary;
 use crate::tune;
 use crate::value;
 use crate::weeks::Weeks;
@@ -32,7 +32,7 @@ const GATE_CONFIG: &str = "configs/gate.toml";
 /// Everything that the demo tells programs.
 #[derive(Serialize)]
 struct Told<'a> {
-    training: &'a Facts,
+    training: &'a RunSummary,
     season: &'a Season,
     wait_p50_us: f64,
     wait_p99_us: f64,

@@ -1,5 +1,6 @@
 //! `haggle`: the researcher's program.
 
+mod aligned;
 mod args;
 mod bandit;
 mod bandit_bundle;

@@ -6,12 +6,12 @@ use crate::market_worth::{self, Worth};
 use crate::output::Output;
 use crate::plan::Plan;
 use crate::seat::Seat;
-use crate::training::{Facts, Training};
+use crate::training::{RunSummary, Training};
 use haggle_core::{Digest, Seeds};
 use haggle_env::market::{Market, MarketEnv, Oracle};
 use haggle_env::{Env, ProbeConfig, ProbeEnv};
 use haggle_eval::{MarketValue, MarketValueError};
-use haggle_learn::{Mappo, Metrics, RunSubject};
+use haggle_learn::{Mappo, Metrics, PROGRAM, RunSubject};
 use haggle_policy::{Actors, DataSource, MarketBundle, MarketTerms, Provenance};
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub enum Stage<'a> {
 pub struct Told {
     /// The run.
     #[serde(flatten)]
-    pub run: Facts,
+    pub run: RunSummary,
     /// Absent for a probe.
     score: Option<MarketValue>,
 }
@@ -197,7 +197,7 @@ impl<'a> Stage<'a> {
                 seed: plan.learner.seed,
                 identification: "exact: the market is its own model".to_owned(),
                 objective: "money of the market".to_owned(),
-                program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
+                program: PROGRAM.to_owned(),
                 ..Provenance::default()
             },
         })

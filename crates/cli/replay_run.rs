@@ -6,11 +6,11 @@ use crate::output::Output;
 use crate::plan::Plan;
 use crate::scene::Scene;
 use crate::seat::Seat;
-use crate::training::{Facts, Training};
+use crate::training::{RunSummary, Training};
 use crate::value;
 use haggle_env::{Batch, Env, ReplayEnv};
 use haggle_eval::Evaluation;
-use haggle_learn::{Mappo, Metrics, RunFacts, RunSubject};
+use haggle_learn::{Mappo, Metrics, PROGRAM, RunFacts, RunSubject};
 use haggle_policy::{Actors, Bundle, DataSource, Provenance, Terms};
 use serde::Serialize;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const BLOCKS: usize = 4;
 /// A finished run.
 pub struct Learnt {
     /// What to tell of it.
-    pub facts: Facts,
+    pub facts: RunSummary,
     /// What it made.
     pub bundle: Bundle,
 }
@@ -31,7 +31,7 @@ pub struct Learnt {
 pub struct Told {
     /// The run.
     #[serde(flatten)]
-    pub run: Facts,
+    pub run: RunSummary,
     value: Evaluation,
 }
 
@@ -151,7 +151,7 @@ fn bundle_of(
             seed: plan.learner.seed,
             identification: scene.teacher.rung().to_string(),
             objective: format!("{:?}", replay.reward).to_lowercase(),
-            program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
+            program: PROGRAM.to_owned(),
         },
     };
     let [network] = actors.networks() else {

@@ -1,3 +1,4 @@
+use crate::aligned::aligned;
 use crate::args::Runs;
 use crate::failure::{Failure, must_exist};
 use crate::output::Output;
@@ -91,41 +92,15 @@ fn age(seconds: i64) -> String {
     }
 }
 
-/// Columns side by side: numbers to the right, words to the left.
-pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: [usize; N] = std::array::from_fn(width);
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(widths).map(|(cell, width)| {
-            if cell.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
-                format!("{cell:>width$}")
-            } else {
-                format!("{cell:<width$}")
-            }
-        });
-        text += cells.collect::<Vec<_>>().join("  ").trim_end();
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn ages_have_one_unit_and_columns_stand_below_each_other() {
+    fn an_age_has_one_unit() {
         assert_eq!(
             [age(5), age(61), age(7300), age(200_000)],
             ["5 s", "1 min", "2 h", "2 d"]
         );
-        let rows = [["seed", "env"], ["7", "a4"], ["12", "c"]].map(|row| row.map(str::to_owned));
-        assert_eq!(aligned(&rows), "seed  env\n   7  a4\n  12  c\n");
     }
 }

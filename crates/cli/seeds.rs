@@ -1,11 +1,11 @@
 //! `haggle train --seeds`: the same training from several seeds, and what they say together.
 
+use crate::aligned::aligned;
 use crate::args::Train;
 use crate::failure::{Failure, Kind, OrFail, Report};
 use crate::jobs::{run_all, side_by_side};
 use crate::output::{Label, Output};
 use crate::plan::Plan;
-use crate::runs::aligned;
 use crate::seat::{Existing, Seat, is_done};
 use crate::seed_list::SeedList;
 use crate::{going_on, train, training};

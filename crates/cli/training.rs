@@ -35,7 +35,7 @@ pub struct Training<'a> {
 
 /// What a training run tells programs.
 #[derive(Clone, Debug, Serialize)]
-pub struct Facts {
+pub struct RunSummary {
     /// The run's folder.
     pub run: PathBuf,
     /// Environment steps done in all.
@@ -162,7 +162,7 @@ impl Trained {
         mut self,
         make: impl FnOnce(&Mappo) -> Result<B, Failure>,
         write: impl FnOnce(&B, &Path) -> Result<(Digest, PathBuf), BundleError>,
-    ) -> Result<(B, Facts), Failure> {
+    ) -> Result<(B, RunSummary), Failure> {
         let made = make(&self.learner).and_then(|bundle| {
             let (digest, path) = write(&bundle, &self.run.bundles()).or_fail(Kind::Data)?;
             Ok((bundle, digest, path))
@@ -175,7 +175,7 @@ impl Trained {
             }
         };
         self.run.wrote(digest);
-        let facts = Facts {
+        let facts = RunSummary {
             run: self.run.folder().to_owned(),
             steps: self.learner.steps(),
             steps_per_second: self.steps_per_second,
@@ -188,7 +188,7 @@ impl Trained {
     }
 }
 
-impl Facts {
+impl RunSummary {
     /// For people.
     pub fn summary(&self) -> String {
         format!(

@@ -2,8 +2,8 @@
 
 use super::file::{Goal, SweepFile};
 use super::trials::Trial;
+use crate::aligned::aligned;
 use crate::failure::{Failure, Kind, OrFail};
-use crate::runs::aligned;
 use haggle_eval::{Aggregate, Scores};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -59,7 +59,7 @@ pub use mappo::Mappo;
 pub use metrics_file::last_metrics;
 pub use progress::{Iteration, Metrics, Phases, Progress, Silent};
 pub use run::{Run, lock_run};
-pub use run_facts::{Change, Divergence, Resumption, RunFacts, RunStatus, RunSubject, read_facts};
+pub use run_facts::{Change, Divergence, PROGRAM, Resumption, RunFacts, RunStatus, RunSubject, read_facts};
 pub use run_list::{ListedRun, damaged_runs, list_runs};
 pub use run_name::{point_latest, unique_name};
 pub use tabular::{TabularConfig, TabularError, TabularReport, tabular_q};

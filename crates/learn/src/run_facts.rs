@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 pub(crate) const FACTS: &str = "run.json";
+/// The program with its version, as runs and bundles name it.
+pub const PROGRAM: &str = concat!("haggle ", env!("CARGO_PKG_VERSION"));
 const STARTED: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// What a run is about; decides its name.
@@ -139,7 +141,7 @@ impl RunFacts {
             status: RunStatus::Running,
             steps: 0,
             started: now(),
-            program: concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned(),
+            program: PROGRAM.to_owned(),
             revision: git(&["rev-parse", "HEAD"]),
             dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
             host: host_name(),

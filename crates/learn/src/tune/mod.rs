@@ -10,7 +10,7 @@ mod tuner;
 
 use crate::device::to_host;
 use crate::normaliser::Frozen;
-use crate::{LearnError, network_of};
+use crate::{LearnError, PROGRAM, network_of};
 pub use config::TuneConfig;
 use haggle_core::{Offer, Policy};
 use haggle_policy::{Bundle, DataSource, Network, PolicyKind};
@@ -67,7 +67,7 @@ pub fn tune(
     terms.provenance.parent = Some(incumbent.digest());
     terms.provenance.data = data;
     terms.provenance.seed = config.seed;
-    terms.provenance.program = concat!("haggle ", env!("CARGO_PKG_VERSION")).to_owned();
+    terms.provenance.program = PROGRAM.to_owned();
     let candidate = network_of(tuner.net.shape(), &to_host(&tuner.net.flat), &eyes_of(network))?;
     Ok((Bundle::mlp(terms, &candidate)?, report))
 }
