@@ -1,14 +1,14 @@
 //! Made-up streams of visits, and what they are worth to those who know them.
 
-use super::shop::shop;
+use super::shop::DrawShop;
 use crate::stream::Stream;
 use haggle_core::Seeds;
 use rand::RngExt;
 
-/// The stream of a name.
-pub fn make(name: &str, rounds: usize, seed: u64) -> Stream {
+/// A stream of a named shop.
+pub fn make((name, draw): (&str, DrawShop), rounds: usize, seed: u64) -> Stream {
     let seeds = Seeds::new(seed).named(name);
-    let mut shop = shop(name, &mut seeds.named("truth").rng());
+    let mut shop = draw(&mut seeds.named("truth").rng());
     let mut rng = seeds.named("visits").rng();
     let mut stream = Stream {
         prices: shop.prices.clone(),

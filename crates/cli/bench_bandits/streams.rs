@@ -1,6 +1,7 @@
 //! Every bandit on every made-up stream.
 
 use super::made;
+use super::shop::SHOPS;
 use crate::args::bandit::BanditPolicy;
 use crate::bandit::play;
 use clap::ValueEnum;
@@ -19,11 +20,11 @@ pub struct StreamRow {
 
 pub fn rows(visits: usize, seeds: u64) -> Result<Vec<StreamRow>, BanditError> {
     let mut rows = Vec::new();
-    for stream in super::shop::NAMES {
+    for (stream, draw) in SHOPS {
         let policies = BanditPolicy::value_variants();
         let (mut best_fixed, mut uniform, mut earned) = (0.0, 0.0, vec![0.0; policies.len()]);
         for seed in 0..seeds {
-            let visits = made::make(stream, visits, seed);
+            let visits = made::make((stream, draw), visits, seed);
             let known = made::known(&visits);
             best_fixed += known.best_fixed / known.clairvoyant / seeds as f64;
             uniform += known.uniform / known.clairvoyant / seeds as f64;
