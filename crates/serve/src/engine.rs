@@ -107,7 +107,7 @@ impl Engine {
     pub fn reload(&self) -> Result<(), Refusal> {
         let catalog = self.lock().market.catalog().clone();
         let read = self.files.read(&catalog);
-        let settings = read.map_err(|error| Refusal::new(Code::ConfigRefused, crate::swap::chain(&error)))?;
+        let settings = read.map_err(|error| Refusal::of(Code::ConfigRefused, &error))?;
         let mut core = self.lock();
         core.settings = settings;
         self.hold_out(&mut core);

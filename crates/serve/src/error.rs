@@ -3,6 +3,7 @@ use haggle_config::ConfigError;
 use haggle_core::{Digest, SegmentError};
 use haggle_policy::BundleError;
 use haggle_policy::bandit::BanditError;
+use std::error::Error;
 use std::path::PathBuf;
 
 /// Why the daemon cannot start, or stopped.
@@ -89,4 +90,16 @@ impl ServeError {
             | Self::Io { .. } => 3,
         }
     }
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
 }

@@ -57,9 +57,7 @@ pub fn terms(floor: f64) -> Terms {
             .collect(),
     };
     Terms {
-        catalog: Catalog::new(vec![group("milk"), group("tea")])
-            .unwrap()
-            .into(),
+        catalog: Catalog::new(vec![group("milk"), group("tea")]).unwrap().into(),
         floor,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),
