@@ -1,9 +1,9 @@
 use crate::checkpoint;
 use crate::clock::now_s;
 use crate::engine::Core;
+use crate::engine_config::EngineConfig;
 use crate::error::{ServeError, chain};
 use crate::journal::JournalReader;
-use crate::opening::EngineConfig;
 use crate::recovery::rebuild;
 use crate::retention::{self, Retention};
 use crate::store_error::StoreError;

@@ -1,6 +1,6 @@
+use crate::engine_config::EngineConfig;
 use crate::error::ServeError;
 use crate::market::Market;
-use crate::opening::EngineConfig;
 use haggle_core::{Digest, SEGMENT_EXTENSION, read_segment};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 use crate::arms::Arms;
-use crate::bundles::{Bundles, load};
+use crate::bundles::load;
 use crate::canary::canary_record;
 use crate::change::{CanaryReason, ModeRecord, SwapRecord};
 use crate::checkpoint;
@@ -8,37 +8,16 @@ use crate::clock::now_s;
 use crate::committer::Committer;
 use crate::decide::Mode;
 use crate::engine::Engine;
+use crate::engine_config::EngineConfig;
 use crate::error::{ServeError, chain};
 use crate::journal::{Journal, JournalReader, lost_records};
 use crate::learner::Learner;
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild, replay};
-use crate::settings::SettingsFiles;
 use haggle_core::{Policy, Seeds};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// What a daemon starts from.
-#[derive(Clone, Debug, Default)]
-pub struct EngineConfig {
-    /// Folder of the store; made when it is not there.
-    pub store: PathBuf,
-    /// Folder of the bundle that a new store begins with. A store remembers what it served last: that comes first.
-    pub bundle: Option<PathBuf>,
-    /// Folder of segments that warm the market's memories before the journal is read; the same at every start.
-    pub history: Option<PathBuf>,
-    /// Keys the draws of a new store, for repeatable runs; else a secret is taken from the system.
-    pub seed: Option<u64>,
-    /// Configuration and rulebook.
-    pub files: SettingsFiles,
-}
-
-impl EngineConfig {
-    pub(crate) fn bundles(&self) -> Bundles {
-        Bundles::new(&self.store, self.bundle.as_deref())
-    }
-}
 
 impl Engine {
     /// Opens the store and rebuilds everything that it remembers, record by record.
