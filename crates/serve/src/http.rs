@@ -25,7 +25,9 @@ pub(crate) async fn serve(engine: Arc<Engine>, listener: UnixListener) -> io::Re
 }
 
 async fn metrics(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, OPEN_METRICS)], engine.metrics.render(&engine))
+    let served_since = engine.lock().served.clone();
+    let text = engine.metrics.render(&engine.status(), &served_since);
+    ([(CONTENT_TYPE, OPEN_METRICS)], text)
 }
 
 /// Ready is who can take rewards in. Prices are answered all the same.
