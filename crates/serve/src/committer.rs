@@ -1,3 +1,4 @@
+use crate::health::Health;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::record::Record;
@@ -29,17 +30,6 @@ pub type Ticket = oneshot::Receiver<Result<(), Refusal>>;
 struct Waiting {
     since: Instant,
     sender: oneshot::Sender<Result<(), Refusal>>,
-}
-
-/// How the store is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// It takes records in.
-    Ok,
-    /// The disk is full; it is tried again.
-    Full,
-    /// It takes nothing in until a restart.
-    Failed,
 }
 
 /// The one thread that writes the journal. Group commit without a timer: it takes what waits, commits, repeats.

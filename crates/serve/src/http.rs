@@ -1,4 +1,5 @@
 use crate::engine::Engine;
+use crate::health::Health;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -32,10 +33,9 @@ async fn metrics(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
 
 /// Ready is who can take rewards in. Prices are answered all the same.
 async fn ready(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
-    let store = engine.status().store;
-    if store == "ok" {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("the store is {store}\n"))
+    match engine.status().store {
+        Health::Ok => (StatusCode::OK, "ready\n"),
+        Health::Full => (StatusCode::SERVICE_UNAVAILABLE, "the store is full\n"),
+        Health::Failed => (StatusCode::SERVICE_UNAVAILABLE, "the store is failed\n"),
     }
 }

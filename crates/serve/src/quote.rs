@@ -1,6 +1,7 @@
-use crate::committer::{Health, Ticket};
+use crate::committer::Ticket;
 use crate::decide::Source;
 use crate::engine::{Core, Engine};
+use crate::health::Health;
 use crate::known::Known;
 use crate::price_request::{LogMode, PriceRequest};
 use crate::record::{DecisionRecord, Record};

@@ -2,6 +2,7 @@
 
 use super::labels::name;
 use super::trials::Trials;
+use crate::health::Health;
 use crate::reply::Status;
 use haggle_core::Digest;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 /// What is one number: name, help, and where it stands in a status.
 const COUNTS: [(&str, &str, fn(&Status) -> u64); 10] = [
     ("store_ready", "1 while the store takes records in", |status| {
-        u64::from(status.store == "ok")
+        u64::from(status.store == Health::Ok)
     }),
     (
         "commit_queue_records",
