@@ -4,7 +4,8 @@ use haggle_core::{Digest, SegmentError};
 use haggle_policy::BundleError;
 use haggle_policy::bandit::BanditError;
 use std::error::Error;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why the daemon cannot start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -72,11 +73,20 @@ pub enum ServeError {
         /// The file or folder.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
 impl ServeError {
+    /// An error of the file system at a file or folder.
+    pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            path: path.clone(),
+            source,
+        }
+    }
+
     /// The program's exit code: 2 for what the caller has to change on the command line, 3 for data.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -109,13 +109,10 @@ impl Engine {
             core.refused(record);
         };
         let metrics = Arc::new(Metrics::new());
-        let no_thread = |source| ServeError::Io {
-            path: config.store.clone(),
-            source,
-        };
-        let learner = Learner::start(desk).map_err(no_thread)?;
+        let no_thread = ServeError::io(&config.store);
+        let learner = Learner::start(desk).map_err(&no_thread)?;
         let committer =
-            Committer::start(journal, Arc::clone(&metrics), written, refused).map_err(no_thread)?;
+            Committer::start(journal, Arc::clone(&metrics), written, refused).map_err(&no_thread)?;
         let beside = Arc::clone(&core);
         let checkpointer = Checkpointer::start(beside, reader.clone(), config.clone(), last);
         let checkpointer = checkpointer.map_err(no_thread)?;
