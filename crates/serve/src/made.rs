@@ -153,25 +153,35 @@ impl Core {
         })
     }
 
-    /// The decision as the journal has it.
+    /// The decision as the journal has it, and what it was made from as far as the market still needs it.
     pub fn record(
         &self,
         id: String,
         request: &PriceRequest,
         fingerprint: u64,
-        made: &Made,
+        made: Made,
         now_s: i64,
-    ) -> DecisionRecord {
+    ) -> (DecisionRecord, Ask, View) {
+        let personal = made.decision.source == Source::Policy && self.personal(&made);
         let Made {
-            ask, view, decision, ..
+            bundle,
+            ask,
+            view,
+            features,
+            ruling,
+            decision,
+            binding,
+            shadow,
+            state,
+            stock,
         } = made;
         let catalog = self.market.catalog();
         let (category, _) = catalog.place(ask.item);
         let item: &Item = &catalog.items()[ask.item];
         let named = |(item, entry): &(usize, ShelfEntry)| (catalog.items()[*item].id.clone(), *entry);
-        let policy = made.bundle.digest();
+        let policy = bundle.digest();
         let lowest = |channel: &String| self.market.lowest(ask.item, channel, now_s);
-        DecisionRecord {
+        let record = DecisionRecord {
             offer: Offer {
                 category: catalog.categories()[category].name.clone(),
                 item: item.id.clone(),
@@ -187,16 +197,16 @@ impl Core {
                     decision: DecisionId(id),
                     policy,
                     mask: decision.mask,
-                    pmf: decision.pmf.clone(),
+                    pmf: decision.pmf,
                     rung: decision.rung,
-                    features: made.features.to_vec(),
+                    features: features.to_vec(),
                 }),
             },
             context: view.context,
             shelf: view.news().iter().map(named).collect(),
             explored: decision.explored,
-            trail: made.ruling.trail.clone(),
-            binding: made.binding,
+            trail: ruling.trail,
+            binding,
             governed: self.settings.governed,
             source: decision.source,
             decided_s: now_s,
@@ -204,13 +214,14 @@ impl Core {
             channel: ask.channel.clone(),
             segment: ask.segment.clone(),
             lowest_minor: ask.channel.as_ref().and_then(lowest),
-            personal: decision.source == Source::Policy && self.personal(made),
+            personal,
             deferred: request.defer,
             terms: self.settings.terms(policy),
-            shadow: made.shadow.clone(),
-            state: made.state,
-            stock: made.stock,
-        }
+            shadow,
+            state,
+            stock,
+        };
+        (record, ask, view)
     }
 
     /// Whether personal data could move the price: the policy looks at its observation, and there is some in it; or a
