@@ -109,6 +109,7 @@ impl Engine {
         let catalog = self.lock().market.catalog().clone();
         let read = self.files.read(&catalog);
         let settings = read.map_err(|error| Refusal::of(Code::ConfigRefused, &error))?;
+        settings.warn_of_no_bounds();
         let mut core = self.lock();
         core.settings = settings;
         self.hold_out(&mut core);

@@ -78,6 +78,7 @@ impl Engine {
         }
         core.ledger.next = reader.next();
         core.settings = config.files.read(core.market.catalog())?;
+        core.settings.warn_of_no_bounds();
         tracing::info!(
             records = core.ledger.next,
             decisions = core.ledger.counts.decisions(),

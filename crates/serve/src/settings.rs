@@ -125,6 +125,16 @@ impl Settings {
         Ok(())
     }
 
+    /// Says in the log where the rulebook leaves nothing to any policy: a daemon at work looks the same otherwise.
+    pub(crate) fn warn_of_no_bounds(&self) {
+        let bounded = |rules: &ItemRules| rules.floor_minor.is_some() && rules.ceiling_minor.is_some();
+        if self.governed && !self.rules.iter().any(bounded) {
+            tracing::warn!(
+                "nothing is automated: the rulebook gives no item both a floor and a ceiling, so that each keeps its base price unless a request brings bounds of its own; set floor_minor and ceiling_minor in [all], [category.<name>] or [item.<name>]"
+            );
+        }
+    }
+
     /// Takes what is protected out of a request, and returns its segment.
     ///
     /// # Errors

@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{engine_config, engine_with, fixed_bundle, named};
+use common::{Daemon, House, engine_config, engine_with, fixed_bundle, named};
 use haggle_core::PriceMinor;
 use haggle_policy::Bundle;
-use haggle_serve::{Code, Engine, Source};
+use haggle_serve::{AdminRequest, Code, Engine, Source, Status};
 use std::path::Path;
 
 const NOW: i64 = 1_600_000_000;
@@ -135,4 +135,29 @@ fn the_shipped_files_are_what_the_daemon_reads() {
     request.bounds.floor_minor = Some(PriceMinor(1));
     request.bounds.ceiling_minor = Some(PriceMinor(900));
     assert_eq!(engine.price(request, NOW).unwrap().price_minor, PriceMinor(115));
+}
+
+#[test]
+fn a_rulebook_that_leaves_everything_static_is_told_of_at_the_start_and_at_a_reload() {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let book = house.dir.path().join("guardrails.toml");
+    let told = |daemon: &Daemon| daemon.log().matches("nothing is automated").count();
+    let start = |text: &str| {
+        std::fs::write(&book, text).unwrap();
+        Daemon::start(house.command().arg("--guardrails").arg(&book), &house.socket())
+    };
+    let daemon = start("[all]\nfloor_minor = 1\n[category.milk]\nmargin_min = 0.1");
+    assert_eq!(told(&daemon), 1, "a floor alone is no bounds: {}", daemon.log());
+    let reload = || daemon.operator().admin::<Status>(&AdminRequest::Reload).unwrap();
+    reload();
+    assert_eq!(told(&daemon), 2);
+    std::fs::write(
+        &book,
+        "[all]\nfloor_minor = 1\n[item.milk-0]\nceiling_minor = 900",
+    )
+    .unwrap();
+    reload();
+    assert_eq!(told(&daemon), 2, "one item is automated: {}", daemon.log());
+    drop(daemon);
+    assert_eq!(told(&house.start()), 0, "without a rulebook no bounds are needed");
 }
