@@ -10,8 +10,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// What is one number: name, help, and where it stands in a status.
-const COUNTS: [(&str, &str, fn(&Status) -> u64); 10] = [
+/// A gauge that is one number: name, help, and where it stands in a status.
+type Count = (&'static str, &'static str, fn(&Status) -> u64);
+
+const COUNTS: [Count; 10] = [
     ("store_ready", "1 while the store takes records in", |status| {
         u64::from(status.store == Health::Ok)
     }),
