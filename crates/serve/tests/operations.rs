@@ -36,7 +36,7 @@ fn an_operator_reads_a_decision_back_and_asks_why() {
         assert_eq!(json(refused)["code"], "unknown_decision");
         let refused = json(ctl(&[verb, ""]));
         assert_eq!(refused["code"], "bad_request");
-        assert_eq!(refused["message"], "`decision` has 0 bytes, allowed are 1 to 128");
+        assert_eq!(refused["message"], "`decision` has 0 bytes, allowed are 1 to 64");
     }
 }
 
