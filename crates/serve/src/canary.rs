@@ -91,6 +91,7 @@ impl Engine {
         core.check_unfrozen()?;
         core.check_nothing_missing()?;
         core.check_no_canary()?;
+        core.check_prices(&bundle)?;
         if core.bundle.digest() != served.digest() {
             let message = "a swap came first; look at the status and try again";
             return Err(Refusal::new(Code::Conflict, message));

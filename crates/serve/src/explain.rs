@@ -216,7 +216,7 @@ fn replays(asked: Asked<'_>, record: &DecisionRecord, uniform: f64) -> bool {
     };
     let again = decide(asked.policy(), draw.mask, false, &question);
     let bits = |pmf: &[f64]| -> Vec<u64> { pmf.iter().map(|p| p.to_bits()).collect() };
-    (again.price, again.rung, again.explored) == (record.offer.price_minor, draw.rung, record.explored)
+    (again.price, again.rung) == (record.offer.price_minor, draw.rung)
         && bits(again.pmf.probabilities()) == bits(draw.pmf.probabilities())
 }
 

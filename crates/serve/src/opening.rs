@@ -29,7 +29,7 @@ impl Engine {
             // A first start that fails leaves no half-made store behind.
             let bundle = config.bundle.as_deref().map(load).transpose()?;
             let bundle = bundle.ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
-            config.files.read(&bundle.terms().catalog)?;
+            config.files.read(bundle.terms())?;
             config.history_digest()?;
         }
         Self::over(Journal::open(&config.store, config.seed)?, config)
@@ -77,7 +77,7 @@ impl Engine {
             core.mode = Mode::Frozen;
         }
         core.ledger.next = reader.next();
-        core.settings = config.files.read(core.market.catalog())?;
+        core.settings = config.files.read(core.bundle.terms())?;
         core.settings.warn_of_no_bounds();
         tracing::info!(
             records = core.ledger.next,

@@ -85,6 +85,8 @@ impl Engine {
         self.serve(Arc::new(previous), &incumbent, SwapReason::Rollback)
     }
 
+    /// Serves another bundle from the next request on, if the rulebook leaves each of its items a price: with one that it leaves
+    /// without, the next start would be refused.
     pub(crate) fn serve(
         &self,
         bundle: Arc<Bundle>,
@@ -95,6 +97,7 @@ impl Engine {
         let (before, ticket) = {
             let mut core = self.lock();
             core.check_unfrozen()?;
+            core.check_prices(&bundle)?;
             if core.bundle.digest() != from {
                 let message = "another swap came first; look at the status and try again";
                 return Err(Refusal::new(Code::Conflict, message));
@@ -152,6 +155,18 @@ impl Core {
             ));
         }
         Ok(())
+    }
+
+    /// Whether the rulebook leaves each item of a bundle a price.
+    pub(crate) fn check_prices(&self, bundle: &Bundle) -> Result<(), Refusal> {
+        let sound = self.settings.check_prices(bundle.terms());
+        sound.map_err(|(_, error)| Refusal::of(Code::BundleRefused, &error))
+    }
+
+    /// The bundles that prices come from: the served one, and a canary.
+    pub(crate) fn served_now(&self) -> impl Iterator<Item = &Bundle> {
+        let canary = self.canary.as_ref().map(|canary| &*canary.bundle);
+        std::iter::once(&*self.bundle).chain(canary)
     }
 
     /// Serves another bundle.
