@@ -22,7 +22,8 @@ pub struct Guardrails {
 }
 
 /// A rule that took rungs away. The first four are hard: without a rung that satisfies them there is no price. The others
-/// choose among what the hard ones leave, in this order, and never leave nothing.
+/// choose among what the hard ones leave, in the order of [`Rule::ALL`], and never leave nothing. Journals and bundles hold
+/// their places in this declaration, which therefore stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -57,9 +58,9 @@ impl Rule {
         Self::Margin,
         Self::Floor,
         Self::Ceiling,
+        Self::Cart,
         Self::NoBounds,
         Self::Freeze,
-        Self::Cart,
         Self::Corridor,
         Self::Change,
         Self::Sticky,

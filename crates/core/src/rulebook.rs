@@ -1,7 +1,7 @@
 //! The shop's standing rules as data: for all items, for a category, for one item. What an item leaves unsaid its category
 //! says, and what that leaves unsaid is said for all.
 
-use crate::{Bounds, Catalog, Item, PriceMinor};
+use crate::{Bounds, Catalog, ChangeLimit, Ending, Item, PriceMinor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,28 +29,6 @@ pub struct ItemRules {
     pub mandatory: bool,
 }
 
-/// Within a period a price stays within `share_max` of the price that stood when the period began.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ChangeLimit {
-    /// Largest change up or down, as a share of that price, in [0, 1].
-    pub share_max: f64,
-    /// The period.
-    pub period: Period,
-}
-
-/// A period of the daemon's clock (UTC).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Period {
-    /// From full hour to full hour.
-    Hour,
-    /// From midnight to midnight.
-    Day,
-    /// From Thursday to Thursday, as weeks count from 1970-01-01.
-    Week,
-}
-
 /// The highest price that any segment was shown is at most `1 + share_max` times the lowest, among the last prices of all
 /// segments within `memory_s`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,15 +38,6 @@ pub struct Corridor {
     pub share_max: f64,
     /// How long a segment's last price counts, in seconds.
     pub memory_s: u32,
-}
-
-/// The last digits of a price in minor units: "9" allows 149 and 99, "50" allows 150 and 50.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
-pub struct Ending {
-    value: u32,
-    digits: u32,
 }
 
 /// The rules of a shop.
@@ -263,48 +232,5 @@ impl Rulebook {
             mandatory: true,
             ..rules
         }
-    }
-}
-
-impl Period {
-    /// All periods.
-    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
-
-    /// Its length.
-    #[must_use]
-    pub fn seconds(self) -> i64 {
-        match self {
-            Self::Hour => 3_600,
-            Self::Day => 86_400,
-            Self::Week => 604_800,
-        }
-    }
-}
-
-impl Ending {
-    /// Whether a price ends like this.
-    #[must_use]
-    pub fn fits(self, price: PriceMinor) -> bool {
-        price.0 % 10u32.pow(self.digits) == self.value
-    }
-}
-
-impl TryFrom<String> for Ending {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let digits = text.len() as u32;
-        let sound = (1..=4).contains(&digits) && text.bytes().all(|byte| byte.is_ascii_digit());
-        match text.parse() {
-            Ok(value) if sound => Ok(Self { value, digits }),
-            _ => Err(format!(
-                "`{text}` is no price ending: 1 to 4 digits, such as \"9\" or \"95\""
-            )),
-        }
-    }
-}
-
-impl From<Ending> for String {
-    fn from(ending: Ending) -> Self {
-        format!("{:0width$}", ending.value, width = ending.digits as usize)
     }
 }

@@ -8,7 +8,7 @@ use crate::protocol::RequestId;
 use crate::refusal::{Code, Refusal};
 use crate::reply::Status;
 use crate::request::Nothing;
-use crate::swap::{Swapped, chain};
+use crate::swap::Swapped;
 use crate::wire::{Encoding, write_line};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -254,13 +254,13 @@ fn carry_out(engine: &Engine, request: AdminRequest) -> Result<AdminReply, Refus
             let exported = export(&engine.reader, &out);
             return exported
                 .map(AdminReply::Exported)
-                .map_err(|error| Refusal::new(Code::ExportFailed, chain(&error)));
+                .map_err(|error| Refusal::of(Code::ExportFailed, &error));
         }
         AdminRequest::Backup { out } => {
             let copied = backup(&engine.reader, &out);
             return copied
                 .map(|checked| AdminReply::BackedUp(Box::new(checked)))
-                .map_err(|error| Refusal::new(Code::ExportFailed, chain(&error)));
+                .map_err(|error| Refusal::of(Code::ExportFailed, &error));
         }
     }
     Ok(AdminReply::Status(Box::new(engine.status())))

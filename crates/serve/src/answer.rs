@@ -1,8 +1,12 @@
+use crate::protocol::MESSAGE_BYTES_MAX;
 use crate::refusal::Refusal;
 use crate::wire::{FRAME_HEADER_BYTES, FRAME_VERSION, REFUSAL_TYPE};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io;
+
+/// Longest answer that is read: far above any that a daemon gives.
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 
 /// What the daemon said to one request.
 pub type Answer<T> = Result<T, Refusal>;

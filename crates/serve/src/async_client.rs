@@ -1,6 +1,5 @@
-use crate::answer::{Answer, ClientError, read_frame};
+use crate::answer::{ANSWER_BYTES_MAX, Answer, ClientError, read_frame};
 use crate::price_request::PriceRequest;
-use crate::protocol::MESSAGE_BYTES_MAX;
 use crate::reply::{GetReply, PriceReply, RewardReply, RewardStatus, Status};
 use crate::request::{DecisionName, Nothing, Op, RewardRequest};
 use crate::wire::{FRAME_HEADER_BYTES, frame};
@@ -15,9 +14,6 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-
-/// Longest answer that is read: far above any that a daemon gives.
-const ANSWER_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 
 /// A client for asynchronous programs: many requests at a time over one connection, in MessagePack frames.
 #[derive(Debug)]

@@ -62,7 +62,7 @@ impl Bundles {
                 "the store's copy of bundle {digest:?} is damaged or gone; it is written again from --bundle"
             );
             if let Err(error) = self.heal(&given) {
-                tracing::error!("the store's copy stays damaged: {}", crate::swap::chain(&error));
+                tracing::error!("the store's copy stays damaged: {}", crate::error::chain(&error));
             }
             Ok(given)
         })

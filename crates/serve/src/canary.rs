@@ -4,12 +4,11 @@ use crate::clock::now_s;
 use crate::engine::{Core, Engine};
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
-use crate::swap::{Swapped, chain, check_catalog, check_verdict, settled};
+use crate::swap::{Swapped, check_catalog, check_verdict, settled};
 use crate::trial::{CanaryStatus, Trial};
 use haggle_core::{Difference, Digest, Policy};
 use haggle_policy::{Bundle, Terms};
 use serde::{Deserialize, Serialize};
-use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, MutexGuard};
 
@@ -74,8 +73,7 @@ impl Engine {
     /// cannot be journalled.
     pub fn begin_canary(&self, folder: &Path, share: f64, force: bool) -> Result<(), Refusal> {
         check_share(share)?;
-        let refuse = |error: &dyn Error| Refusal::new(Code::BundleRefused, chain(error));
-        let bundle = load(folder).map_err(|error| refuse(&error))?;
+        let bundle = load(folder).map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
         let served = self.lock().bundle.clone();
         if bundle.digest() == served.digest() {
             let message = format!("bundle {:?} is served already", bundle.digest());
@@ -86,11 +84,14 @@ impl Engine {
         if !force {
             check_verdict(folder, bundle.digest(), served.digest())?;
         }
-        self.bundles.keep(&bundle).map_err(|error| refuse(&error))?;
+        self.bundles
+            .keep(&bundle)
+            .map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
         let core = self.lock();
         core.check_unfrozen()?;
         core.check_nothing_missing()?;
         core.check_no_canary()?;
+        core.check_prices(&bundle)?;
         if core.bundle.digest() != served.digest() {
             let message = "a swap came first; look at the status and try again";
             return Err(Refusal::new(Code::Conflict, message));

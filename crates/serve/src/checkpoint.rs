@@ -7,9 +7,9 @@
 
 use crate::archive::Archive;
 use crate::engine::Core;
+use crate::engine_config::EngineConfig;
 use crate::error::ServeError;
-use crate::journal::{JournalReader, sync_folder};
-use crate::opening::EngineConfig;
+use crate::journal::JournalReader;
 use crate::state::State;
 use crate::store_error::StoreError;
 use crate::whole_file;
@@ -112,7 +112,7 @@ pub(crate) fn drop_checkpoint(store: &Path) -> Result<(), StoreError> {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        sync_folder(store)
+        whole_file::sync_folder(store)
     };
     drop().map_err(StoreError::io(store))
 }
@@ -126,7 +126,7 @@ pub(crate) fn drop_state(store: &Path) -> io::Result<()> {
     match fs::remove_file(folder.join("state")) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         Err(_) => Ok(()),
-        Ok(()) => sync_folder(&folder),
+        Ok(()) => whole_file::sync_folder(&folder),
     }
 }
 

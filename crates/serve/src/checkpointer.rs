@@ -1,13 +1,12 @@
 use crate::checkpoint;
 use crate::clock::now_s;
 use crate::engine::Core;
-use crate::error::ServeError;
+use crate::engine_config::EngineConfig;
+use crate::error::{ServeError, chain};
 use crate::journal::JournalReader;
-use crate::opening::EngineConfig;
 use crate::recovery::rebuild;
 use crate::retention::{self, Retention};
 use crate::store_error::StoreError;
-use crate::swap::chain;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};

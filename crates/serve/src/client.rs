@@ -1,8 +1,7 @@
 use crate::admin::AdminRequest;
-use crate::answer::{Answer, ClientError, read_frame, read_line};
+use crate::answer::{ANSWER_BYTES_MAX, Answer, ClientError, read_frame, read_line};
 use crate::explain::Card;
 use crate::price_request::PriceRequest;
-use crate::protocol::MESSAGE_BYTES_MAX;
 use crate::reply::{
     GetReply, HelloReply, PriceReply, RewardReply, RewardResult, RewardStatus, RewardsReply, StageReply,
     Status,
@@ -18,8 +17,6 @@ use std::path::Path;
 
 /// Requests on the way at a time: their bytes fit into the socket's buffers, so that neither side waits for the other.
 const WINDOW: usize = 64;
-/// Longest answer that is read: far above any that a daemon gives.
-const ANSWER_BYTES_MAX: usize = 16 * MESSAGE_BYTES_MAX;
 
 /// A blocking client of the daemon's sockets.
 #[derive(Debug)]

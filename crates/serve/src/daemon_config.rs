@@ -1,3 +1,4 @@
+use crate::price_request::{KEPT, PROTECTABLE};
 use crate::protocol::VALUE_MINOR_MAX;
 use haggle_config::{ConfigError, Loaded, load};
 use haggle_core::RewardTerms;
@@ -127,6 +128,18 @@ impl DaemonConfig {
         expect(records > 0, field, records, "at least 1")?;
         let (share, field) = (self.prices.holdout_share, "prices.holdout_share");
         expect((0.0..1.0).contains(&share), field, share, "0 or more and below 1")?;
+        if let Some(name) = self
+            .law
+            .protected
+            .iter()
+            .find(|name| KEPT.contains(&name.as_str()))
+        {
+            let sentence = format!(
+                "law.protected names `{name}`, without which no request is answered: names of attributes, or {} expected",
+                PROTECTABLE.join(", ")
+            );
+            return Err(("law.protected".to_owned(), sentence));
+        }
         let (deadline_ms, field) = (self.prices.deadline_ms.unwrap_or(1), "prices.deadline_ms");
         expect(
             deadline_ms > 0,

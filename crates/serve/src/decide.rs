@@ -103,7 +103,7 @@ pub fn decide(policy: &dyn Policy, mask: Mask, frozen: bool, question: &Question
         rung: draw.rung as u8, // ladders have at most 64 rungs
         mask,
         propensity: draw.propensity,
-        explored: draw.rung != pmf.mode(),
+        explored: draw.propensity < pmf.probabilities()[pmf.mode()],
         pmf,
         source: Source::Policy,
     }

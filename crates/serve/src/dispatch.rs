@@ -97,7 +97,11 @@ fn rewards(engine: &Engine, caller: Caller, request: RewardsRequest) -> Outcome 
     Outcome::Later(Waiting::rewards(caller, parts))
 }
 
-fn about(engine: &Arc<Engine>, caller: Caller, op: Op, DecisionName { decision }: DecisionName) -> Outcome {
+fn about(engine: &Arc<Engine>, caller: Caller, op: Op, name: DecisionName) -> Outcome {
+    if let Err(refusal) = name.check() {
+        return Outcome::Now(caller, Err(refusal));
+    }
+    let decision = name.decision;
     let staged = match op {
         Op::Activate => engine.activate(&decision, now_s()),
         Op::Cancel => engine.cancel(&decision, now_s()),

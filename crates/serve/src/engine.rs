@@ -4,8 +4,9 @@ use crate::canary::Canary;
 use crate::change::CanaryRecord;
 use crate::checkpoint;
 use crate::checkpointer::Checkpointer;
-use crate::committer::{Committer, Health, Ticket};
+use crate::committer::{Committer, Ticket};
 use crate::decide::Mode;
+use crate::health::Health;
 use crate::journal::JournalReader;
 use crate::learner::{Desk, Learner};
 use crate::ledger::Ledger;
@@ -105,10 +106,15 @@ impl Engine {
     /// # Errors
     /// When one of the files cannot be used: the old settings stay.
     pub fn reload(&self) -> Result<(), Refusal> {
-        let catalog = self.lock().market.catalog().clone();
-        let read = self.files.read(&catalog);
-        let settings = read.map_err(|error| Refusal::new(Code::ConfigRefused, crate::swap::chain(&error)))?;
+        let bundle = self.lock().bundle.clone();
+        let read = self.files.read(bundle.terms());
+        let settings = read.map_err(|error| Refusal::of(Code::ConfigRefused, &error))?;
+        settings.warn_of_no_bounds();
         let mut core = self.lock();
+        for served in core.served_now() {
+            let sound = settings.check_prices(served.terms());
+            sound.map_err(|(_, error)| Refusal::of(Code::ConfigRefused, &error))?;
+        }
         core.settings = settings;
         self.hold_out(&mut core);
         drop(core);

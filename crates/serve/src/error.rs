@@ -3,7 +3,9 @@ use haggle_config::ConfigError;
 use haggle_core::{Digest, SegmentError};
 use haggle_policy::BundleError;
 use haggle_policy::bandit::BanditError;
-use std::path::PathBuf;
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// Why the daemon cannot start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -71,11 +73,20 @@ pub enum ServeError {
         /// The file or folder.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
 impl ServeError {
+    /// An error of the file system at a file or folder.
+    pub(crate) fn io(path: &Path) -> impl Fn(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            path: path.clone(),
+            source,
+        }
+    }
+
     /// The program's exit code: 2 for what the caller has to change on the command line, 3 for data.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -89,4 +100,16 @@ impl ServeError {
             | Self::Io { .. } => 3,
         }
     }
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
 }

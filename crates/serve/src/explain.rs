@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::record::{DecisionRecord, Record};
 use crate::refusal::{Code, Refusal};
 use crate::shapley::{Contribution, contributions};
-use crate::swap::{chain, settled};
+use crate::swap::settled;
 use haggle_core::{Digest, Item, Mask, Observation, Policy, PriceMinor, Rule, Step};
 use haggle_policy::Bundle;
 use haggle_policy::bandit::{ItemBandit, Stock};
@@ -86,7 +86,7 @@ impl Engine {
         };
         settled(self.committer.push_with_ticket(None).blocking_recv())?;
         let record = self.reader.get(number);
-        let record = record.map_err(|error| Refusal::new(Code::StoreFailed, chain(&error)))?;
+        let record = record.map_err(|error| Refusal::of(Code::StoreFailed, &error))?;
         let named = |record: &DecisionRecord| {
             record
                 .offer
@@ -166,7 +166,7 @@ impl Engine {
             now
         } else {
             taught_again(&self.reader, &self.bundles, bundle, number, record, state)
-                .map_err(|error| Refusal::new(Code::StoreFailed, chain(&error)))?
+                .map_err(|error| Refusal::of(Code::StoreFailed, &error))?
         };
         let told = record.stock.map(|stock| stock.told);
         Ok(then.map(|bandit| bandit.facing(told)))
@@ -188,7 +188,7 @@ impl Engine {
         }
         let kept = self.bundles.load(digest);
         kept.map(Arc::new)
-            .map_err(|error| Refusal::new(Code::Forgotten, chain(&error)))
+            .map_err(|error| Refusal::of(Code::Forgotten, &error))
     }
 }
 
@@ -216,7 +216,7 @@ fn replays(asked: Asked<'_>, record: &DecisionRecord, uniform: f64) -> bool {
     };
     let again = decide(asked.policy(), draw.mask, false, &question);
     let bits = |pmf: &[f64]| -> Vec<u64> { pmf.iter().map(|p| p.to_bits()).collect() };
-    (again.price, again.rung, again.explored) == (record.offer.price_minor, draw.rung, record.explored)
+    (again.price, again.rung) == (record.offer.price_minor, draw.rung)
         && bits(again.pmf.probabilities()) == bits(draw.pmf.probabilities())
 }
 

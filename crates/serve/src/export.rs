@@ -40,10 +40,7 @@ pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeErro
         ledger.replay(&record, number);
     }
     let mut exported = Exported::default();
-    fs::create_dir_all(out).map_err(|source| ServeError::Io {
-        path: out.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(out).map_err(ServeError::io(out))?;
     let mut offers: Vec<Offer> = Vec::new();
     let mut first = 0;
     let mut volumes = journal.firsts().into_iter().peekable();
@@ -112,10 +109,7 @@ fn seal(out: &Path, first: u64, offers: &mut Vec<Offer>, exported: &mut Exported
             }
             .into();
         }
-        ServeError::Io {
-            path: path.clone(),
-            source,
-        }
+        ServeError::io(&path)(source)
     })?;
     exported.offers += offers.len();
     exported.segments.push(path);

@@ -12,7 +12,6 @@ use haggle_core::{Offer, encode_record, read_segment, write_segment};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// What was erased.
@@ -39,7 +38,7 @@ pub fn forget(store: &Path, user: &str, folders: &[PathBuf]) -> Result<Forgotten
     let mut sessions = sessions_of(&reader, user)?;
     let mut segments = Vec::new();
     for path in segment_files(folders)? {
-        let bytes = fs::read(&path).map_err(io_at(&path))?;
+        let bytes = fs::read(&path).map_err(ServeError::io(&path))?;
         let offers = read_segment(&bytes).map_err(|source| ServeError::History {
             path: path.clone(),
             source,
@@ -79,7 +78,7 @@ pub fn forget(store: &Path, user: &str, folders: &[PathBuf]) -> Result<Forgotten
             .collect();
         if left.len() < offers.len() {
             forgotten.offers += offers.len() - left.len();
-            whole_file::replace(&path, &[&write_segment(&left)]).map_err(io_at(&path))?;
+            whole_file::replace(&path, &[&write_segment(&left)]).map_err(ServeError::io(&path))?;
         }
     }
     Ok(forgotten)
@@ -163,12 +162,4 @@ fn segment_files(folders: &[PathBuf]) -> Result<Vec<PathBuf>, ServeError> {
     }
     paths.sort();
     Ok(paths)
-}
-
-fn io_at(path: &Path) -> impl Fn(io::Error) -> ServeError + use<> {
-    let path = path.to_owned();
-    move |source| ServeError::Io {
-        path: path.clone(),
-        source,
-    }
 }

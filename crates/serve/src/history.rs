@@ -1,6 +1,6 @@
+use crate::engine_config::EngineConfig;
 use crate::error::ServeError;
 use crate::market::Market;
-use crate::opening::EngineConfig;
 use haggle_core::{Digest, SEGMENT_EXTENSION, read_segment};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,9 @@ impl EngineConfig {
         };
         let mut told = String::new();
         for path in segments(folder)? {
-            let io = |source| ServeError::Io {
-                path: path.clone(),
-                source,
-            };
-            let meta = fs::metadata(&path).map_err(io)?;
-            let modified = meta.modified().map_err(io)?;
+            let io = ServeError::io(&path);
+            let meta = fs::metadata(&path).map_err(&io)?;
+            let modified = meta.modified().map_err(&io)?;
             told += &format!("{} {} {modified:?}\n", path.display(), meta.len());
         }
         Ok(Some(Digest::of(told.as_bytes())))
@@ -31,7 +28,7 @@ impl EngineConfig {
 /// When one cannot be read.
 pub(crate) fn prime(market: &mut Market, folder: &Path) -> Result<(), ServeError> {
     for path in segments(folder)? {
-        let bytes = fs::read(&path).map_err(io(&path))?;
+        let bytes = fs::read(&path).map_err(ServeError::io(&path))?;
         let offers = read_segment(&bytes).map_err(|source| ServeError::History {
             path: path.clone(),
             source,
@@ -49,9 +46,10 @@ pub(crate) fn prime(market: &mut Market, folder: &Path) -> Result<(), ServeError
 
 /// The segments of a folder, in the order of their names.
 pub(crate) fn segments(folder: &Path) -> Result<Vec<PathBuf>, ServeError> {
+    let io = ServeError::io(folder);
     let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io(folder))? {
-        let path = entry.map_err(io(folder))?.path();
+    for entry in fs::read_dir(folder).map_err(&io)? {
+        let path = entry.map_err(&io)?.path();
         if path
             .extension()
             .is_some_and(|extension| extension == SEGMENT_EXTENSION)
@@ -61,12 +59,4 @@ pub(crate) fn segments(folder: &Path) -> Result<Vec<PathBuf>, ServeError> {
     }
     paths.sort();
     Ok(paths)
-}
-
-fn io(path: &Path) -> impl Fn(std::io::Error) -> ServeError + use<> {
-    let path = path.to_owned();
-    move |source| ServeError::Io {
-        path: path.clone(),
-        source,
-    }
 }

@@ -1,4 +1,5 @@
 use crate::engine::Engine;
+use crate::health::Health;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -25,15 +26,16 @@ pub(crate) async fn serve(engine: Arc<Engine>, listener: UnixListener) -> io::Re
 }
 
 async fn metrics(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, OPEN_METRICS)], engine.metrics.render(&engine))
+    let served_since = engine.lock().served.clone();
+    let text = engine.metrics.render(&engine.status(), &served_since);
+    ([(CONTENT_TYPE, OPEN_METRICS)], text)
 }
 
 /// Ready is who can take rewards in. Prices are answered all the same.
 async fn ready(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
-    let store = engine.status().store;
-    if store == "ok" {
-        (StatusCode::OK, "ready\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("the store is {store}\n"))
+    match engine.status().store {
+        Health::Ok => (StatusCode::OK, "ready\n"),
+        Health::Full => (StatusCode::SERVICE_UNAVAILABLE, "the store is full\n"),
+        Health::Failed => (StatusCode::SERVICE_UNAVAILABLE, "the store is failed\n"),
     }
 }

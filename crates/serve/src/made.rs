@@ -7,11 +7,12 @@ use crate::record::{DecisionRecord, ShadowRecord, StockRecord};
 use crate::refusal::{Code, Refusal};
 use crate::view::{Ask, View};
 use haggle_core::{
-    DecisionId, Digest, FEATURE_WIDTH, GuardrailError, Item, Logged, Observation, Offer, Policy, Rule,
-    Ruling, ShelfEntry,
+    DecisionId, Digest, FEATURE_WIDTH, GuardrailError, Item, ItemRules, Logged, Observation, Offer, Policy,
+    Rule, Ruling, ShelfEntry,
 };
 use haggle_policy::bandit::ItemBandit;
 use haggle_policy::{Bundle, PolicyKind};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,16 +74,18 @@ impl Core {
         let view = self.market.look(&ask, arrival.now_s);
         let mut features = [0.0; FEATURE_WIDTH];
         self.market.encode(&view, &mut features);
-        let (terms, rules) = (bundle.terms(), &self.settings.rules[ask.item]);
+        let terms = bundle.terms();
         let item = &terms.catalog.items()[ask.item];
-        let past = self
+        let rules = self.rules(ask.item);
+        let mut past = self
             .market
-            .past(&ask, rules, self.settings.config.prices.sticky_s, arrival.now_s);
-        let mut ruling = Ruling::of(item, &terms.guardrails, rules, &past, &request.bounds)
-            .map_err(|error| refuse(&error))?;
-        if self.mode == Mode::Frozen {
-            ruling.pin(item, Rule::Freeze);
+            .past(&ask, &rules, self.settings.config.prices.sticky_s, arrival.now_s);
+        // A caller's own price is a repeat where it is one: nothing keeps him to what the session was told.
+        if let (Mode::Apprentice, Some(own)) = (self.mode, request.own_minor) {
+            past.told = past.told.filter(|told| *told == own);
         }
+        let ruling = Ruling::of(item, &terms.guardrails, &rules, &past, &request.bounds)
+            .map_err(|error| refuse(&error))?;
         let deadline_ms = request.deadline_ms.or(self.settings.config.prices.deadline_ms);
         let late = |ms| arrival.since.elapsed() > Duration::from_millis(u64::from(ms));
         let question = Question {
@@ -128,6 +131,18 @@ impl Core {
         })
     }
 
+    /// The rules of an item as they hold now: the mode `frozen` freezes every item.
+    fn rules(&self, item: usize) -> Cow<'_, ItemRules> {
+        let rules = &self.settings.rules[item];
+        match self.mode {
+            Mode::Frozen => Cow::Owned(ItemRules {
+                freeze: Some(true),
+                ..rules.clone()
+            }),
+            Mode::Live | Mode::Apprentice | Mode::Shadow => Cow::Borrowed(rules),
+        }
+    }
+
     /// The bandit that a question is for, as it stands, where the bundle has bandits.
     fn bandit(&self, bundle: &Bundle, ask: &Ask) -> Option<ItemBandit> {
         match bundle.policy() {
@@ -153,25 +168,35 @@ impl Core {
         })
     }
 
-    /// The decision as the journal has it.
+    /// The decision as the journal has it, and what it was made from as far as the market still needs it.
     pub fn record(
         &self,
         id: String,
         request: &PriceRequest,
         fingerprint: u64,
-        made: &Made,
+        made: Made,
         now_s: i64,
-    ) -> DecisionRecord {
+    ) -> (DecisionRecord, Ask, View) {
+        let personal = self.personal(&made);
         let Made {
-            ask, view, decision, ..
+            bundle,
+            ask,
+            view,
+            features,
+            ruling,
+            decision,
+            binding,
+            shadow,
+            state,
+            stock,
         } = made;
         let catalog = self.market.catalog();
         let (category, _) = catalog.place(ask.item);
         let item: &Item = &catalog.items()[ask.item];
         let named = |(item, entry): &(usize, ShelfEntry)| (catalog.items()[*item].id.clone(), *entry);
-        let policy = made.bundle.digest();
+        let policy = bundle.digest();
         let lowest = |channel: &String| self.market.lowest(ask.item, channel, now_s);
-        DecisionRecord {
+        let record = DecisionRecord {
             offer: Offer {
                 category: catalog.categories()[category].name.clone(),
                 item: item.id.clone(),
@@ -187,16 +212,16 @@ impl Core {
                     decision: DecisionId(id),
                     policy,
                     mask: decision.mask,
-                    pmf: decision.pmf.clone(),
+                    pmf: decision.pmf,
                     rung: decision.rung,
-                    features: made.features.to_vec(),
+                    features: features.to_vec(),
                 }),
             },
             context: view.context,
             shelf: view.news().iter().map(named).collect(),
             explored: decision.explored,
-            trail: made.ruling.trail.clone(),
-            binding: made.binding,
+            trail: ruling.trail,
+            binding,
             governed: self.settings.governed,
             source: decision.source,
             decided_s: now_s,
@@ -204,21 +229,31 @@ impl Core {
             channel: ask.channel.clone(),
             segment: ask.segment.clone(),
             lowest_minor: ask.channel.as_ref().and_then(lowest),
-            personal: decision.source == Source::Policy && self.personal(made),
+            personal,
             deferred: request.defer,
             terms: self.settings.terms(policy),
-            shadow: made.shadow.clone(),
-            state: made.state,
-            stock: made.stock,
-        }
+            shadow,
+            state,
+            stock,
+        };
+        (record, ask, view)
     }
 
     /// Whether personal data could move the price: the policy looks at its observation, and there is some in it; or a
-    /// corridor or a bandit looks at the session's segment.
+    /// corridor or a bandit looks at the session's segment. A price that nobody drew is moved by a corridor that took
+    /// rungs, and by what moved the price that it repeats.
     fn personal(&self, made: &Made) -> bool {
         let Made {
             bundle, ask, view, ..
         } = made;
+        let took = |rule| made.ruling.trail.iter().any(|step| step.rule == rule);
+        match made.decision.source {
+            Source::Caller => return false,
+            Source::Policy => {}
+            _ if took(Rule::Corridor) => return true,
+            _ if took(Rule::Sticky) => {}
+            _ => return false,
+        }
         let segment = ask.segment.as_deref();
         let corridor = segment.is_some() && self.settings.rules[ask.item].corridor.is_some();
         let (looks, told_apart) = match bundle.policy() {

@@ -5,7 +5,7 @@ use crate::decide::Mode;
 use crate::engine::{Core, Engine};
 use crate::record::Record;
 use crate::refusal::{Code, Refusal};
-use crate::swap::{chain, check_catalog, settled};
+use crate::swap::{check_catalog, settled};
 use haggle_core::Policy;
 use haggle_policy::Bundle;
 use std::path::Path;
@@ -36,8 +36,7 @@ impl Engine {
         let shadow = match (mode, bundle) {
             (Mode::Shadow, None) => return Err(bad("the mode shadow needs the `bundle` that is scored")),
             (Mode::Shadow, Some(folder)) => {
-                let refuse = |error: &dyn std::error::Error| Refusal::new(Code::BundleRefused, chain(error));
-                let bundle = load(folder).map_err(|error| refuse(&error))?;
+                let bundle = load(folder).map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
                 let served = self.lock().bundle.clone();
                 if bundle.digest() == served.digest() {
                     let message = format!(
@@ -47,7 +46,9 @@ impl Engine {
                     return Err(Refusal::new(Code::BundleRefused, message));
                 }
                 check_catalog(&served.terms().catalog, &bundle.terms().catalog)?;
-                self.bundles.keep(&bundle).map_err(|error| refuse(&error))?;
+                self.bundles
+                    .keep(&bundle)
+                    .map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
                 Some(Arc::new(bundle))
             }
             (_, Some(_)) => return Err(bad("only the mode shadow takes a `bundle`")),

@@ -1,5 +1,5 @@
 use crate::arms::Arms;
-use crate::bundles::{Bundles, load};
+use crate::bundles::load;
 use crate::canary::canary_record;
 use crate::change::{CanaryReason, ModeRecord, SwapRecord};
 use crate::checkpoint;
@@ -8,38 +8,16 @@ use crate::clock::now_s;
 use crate::committer::Committer;
 use crate::decide::Mode;
 use crate::engine::Engine;
-use crate::error::ServeError;
+use crate::engine_config::EngineConfig;
+use crate::error::{ServeError, chain};
 use crate::journal::{Journal, JournalReader, lost_records};
 use crate::learner::Learner;
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::recovery::{ARCHIVED_EVERY, Rebuilt, begun, new_archive, rebuild, replay};
-use crate::settings::SettingsFiles;
-use crate::swap::chain;
 use haggle_core::{Policy, Seeds};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// What a daemon starts from.
-#[derive(Clone, Debug, Default)]
-pub struct EngineConfig {
-    /// Folder of the store; made when it is not there.
-    pub store: PathBuf,
-    /// Folder of the bundle that a new store begins with. A store remembers what it served last: that comes first.
-    pub bundle: Option<PathBuf>,
-    /// Folder of segments that warm the market's memories before the journal is read; the same at every start.
-    pub history: Option<PathBuf>,
-    /// Keys the draws of a new store, for repeatable runs; else a secret is taken from the system.
-    pub seed: Option<u64>,
-    /// Configuration and rulebook.
-    pub files: SettingsFiles,
-}
-
-impl EngineConfig {
-    pub(crate) fn bundles(&self) -> Bundles {
-        Bundles::new(&self.store, self.bundle.as_deref())
-    }
-}
 
 impl Engine {
     /// Opens the store and rebuilds everything that it remembers, record by record.
@@ -51,7 +29,7 @@ impl Engine {
             // A first start that fails leaves no half-made store behind.
             let bundle = config.bundle.as_deref().map(load).transpose()?;
             let bundle = bundle.ok_or_else(|| ServeError::NoBundle(config.store.clone()))?;
-            config.files.read(&bundle.terms().catalog)?;
+            config.files.read(bundle.terms())?;
             config.history_digest()?;
         }
         Self::over(Journal::open(&config.store, config.seed)?, config)
@@ -99,7 +77,8 @@ impl Engine {
             core.mode = Mode::Frozen;
         }
         core.ledger.next = reader.next();
-        core.settings = config.files.read(core.market.catalog())?;
+        core.settings = config.files.read(core.bundle.terms())?;
+        core.settings.warn_of_no_bounds();
         tracing::info!(
             records = core.ledger.next,
             decisions = core.ledger.counts.decisions(),
@@ -131,13 +110,10 @@ impl Engine {
             core.refused(record);
         };
         let metrics = Arc::new(Metrics::new());
-        let no_thread = |source| ServeError::Io {
-            path: config.store.clone(),
-            source,
-        };
-        let learner = Learner::start(desk).map_err(no_thread)?;
+        let no_thread = ServeError::io(&config.store);
+        let learner = Learner::start(desk).map_err(&no_thread)?;
         let committer =
-            Committer::start(journal, Arc::clone(&metrics), written, refused).map_err(no_thread)?;
+            Committer::start(journal, Arc::clone(&metrics), written, refused).map_err(&no_thread)?;
         let beside = Arc::clone(&core);
         let checkpointer = Checkpointer::start(beside, reader.clone(), config.clone(), last);
         let checkpointer = checkpointer.map_err(no_thread)?;

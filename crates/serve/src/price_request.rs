@@ -59,6 +59,33 @@ pub struct PriceRequest {
     pub deadline_ms: Option<u32>,
 }
 
+/// Fields of a request that are taken out where the configuration protects them.
+pub(crate) const PROTECTABLE: [&str; 5] = [
+    "user",
+    "basket_lines_mean",
+    "spend_mean_minor",
+    "recency_days",
+    "visits_56d",
+];
+
+/// All other fields of a request and its context: no price can be answered, or joined, without them.
+pub(crate) const KEPT: [&str; 14] = [
+    "session",
+    "item",
+    "decision",
+    "context",
+    "bounds",
+    "channel",
+    "attributes",
+    "stock",
+    "own_minor",
+    "defer",
+    "log",
+    "deadline_ms",
+    "time_s",
+    "shelf",
+];
+
 /// Whether a price waits for the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

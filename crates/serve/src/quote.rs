@@ -1,6 +1,7 @@
-use crate::committer::{Health, Ticket};
+use crate::committer::Ticket;
 use crate::decide::Source;
 use crate::engine::{Core, Engine};
+use crate::health::Health;
 use crate::known::Known;
 use crate::price_request::{LogMode, PriceRequest};
 use crate::record::{DecisionRecord, Record};
@@ -117,13 +118,13 @@ impl Engine {
             made.decision.source,
             Source::PolicyError | Source::Deadline
         ));
-        let record = core.record(id, &request, fingerprint, &made, arrival.now_s);
+        let (record, ask, view) = core.record(id, &request, fingerprint, made, arrival.now_s);
         let reply = core.reply(&record, logged);
         let mut ticket = None;
         if logged {
-            core.market.keep(&made.ask.session, made.view);
+            core.market.keep(&ask.session, view);
             let number = core.ledger.next;
-            core.decided(&record, &made.ask, number);
+            core.decided(&record, &ask, number);
             let record = Record::Decision(Box::new(record));
             if request.log == LogMode::Sync {
                 ticket = Some(self.write_with_ticket(core, record));

@@ -1,4 +1,6 @@
+use crate::error::chain;
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::fmt;
 
 /// Why a request is refused.
@@ -87,6 +89,11 @@ impl Refusal {
             code,
             message: message.into(),
         }
+    }
+
+    /// A refusal because of an error, with all its causes.
+    pub(crate) fn of(code: Code, error: &dyn Error) -> Self {
+        Self::new(code, chain(error))
     }
 
     /// No decision has that id.

@@ -1,6 +1,7 @@
 use crate::canary::CanaryStopped;
 use crate::decide::{Mode, Source};
 use crate::explain::Card;
+use crate::health::Health;
 use crate::lessons::Progress;
 use crate::refusal::Refusal;
 use crate::trial::{CanaryStatus, HoldoutStatus};
@@ -185,8 +186,8 @@ pub struct Status {
     pub previous: Option<Digest>,
     /// How prices come about.
     pub mode: Mode,
-    /// `ok`, `full` or `failed`.
-    pub store: String,
+    /// How the store is doing.
+    pub store: Health,
     /// Records that wait for the disk.
     pub queued: usize,
     /// Decisions of the store, those that wait for the disk and those that retention has dropped included.

@@ -137,6 +137,16 @@ impl Op {
     }
 }
 
+impl DecisionName {
+    /// Checks its length.
+    ///
+    /// # Errors
+    /// When it is empty or too long.
+    pub fn check(&self) -> Result<(), Refusal> {
+        name("decision", &self.decision, ID_BYTES_MAX)
+    }
+}
+
 impl RewardRequest {
     /// Checks lengths and numbers.
     ///

@@ -10,11 +10,11 @@
 
 use crate::archive::Archive;
 use crate::engine::Core;
+use crate::engine_config::EngineConfig;
 use crate::error::ServeError;
 use crate::index::drop_index;
 use crate::journal::{Base, JournalReader};
 use crate::ledger::Ledger;
-use crate::opening::EngineConfig;
 use crate::recovery::{begun_without_its_record, replay_or_begin};
 use crate::state::State;
 use crate::store_error::StoreError;

@@ -42,14 +42,11 @@ pub async fn run(
 ) -> Result<(), ServeError> {
     let adopt = |listener: &std::os::unix::net::UnixListener| {
         let adopted = listener.try_clone().and_then(UnixListener::from_std);
-        adopted.map_err(|source| ServeError::Io {
-            path: "the socket".into(),
-            source,
-        })
+        adopted.map_err(ServeError::io("the socket".as_ref()))
     };
     let (shop, operators) = (adopt(&sockets.shop)?, adopt(&sockets.admin)?);
     let watchers = adopt(&sockets.http)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::io("the signal handler".as_ref()))?;
     let mut side = JoinSet::new();
     side.spawn(http::serve(Arc::clone(&engine), watchers));
     side.spawn({
@@ -129,13 +126,6 @@ fn greet(
         }
         drop(seat);
     });
-}
-
-fn no_signals(source: io::Error) -> ServeError {
-    ServeError::Io {
-        path: "the signal handler".into(),
-        source,
-    }
 }
 
 fn tell(served: io::Result<()>) {

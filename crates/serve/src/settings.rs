@@ -5,8 +5,10 @@ use crate::protocol::{NAME_BYTES_MAX, name};
 use crate::refusal::{Code, Refusal};
 use haggle_config::{ConfigError, Fault, Loaded, Source, did_you_mean, load};
 use haggle_core::{
-    Bounds, Catalog, Digest, Guardrails, ItemRules, Past, RewardTerms, Rulebook, RulebookError, Ruling,
+    Bounds, Catalog, Digest, GuardrailError, Item, ItemRules, Past, RewardTerms, Rulebook, RulebookError,
+    Ruling,
 };
+use haggle_policy::Terms;
 use std::path::{Path, PathBuf};
 
 /// Where the settings are read from.
@@ -36,17 +38,17 @@ impl SettingsFiles {
     ///
     /// # Errors
     /// When a file cannot be read, says something unknown, out of range or contradictory, names what is not in the
-    /// catalogue, or leaves an item no price at all.
-    pub fn read(&self, catalog: &Catalog) -> Result<Settings, ServeError> {
+    /// catalogue, or leaves an item no price at all under these terms.
+    pub fn read(&self, terms: &Terms) -> Result<Settings, ServeError> {
         let (config, book) = self.parse()?;
         let mut settings = Settings {
-            rules: vec![ItemRules::default(); catalog.items().len()],
+            rules: vec![ItemRules::default(); terms.catalog.items().len()],
             config,
             governed: book.is_some(),
             segment_by: None,
         };
         if let Some(book) = book {
-            settings.govern(&book, catalog).map_err(ConfigError::from)?;
+            settings.govern(&book, terms).map_err(ConfigError::from)?;
         }
         Ok(settings)
     }
@@ -102,8 +104,9 @@ fn nearest(error: &RulebookError, catalog: &Catalog) -> String {
 
 impl Settings {
     /// Takes the rules of a rulebook over, if prices can be set by them.
-    fn govern(&mut self, book: &Loaded<Rulebook>, catalog: &Catalog) -> Result<(), Fault> {
+    fn govern(&mut self, book: &Loaded<Rulebook>, terms: &Terms) -> Result<(), Fault> {
         let Loaded { value: book, source } = book;
+        let catalog = &*terms.catalog;
         book.check(catalog)
             .map_err(|error| unsound(source, &error, &nearest(&error, catalog)))?;
         let protected = &self.config.law.protected;
@@ -116,13 +119,39 @@ impl Settings {
         self.rules = (0..catalog.items().len())
             .map(|item| book.of(catalog, item))
             .collect();
-        for (item, rules) in catalog.items().iter().zip(&self.rules) {
-            let (standing, past, bounds) = (Guardrails::default(), Past::default(), Bounds::default());
-            let ruling = Ruling::of(item, &standing, rules, &past, &bounds);
-            ruling.map_err(|error| source.fault_at(&["item", &item.id], error.to_string()))?;
-        }
+        self.check_prices(terms)
+            .map_err(|(item, error)| source.fault_at(&["item", &item.id], error.to_string()))?;
         self.segment_by.clone_from(&book.segment_by);
         Ok(())
+    }
+
+    /// Says in the log where the rulebook leaves nothing to any policy: a daemon at work looks the same otherwise.
+    pub(crate) fn warn_of_no_bounds(&self) {
+        let bounded = |rules: &ItemRules| rules.floor_minor.is_some() && rules.ceiling_minor.is_some();
+        if self.governed && !self.rules.iter().any(bounded) {
+            tracing::warn!(
+                "nothing is automated: the rulebook gives no item both a floor and a ceiling, so that each keeps its base price unless a request brings bounds of its own; set floor_minor and ceiling_minor in [all], [category.<name>] or [item.<name>]"
+            );
+        }
+    }
+
+    /// Whether each item keeps a price under these terms: a bundle may have other costs and margins than the one before.
+    ///
+    /// # Errors
+    /// The first item that does not, and why.
+    pub(crate) fn check_prices<'a>(&self, terms: &'a Terms) -> Result<(), (&'a Item, GuardrailError)> {
+        let (past, bounds) = (Past::default(), Bounds::default());
+        let sound = |(item, rules): (&'a Item, &ItemRules)| match Ruling::of(
+            item,
+            &terms.guardrails,
+            rules,
+            &past,
+            &bounds,
+        ) {
+            Ok(_) => Ok(()),
+            Err(error) => Err((item, error)),
+        };
+        terms.catalog.items().iter().zip(&self.rules).try_for_each(sound)
     }
 
     /// Takes what is protected out of a request, and returns its segment.

@@ -29,7 +29,7 @@ impl Engine {
     pub fn cancel(&self, decision: &str, now_s: i64) -> Result<(StageReply, Ticket), Refusal> {
         self.event(decision, now_s, Record::Cancelled, |known| match known.stage {
             Stage::Cancelled => Ok(None),
-            Stage::Open if known.counting().next().is_some() => {
+            Stage::Open | Stage::Pending if known.counting().next().is_some() => {
                 let message = format!("decision {decision} has earned something; it was shown");
                 Err(Refusal::new(Code::Conflict, message))
             }

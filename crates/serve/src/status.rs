@@ -1,5 +1,4 @@
 use crate::canary::{Canary, CanaryStopped};
-use crate::committer::Health;
 use crate::decide::Mode;
 use crate::engine::{Core, Engine};
 use crate::reply::Status;
@@ -11,18 +10,13 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> Status {
         let core = self.lock();
-        let (health, queued) = self.committer.health();
+        let (store, queued) = self.committer.health();
         let (counts, since) = (core.ledger.counts, &core.since_start);
         Status {
             policy: core.bundle.digest(),
             previous: core.previous,
             mode: core.mode,
-            store: match health {
-                Health::Ok => "ok",
-                Health::Full => "full",
-                Health::Failed => "failed",
-            }
-            .to_owned(),
+            store,
             queued,
             decisions: counts.decisions() as usize,
             unlogged: since.unlogged,

@@ -8,7 +8,6 @@ use crate::refusal::{Code, Refusal};
 use haggle_core::{Catalog, Digest, Policy};
 use haggle_policy::{Bundle, GATE_FILE, VERDICT_FORMAT, Verdict};
 use serde::{Deserialize, Serialize};
-use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::oneshot::error::RecvError;
@@ -30,8 +29,7 @@ impl Engine {
     /// When the bundle is unsound, is served already, prices other items, has no passing verdict against what is served (unless `force`),
     /// prices are frozen, or the swap cannot be journalled: then the old bundle is served on.
     pub fn swap(&self, folder: &Path, force: bool) -> Result<Swapped, Refusal> {
-        let refuse = |error: &dyn Error| Refusal::new(Code::BundleRefused, chain(error));
-        let bundle = load(folder).map_err(|error| refuse(&error))?;
+        let bundle = load(folder).map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
         let incumbent = {
             let core = self.lock();
             core.check_unfrozen()?;
@@ -48,7 +46,9 @@ impl Engine {
             .missing
             .filter(|(missing, _)| *missing == bundle.digest())
         {
-            self.bundles.heal(&bundle).map_err(|error| refuse(&error))?;
+            self.bundles
+                .heal(&bundle)
+                .map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
             let message = format!(
                 "bundle {missing:?} is to be served already; its copy in the store, which was damaged, is written again: restart, and all is as it was"
             );
@@ -58,7 +58,9 @@ impl Engine {
         if !force {
             check_verdict(folder, bundle.digest(), incumbent.digest())?;
         }
-        self.bundles.keep(&bundle).map_err(|error| refuse(&error))?;
+        self.bundles
+            .keep(&bundle)
+            .map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
         let reason = if force {
             SwapReason::Forced
         } else {
@@ -79,10 +81,12 @@ impl Engine {
         };
         let none = || Refusal::new(Code::NoPrevious, "no bundle was served before this one");
         let previous = self.bundles.load(previous.ok_or_else(none)?);
-        let previous = previous.map_err(|error| Refusal::new(Code::BundleRefused, chain(&error)))?;
+        let previous = previous.map_err(|error| Refusal::of(Code::BundleRefused, &error))?;
         self.serve(Arc::new(previous), &incumbent, SwapReason::Rollback)
     }
 
+    /// Serves another bundle from the next request on, if the rulebook leaves each of its items a price: with one that it leaves
+    /// without, the next start would be refused.
     pub(crate) fn serve(
         &self,
         bundle: Arc<Bundle>,
@@ -93,6 +97,7 @@ impl Engine {
         let (before, ticket) = {
             let mut core = self.lock();
             core.check_unfrozen()?;
+            core.check_prices(&bundle)?;
             if core.bundle.digest() != from {
                 let message = "another swap came first; look at the status and try again";
                 return Err(Refusal::new(Code::Conflict, message));
@@ -152,6 +157,18 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the rulebook leaves each item of a bundle a price.
+    pub(crate) fn check_prices(&self, bundle: &Bundle) -> Result<(), Refusal> {
+        let sound = self.settings.check_prices(bundle.terms());
+        sound.map_err(|(_, error)| Refusal::of(Code::BundleRefused, &error))
+    }
+
+    /// The bundles that prices come from: the served one, and a canary.
+    pub(crate) fn served_now(&self) -> impl Iterator<Item = &Bundle> {
+        let canary = self.canary.as_ref().map(|canary| &*canary.bundle);
+        std::iter::once(&*self.bundle).chain(canary)
+    }
+
     /// Serves another bundle.
     pub(crate) fn change(&mut self, bundle: Arc<Bundle>) {
         self.market.adopt(bundle.terms());
@@ -207,16 +224,4 @@ pub(crate) fn check_verdict(folder: &Path, candidate: Digest, incumbent: Digest)
         return Ok(());
     };
     Err(refuse(format!("{}: the verdict {wrong}", path.display())))
-}
-
-/// An error with all its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, outcome, price_until_full};
 use haggle_core::{FEATURE_NAMES, read_segment};
-use haggle_serve::{AdminRequest, Checked, Client, Code, Exported, RewardStatus, admin_path};
+use haggle_serve::{AdminRequest, Checked, Client, Code, Exported, Health, RewardStatus, admin_path};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -254,14 +254,14 @@ fn on_a_full_disk_rewards_are_refused_and_prices_go_on() {
     for n in 0..100 {
         client.price(&ask(&format!("s{n}"), "milk-0")).unwrap();
     }
-    assert_eq!(client.status().unwrap().store, "full");
+    assert_eq!(client.status().unwrap().store, Health::Full);
     fs::remove_file(&ballast).unwrap();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(
         client.reward(&earn(&before.decision, "r2", 2)).unwrap(),
         RewardStatus::Durable
     );
-    assert_eq!(client.status().unwrap().store, "ok");
+    assert_eq!(client.status().unwrap().store, Health::Ok);
     assert_eq!(client.status().unwrap().rewards, 2);
     daemon.kill();
     let daemon = house.start();

@@ -1,10 +1,10 @@
-//! The daemon without sockets: what sessions see, what is remembered, how prices are drawn.
+//! The daemon without sockets: what sessions see, and what is remembered.
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
 use common::{ask, earn, fixed_bundle, mlp_bundle, terms};
-use haggle_core::{FEATURE_NAMES, FEATURE_WIDTH, Policy, PriceMinor, ShelfEntry};
+use haggle_core::{FEATURE_NAMES, FEATURE_WIDTH, PriceMinor, ShelfEntry};
 use haggle_serve::{
     Ask, Code, Engine, EngineConfig, Market, PriceRequest, Record, RewardRequest, RewardStatus, ShelfNews,
     TIME_S_MAX, UNITS_MAX, VALUE_MINOR_MAX, WireContext, export,
@@ -322,77 +322,6 @@ fn the_same_decision_id_is_the_same_decision_or_a_conflict() {
         Code::Conflict
     );
     assert_eq!(engine.status().decisions, 51);
-}
-
-/// Chi-square of drawn rungs against the logged pmfs, over many draws of varying distributions.
-#[test]
-fn prices_are_drawn_with_the_probabilities_that_are_logged() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = engine(dir.path(), &mlp_bundle());
-    let draws = 26_000;
-    let mut explored = 0;
-    for n in 0..draws {
-        let reply = engine
-            .price(
-                ask(&format!("s{}", n / 3), ["milk-0", "milk-1", "tea-2"][n % 3]),
-                NOW,
-            )
-            .unwrap();
-        explored += usize::from(reply.explored);
-    }
-    engine.close().unwrap();
-    drop(engine);
-    let journal = haggle_serve::Journal::open(&dir.path().join("store"), None).unwrap();
-    let out = dir.path().join("out");
-    let exported = export(&journal.reader(), &out).unwrap();
-    assert_eq!(exported.offers, draws);
-    let (mut expected, mut got) = ([0.0; 13], [0.0; 13]);
-    let mut unexplored = 0.0;
-    for path in exported.segments {
-        for offer in haggle_core::read_segment(&std::fs::read(path).unwrap()).unwrap() {
-            let logged = offer.logged.unwrap();
-            let pmf = logged.pmf.probabilities();
-            got[usize::from(logged.rung)] += 1.0;
-            unexplored += pmf[logged.pmf.mode()];
-            pmf.iter().zip(&mut expected).for_each(|(p, sum)| *sum += p);
-        }
-    }
-    let terms = got.iter().zip(&expected);
-    let chi_square: f64 = terms
-        .map(|(got, expected): (&f64, &f64)| (got - expected).powi(2) / expected)
-        .sum();
-    assert!(
-        chi_square < 32.9,
-        "12 degrees of freedom, p = 0.001: {chi_square}"
-    );
-    let explored_expected = draws as f64 - unexplored;
-    assert!((explored as f64 - explored_expected).abs() < 4.0 * explored_expected.sqrt());
-}
-
-#[test]
-fn frozen_prices_are_the_most_probable_ones() {
-    let dir = tempfile::tempdir().unwrap();
-    let bundle = mlp_bundle();
-    let prices = |engine: &Engine, tag: &str| -> Vec<(bool, f64)> {
-        let one = |n| engine.price(ask(&format!("{tag}{n}"), "milk-0"), NOW).unwrap();
-        (0..100)
-            .map(one)
-            .map(|reply| (reply.explored, reply.propensity))
-            .collect()
-    };
-    let first = engine(dir.path(), &bundle);
-    assert!(prices(&first, "a").iter().any(|(explored, _)| *explored));
-    first.freeze(true).unwrap();
-    assert!(prices(&first, "b").iter().all(|answer| *answer == (false, 1.0)));
-    first.close().unwrap();
-    drop(first);
-    let again = engine(dir.path(), &bundle);
-    assert!(
-        prices(&again, "c").iter().all(|answer| *answer == (false, 1.0)),
-        "a restart does not thaw"
-    );
-    let refusal = again.swap(&dir.path().join("bundles").join(bundle.digest().short()), true);
-    assert_eq!(refusal.unwrap_err().code, Code::Frozen);
 }
 
 #[test]

@@ -34,6 +34,9 @@ fn an_operator_reads_a_decision_back_and_asks_why() {
         let refused = ctl(&[verb, "nobody's"]);
         assert_eq!(refused.status.code(), Some(3));
         assert_eq!(json(refused)["code"], "unknown_decision");
+        let refused = json(ctl(&[verb, ""]));
+        assert_eq!(refused["code"], "bad_request");
+        assert_eq!(refused["message"], "`decision` has 0 bytes, allowed are 1 to 64");
     }
 }
 

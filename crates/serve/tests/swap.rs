@@ -7,7 +7,7 @@ use common::{House, ask, digest, earn, engine_config, fixed_bundle, mlp_bundle, 
 use haggle_core::{Catalog, Policy, PriceMinor, SavedCategory, read_segment};
 use haggle_policy::{Bundle, Terms};
 use haggle_serve::{
-    AdminRequest, ClientError, Code, Engine, Exported, Mode, RewardStatus, Source, Status, Swapped,
+    AdminRequest, ClientError, Code, Engine, Exported, Health, Mode, RewardStatus, Source, Status, Swapped,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -238,7 +238,7 @@ fn drain_stops_the_daemon() {
     let reply = house.haggled(&["ctl", "--socket", socket.to_str().unwrap(), "drain"]);
     assert!(reply.status.success());
     let status: Status = serde_json::from_slice(&reply.stdout).unwrap();
-    assert_eq!(status.store, "ok");
+    assert_eq!(status.store, Health::Ok);
     assert_eq!(daemon.child.wait().unwrap().code(), Some(0));
 }
 

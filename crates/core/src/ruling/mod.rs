@@ -19,7 +19,7 @@ pub struct Past {
     pub told: Option<PriceMinor>,
 }
 
-/// A rule that took something away.
+/// A rule that took something away, or `sticky` where nothing but the price to keep was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The rule.
@@ -37,9 +37,12 @@ pub struct Ruling {
     pub trail: Vec<Step>,
     /// Whether a rule keeps the item at its base price: no policy is to be asked.
     pub frozen: bool,
-    /// For each rung the place in [`Rule::ALL`] of the rule that took it, plus one; 0 while it is allowed.
-    taken_by: [u8; LADDER_RUNGS_MAX],
+    /// For each rung the rule that took it.
+    taken_by: [Option<Rule>; LADDER_RUNGS_MAX],
 }
+
+/// Prices and limits are compared in minor units; a millionth of one is rounding.
+const SLACK_MINOR: f64 = 1e-6;
 
 impl Ruling {
     /// Applies all rules to the ladder of an item: first the hard ones (support, margin, floor, ceiling), then the others in
@@ -66,13 +69,16 @@ impl Ruling {
             mask: Mask::all(item.ladder.rungs()),
             trail: Vec::new(),
             frozen: false,
-            taken_by: [0; LADDER_RUNGS_MAX],
+            taken_by: [None; LADDER_RUNGS_MAX],
         };
         court.hard_rules(
             item,
             standing.margin_min.max(rules.margin_min.unwrap_or(0.0)),
             &bounds,
         )?;
+        if let Some(carted) = past.carted {
+            court.keep_within(item, Rule::Cart, 0.0, carted.as_f64());
+        }
         court.static_rules(item, rules, &bounds);
         court.rules_of_the_past(item, rules, past);
         if let Some(endings) = rules.endings.as_deref().filter(|endings| !endings.is_empty()) {
@@ -86,7 +92,7 @@ impl Ruling {
     }
 
     /// Leaves the rung nearest to the item's base price.
-    pub fn pin(&mut self, item: &Item, rule: Rule) {
+    fn pin(&mut self, item: &Item, rule: Rule) {
         self.frozen = true;
         let base = f64::from(item.base_minor.0);
         self.keep_within(item, rule, base, base);
@@ -98,11 +104,7 @@ impl Ruling {
         let price = item.ladder.price(rung);
         let mut above = (rung + 1..item.ladder.rungs()).filter(|other| item.ladder.price(*other) > price);
         let mut below = (0..rung).rev().filter(|other| item.ladder.price(*other) < price);
-        let taker = |rung: usize| {
-            Rule::ALL
-                .get(usize::from(self.taken_by[rung]).checked_sub(1)?)
-                .copied()
-        };
+        let taker = |rung: usize| self.taken_by[rung];
         above
             .next()
             .and_then(taker)
@@ -114,7 +116,7 @@ impl Ruling {
         self.hard(item, Rule::Support, item.supported())?;
         if let Some(cost) = item.cost_minor {
             let least = cost.as_f64() / (1.0 - margin_min);
-            let allowed = ladder.mask_where(|price| price.as_f64() >= least);
+            let allowed = ladder.mask_where(|price| price.as_f64() >= least - SLACK_MINOR);
             self.hard(item, Rule::Margin, allowed)?;
         }
         if let Some(floor) = bounds.floor_minor {
@@ -136,9 +138,6 @@ impl Ruling {
     }
 
     fn rules_of_the_past(&mut self, item: &Item, rules: &ItemRules, past: &Past) {
-        if let Some(carted) = past.carted {
-            self.keep_within(item, Rule::Cart, 0.0, carted.as_f64());
-        }
         if let (Some(corridor), Some((lowest, highest))) = (rules.corridor, past.others) {
             let width = 1.0 + corridor.share_max;
             self.keep_within(
@@ -154,6 +153,19 @@ impl Ruling {
         }
         if let Some(told) = past.told {
             self.keep_within(item, Rule::Sticky, told.as_f64(), told.as_f64());
+            self.name_repeat(item, told);
+        }
+    }
+
+    /// Where nothing but the session's price was left, `sticky` took nothing; the trail names it all the same, since it is by
+    /// the trail that a repeated price is told from a new one.
+    fn name_repeat(&mut self, item: &Item, told: PriceMinor) {
+        let repeats = self.mask.count() == 1 && self.mask.iter().any(|rung| item.ladder.price(rung) == told);
+        if repeats && self.trail.last().is_none_or(|step| step.rule != Rule::Sticky) {
+            self.trail.push(Step {
+                rule: Rule::Sticky,
+                left: 1,
+            });
         }
     }
 
@@ -171,10 +183,10 @@ impl Ruling {
         Ok(())
     }
 
-    /// Leaves the rungs from `low` to `high`, else the nearest one; a millionth of a minor unit is rounding.
+    /// Leaves the rungs from `low` to `high`, else the nearest one.
     fn keep_within(&mut self, item: &Item, rule: Rule, low: f64, high: f64) {
-        let slack = 1e-6;
-        let inside = |price: PriceMinor| price.as_f64() >= low - slack && price.as_f64() <= high + slack;
+        let (low, high) = (low - SLACK_MINOR, high + SLACK_MINOR);
+        let inside = |price: PriceMinor| (low..=high).contains(&price.as_f64());
         let mut allowed = item.ladder.mask_where(inside);
         if self.mask.and(allowed).is_empty() {
             let distance = |rung: &usize| {
@@ -195,9 +207,8 @@ impl Ruling {
         if left == self.mask {
             return;
         }
-        let taker = 1 + rule as u8; // `Rule::ALL` holds the rules in the order of their declaration
         for rung in self.mask.iter().filter(|rung| !left.allows(*rung)) {
-            self.taken_by[rung] = taker;
+            self.taken_by[rung] = Some(rule);
         }
         self.mask = left;
         let left = left.count() as u8; // at most 64

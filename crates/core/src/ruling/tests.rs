@@ -1,6 +1,6 @@
 use super::*;
 use crate::milk::milk;
-use crate::{ChangeLimit, Corridor, Ending, Period};
+use crate::{ChangeLimit, Corridor, Ending, Ladder, Period};
 
 fn bounded() -> ItemRules {
     ItemRules {
@@ -24,13 +24,6 @@ fn rule(rules: &ItemRules, past: &Past) -> (Vec<u32>, Vec<Rule>, Ruling) {
         ruling.trail.iter().map(|step| step.rule).collect(),
         ruling,
     )
-}
-
-#[test]
-fn the_order_of_the_rules_is_the_order_of_their_declaration() {
-    for (place, rule) in Rule::ALL.into_iter().enumerate() {
-        assert_eq!(rule as usize, place);
-    }
 }
 
 #[test]
@@ -67,11 +60,74 @@ fn margin_floors_hold_against_every_other_rule() {
         ..Past::default()
     };
     let (prices, trail, ruling) = rule(&rules, &past);
-    assert_eq!((prices, trail), (vec![120], vec![Rule::Margin, Rule::Freeze]));
+    assert_eq!((prices, trail), (vec![120], vec![Rule::Margin, Rule::Cart]));
     assert_eq!(
         ruling.binding(&milk(), 4),
-        Some(Rule::Freeze),
+        Some(Rule::Cart),
         "the next higher rung"
+    );
+}
+
+#[test]
+fn a_price_at_exactly_its_margin_floor_is_allowed() {
+    for (margin_min, cost, price) in [(0.32, 68, 100), (0.3, 21, 30), (0.31, 69, 100)] {
+        let item = Item {
+            cost_minor: Some(PriceMinor(cost)),
+            low_minor: PriceMinor(1),
+            base_minor: PriceMinor(price),
+            high_minor: PriceMinor(500),
+            ladder: Ladder::new([price - 1, price, price + 1].map(PriceMinor).to_vec()).expect("a ladder"),
+            ..milk()
+        };
+        let rules = ItemRules {
+            margin_min: Some(margin_min),
+            ..ItemRules::default()
+        };
+        let (standing, past) = (Guardrails::default(), Past::default());
+        let ruling = Ruling::of(&item, &standing, &rules, &past, &Bounds::default()).expect("two prices");
+        assert_eq!(
+            ruling.mask.iter().collect::<Vec<_>>(),
+            [1, 2],
+            "{margin_min} {cost}"
+        );
+    }
+}
+
+#[test]
+fn a_frozen_item_never_gets_dearer_than_in_the_cart() {
+    let frozen = ItemRules {
+        freeze: Some(true),
+        ..bounded()
+    };
+    let past = Past {
+        told: Some(PriceMinor(130)),
+        ..Past::default()
+    };
+    assert_eq!(rule(&frozen, &past).0, [100], "the base price, whatever was told");
+    let carted = Past {
+        carted: Some(PriceMinor(90)),
+        ..past
+    };
+    let (prices, trail, ruling) = rule(&frozen, &carted);
+    assert_eq!((prices, trail), (vec![90], vec![Rule::Cart, Rule::Freeze]));
+    assert!(ruling.frozen);
+}
+
+#[test]
+fn the_trail_names_a_repeat_where_nothing_else_was_left() {
+    let frozen = ItemRules {
+        freeze: Some(true),
+        ..bounded()
+    };
+    let told = |price| Past {
+        told: Some(PriceMinor(price)),
+        ..Past::default()
+    };
+    assert_eq!(rule(&frozen, &told(100)).1, [Rule::Freeze, Rule::Sticky]);
+    assert_eq!(
+        rule(&frozen, &told(110)).1,
+        [Rule::Freeze],
+        "another price is no repeat"
     );
 }
 

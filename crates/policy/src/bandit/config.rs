@@ -230,12 +230,14 @@ impl BanditConfig {
             .saturating_mul(2)
             .saturating_add(self.knots);
         let coefficients = layers.saturating_mul(layer);
-        setting(
-            "contexts",
-            coefficients,
-            coefficients <= COEFFICIENTS_MAX,
-            "at most 1024 coefficients of a model",
-        )?;
+        if coefficients > COEFFICIENTS_MAX {
+            return Err(BanditError::Coefficients {
+                contexts: self.contexts,
+                layers,
+                knots: self.knots,
+                coefficients,
+            });
+        }
         if let Some(forgetting) = self.forgetting {
             let sound = |outcomes: f64| outcomes >= 1.0;
             setting(

@@ -1,3 +1,4 @@
+use super::curve::Curve;
 use nalgebra::DVector;
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +10,8 @@ const NORMAL_80: f64 = 2.563;
 const PRODUCTS_CONTEXTS_MAX: usize = 6;
 
 /// How a context and a rung become features. One layer is `[1, x, z, z x, curve]`: `x` the standardised context, `z` the
-/// price placed on [-1, 1], `curve` the weights of a piecewise linear curve over the ladder's order. The first layer is
-/// common, the further ones belong to a segment each.
+/// price placed on [-1, 1], `curve` a [`Curve`] over the ladder's order. The first layer is common, the further ones belong
+/// to a segment each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Design {
     layers: usize,
@@ -18,8 +19,8 @@ pub(super) struct Design {
     /// 1 / deviation; 0 before anything was seen: contexts then do not count.
     scale: Vec<f64>,
     z: Vec<f64>,
-    /// Per rung: the knot at or below it, and the weight of the one above.
-    places: Vec<(usize, f64)>,
+    /// Per rung a row of `knots` numbers.
+    curve: Vec<f64>,
     knots: usize,
     /// Squares and products of the context; they move the level of demand, not its slope.
     products: usize,
@@ -37,28 +38,19 @@ pub(super) enum Term {
 }
 
 impl Design {
-    pub(super) fn new(prices: &[f64], contexts: usize, knots: usize, layers: usize) -> Self {
-        let mut order: Vec<usize> = (0..prices.len()).collect();
-        order.sort_by(|a, b| prices[*a].total_cmp(&prices[*b]));
-        let knots = if knots < 2 || prices.len() < 3 {
-            0
-        } else {
-            knots.min(prices.len())
-        };
-        let mut places = vec![(0, 0.0); prices.len()];
-        if knots > 0 {
-            for (rank, rung) in order.into_iter().enumerate() {
-                let at = (rank * (knots - 1)) as f64 / (prices.len() - 1) as f64;
-                let below = (at.floor() as usize).min(knots - 2);
-                places[rung] = (below, at - below as f64);
-            }
-        }
+    pub(super) fn new(
+        prices: &[f64],
+        contexts: usize,
+        (shape, knots): (Curve, usize),
+        layers: usize,
+    ) -> Self {
+        let (curve, knots) = shape.over(prices, knots);
         Self {
             layers,
             shift: vec![0.0; contexts],
             scale: vec![0.0; contexts],
             z: positions(prices),
-            places,
+            curve,
             knots,
             products: if contexts <= PRODUCTS_CONTEXTS_MAX {
                 contexts * (contexts + 1) / 2
@@ -170,11 +162,7 @@ impl Design {
             for (slope, x) in slope[1..].iter_mut().zip(x) {
                 *slope = z * x;
             }
-            if self.knots > 0 {
-                let (below, share) = self.places[rung];
-                curve[below] = 1.0 - share;
-                curve[below + 1] = share;
-            }
+            curve.copy_from_slice(&self.curve[rung * self.knots..][..self.knots]);
         }
     }
 
@@ -192,8 +180,8 @@ impl Design {
                 *out += level + slope * z;
             }
             if self.knots > 0 {
-                for (out, (below, share)) in out.iter_mut().zip(&self.places) {
-                    *out += (1.0 - share) * curve[*below] + share * curve[below + 1];
+                for (out, row) in out.iter_mut().zip(self.curve.chunks_exact(self.knots)) {
+                    *out += dot(row, curve);
                 }
             }
         }

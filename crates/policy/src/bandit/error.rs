@@ -1,3 +1,4 @@
+use super::COEFFICIENTS_MAX;
 use haggle_core::PmfError;
 
 /// Why a bandit refuses its configuration, a question or a lesson.
@@ -12,6 +13,20 @@ pub enum BanditError {
         got: String,
         /// Its range in words.
         expected: &'static str,
+    },
+    /// A model that is too large.
+    #[error(
+        "bandit: {contexts} context numbers and {knots} knots in {layers} layers (a common one, and one for each segment that is told apart) make {coefficients} coefficients, at most {COEFFICIENTS_MAX} expected"
+    )]
+    Coefficients {
+        /// Numbers of a context.
+        contexts: usize,
+        /// Layers of coefficients.
+        layers: usize,
+        /// Knots of the curve over the ladder.
+        knots: usize,
+        /// What they come to, squares and products not counted.
+        coefficients: usize,
     },
     /// A context of another width.
     #[error("bandit: the context has {got} numbers, expected {expected}")]

@@ -6,6 +6,7 @@ mod bandits;
 mod belief;
 mod config;
 mod corridor;
+mod curve;
 mod design;
 mod error;
 mod memory;

@@ -1,5 +1,6 @@
 use super::belief::{Belief, Forecast, Lesson};
 use super::config::{BanditConfig, DemandModel, Forgetting, Pooling, Rule};
+use super::curve::Curve;
 use super::design::{Design, Term};
 use super::memory::{MEMORY_OUTCOMES, Memory, logistic};
 use super::prior::Prior;
@@ -44,7 +45,11 @@ impl Model {
             Pooling::Partial(segments) => segments + 1,
             Pooling::Pooled | Pooling::Separate(_) => 1,
         };
-        let design = Design::new(&config.prices, config.contexts, config.knots, layers);
+        let shape = match config.demand {
+            DemandModel::Logit => Curve::Hats,
+            DemandModel::Linear => Curve::Waves,
+        };
+        let design = Design::new(&config.prices, config.contexts, (shape, config.knots), layers);
         let prior = Prior::new(&design, config);
         let mut model = Self {
             demand: config.demand,

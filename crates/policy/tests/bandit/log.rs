@@ -191,7 +191,7 @@ fn settings_out_of_range_are_named() {
         contexts: usize::MAX,
         ..config
     };
-    assert!(say(wide).contains("at most 1024 coefficients"));
+    assert!(say(wide).contains("coefficients, at most 1024 expected"));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 use super::check::{Checked, check};
 use super::pieces::{Piece, Pieces};
 use super::volume::{self, HEADER_BYTES};
-use super::{JournalReader, base, expect_outside, lost, sync_folder, tail::Tail};
+use super::{JournalReader, base, expect_outside, lost, tail::Tail};
 use crate::store_error::StoreError;
+use crate::whole_file::sync_folder;
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;

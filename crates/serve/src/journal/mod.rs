@@ -37,6 +37,7 @@ pub use reader::JournalReader;
 
 use crate::record::Record;
 use crate::store_error::StoreError;
+use crate::whole_file::sync_folder;
 use frame::{Entry, Frame};
 use haggle_core::{Digest, encode_record};
 use salts::Salts;
@@ -228,8 +229,4 @@ pub(crate) fn expect_outside(store: &Path, out: &Path) -> Result<(), StoreError>
         return Err(StoreError::Inside { store, out });
     }
     Ok(())
-}
-
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -1,11 +1,12 @@
 use super::base::Base;
 use super::chain;
+use super::identity;
 use super::pieces::{Piece, Pieces};
 use super::scan::Scan;
 use super::volume::{self, Header};
-use super::{identity, sync_folder};
 use crate::record::Record;
 use crate::store_error::StoreError;
+use crate::whole_file::sync_folder;
 use haggle_core::Digest;
 use std::fs::{self, File};
 use std::io;

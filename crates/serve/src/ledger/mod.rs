@@ -142,14 +142,20 @@ impl Ledger {
             return Entry::UnknownDecision;
         };
         let late = match known.stage {
-            Stage::Open => false,
-            Stage::Closed => true,
-            stage @ (Stage::Pending | Stage::Lapsed | Stage::Cancelled) => return Entry::NotShown(stage),
+            Stage::Open => Ok(false),
+            Stage::Closed => Ok(true),
+            stage @ (Stage::Pending | Stage::Lapsed | Stage::Cancelled) => Err(Entry::NotShown(stage)),
         };
         let same = |part: &&mut Part| *part.reward_id == *reward.reward_id;
-        let Some(part) = known.parts.iter_mut().find(same) else {
-            self.count(reward, late);
-            return Entry::New { late };
+        // One that came early counts before its price is shown; told again it is no news, whatever became of the price.
+        let (part, late) = match (known.parts.iter_mut().find(same), late) {
+            (Some(part), late) if !part.refused => (part, late.unwrap_or_default()),
+            (Some(part), Ok(late)) => (part, late),
+            (_, Err(not_shown)) => return not_shown,
+            (None, Ok(late)) => {
+                self.count(reward, late);
+                return Entry::New { late };
+            }
         };
         match (part.value_minor, part.units) == (reward.value_minor, reward.units) {
             false => Entry::Conflict,

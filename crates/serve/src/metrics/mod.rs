@@ -7,9 +7,9 @@ mod now;
 mod trials;
 
 use crate::decide::Source;
-use crate::engine::Engine;
 use crate::record::{DecisionRecord, Record};
-use haggle_core::Rule;
+use crate::reply::Status;
+use haggle_core::{Digest, Rule};
 use labels::{Named, Short};
 use now::Now;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
@@ -137,9 +137,9 @@ impl Metrics {
         }
     }
 
-    /// All metrics as text, with what the engine's status says now.
-    pub fn render(&self, engine: &Engine) -> String {
-        self.now.read(engine);
+    /// All metrics as text, with what a status says, and since when each bundle has been served.
+    pub fn render(&self, status: &Status, served_since: &[(Digest, i64)]) -> String {
+        self.now.read(status, served_since);
         let mut text = String::new();
         // Writing to a text does not fail.
         let _ = encode(&mut text, &self.registry);

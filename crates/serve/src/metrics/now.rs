@@ -2,11 +2,65 @@
 
 use super::labels::name;
 use super::trials::Trials;
-use crate::engine::Engine;
+use crate::health::Health;
+use crate::reply::Status;
+use haggle_core::Digest;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+
+/// A gauge that is one number: name, help, and where it stands in a status.
+type Count = (&'static str, &'static str, fn(&Status) -> u64);
+
+const COUNTS: [Count; 10] = [
+    ("store_ready", "1 while the store takes records in", |status| {
+        u64::from(status.store == Health::Ok)
+    }),
+    (
+        "commit_queue_records",
+        "Records that wait for the disk",
+        |status| status.queued as u64,
+    ),
+    (
+        "decisions_open",
+        "Decisions whose rewards are waited for",
+        |status| status.open,
+    ),
+    (
+        "decisions_pending",
+        "Deferred decisions that are not shown yet",
+        |status| status.pending,
+    ),
+    (
+        "decisions_ever",
+        "Decisions of this store, those included that retention has dropped",
+        |status| status.decisions as u64,
+    ),
+    ("sessions_open", "Sessions that are remembered", |status| {
+        status.sessions as u64
+    }),
+    (
+        "decisions_unlogged",
+        "Decisions since the start that the store did not take in",
+        |status| status.unlogged,
+    ),
+    (
+        "decisions_fallback",
+        "Decisions since the start that fell back to the static price",
+        |status| status.fallbacks,
+    ),
+    (
+        "rewards_duplicate",
+        "Rewards since the start that came again",
+        |status| status.duplicates,
+    ),
+    (
+        "rewards_conflict",
+        "Rewards since the start with a known id and another value",
+        |status| status.conflicts,
+    ),
+];
 
 /// How things stand.
 #[derive(Debug, Default)]
@@ -16,16 +70,7 @@ pub struct Now {
     learnt: Family<OfPolicy, Gauge>,
     to_learn: Family<OfPolicy, Gauge>,
     trials: Trials,
-    ready: Gauge,
-    queued: Gauge,
-    open: Gauge,
-    pending: Gauge,
-    ever: Gauge,
-    sessions: Gauge,
-    unlogged: Gauge,
-    fallbacks: Gauge,
-    duplicates: Gauge,
-    conflicts: Gauge,
+    counts: [Gauge; COUNTS.len()],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -68,76 +113,24 @@ impl Now {
             "Outcomes on disk that they have not learnt yet",
             now.to_learn.clone(),
         );
-        let gauges: [(&str, &str, &Gauge); 10] = [
-            ("store_ready", "1 while the store takes records in", &now.ready),
-            (
-                "commit_queue_records",
-                "Records that wait for the disk",
-                &now.queued,
-            ),
-            (
-                "decisions_open",
-                "Decisions whose rewards are waited for",
-                &now.open,
-            ),
-            (
-                "decisions_pending",
-                "Deferred decisions that are not shown yet",
-                &now.pending,
-            ),
-            (
-                "decisions_ever",
-                "Decisions of this store, those included that retention has dropped",
-                &now.ever,
-            ),
-            ("sessions_open", "Sessions that are remembered", &now.sessions),
-            (
-                "decisions_unlogged",
-                "Decisions since the start that the store did not take in",
-                &now.unlogged,
-            ),
-            (
-                "decisions_fallback",
-                "Decisions since the start that fell back to the static price",
-                &now.fallbacks,
-            ),
-            (
-                "rewards_duplicate",
-                "Rewards since the start that came again",
-                &now.duplicates,
-            ),
-            (
-                "rewards_conflict",
-                "Rewards since the start with a known id and another value",
-                &now.conflicts,
-            ),
-        ];
-        for (name, help, gauge) in gauges {
-            registry.register(name, help, gauge.clone());
+        for ((name, help, _), gauge) in COUNTS.iter().zip(&now.counts) {
+            registry.register(*name, *help, gauge.clone());
         }
         now
     }
 
-    /// Takes over what the engine's status says.
-    pub fn read(&self, engine: &Engine) {
-        let status = engine.status();
-        count(&self.ready, u64::from(status.store == "ok"));
-        count(&self.queued, status.queued as u64);
-        count(&self.open, status.open);
-        count(&self.pending, status.pending);
-        count(&self.ever, status.decisions as u64);
-        count(&self.sessions, status.sessions as u64);
-        count(&self.unlogged, status.unlogged);
-        count(&self.fallbacks, status.fallbacks);
-        count(&self.duplicates, status.duplicates);
-        count(&self.conflicts, status.conflicts);
+    /// Takes over what a status says, and since when each bundle has been served.
+    pub fn read(&self, status: &Status, served_since: &[(Digest, i64)]) {
+        for ((_, _, of), gauge) in COUNTS.iter().zip(&self.counts) {
+            count(gauge, of(status));
+        }
         self.policy.clear();
         let served = Served {
             policy: status.policy.short(),
             mode: name(&status.mode),
         };
         self.policy.get_or_create(&served).set(1);
-        for (policy, since_s) in &engine.lock().served {
+        for (policy, since_s) in served_since {
             let policy = policy.short();
             self.since.get_or_create(&OfPolicy { policy }).set(*since_s);
         }
@@ -149,7 +142,7 @@ impl Now {
             count(&self.learnt.get_or_create(&of), progress.lessons);
             count(&self.to_learn.get_or_create(&of), progress.waiting as u64);
         }
-        self.trials.read(&status);
+        self.trials.read(status);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod panel;
 mod scrape;
+mod trials;
 
 use anyhow::Context;
 use haggle_serve::http_path;

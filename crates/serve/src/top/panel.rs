@@ -1,4 +1,5 @@
 use super::scrape::Scrape;
+use super::trials::trials;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Style, Stylize};
@@ -37,19 +38,26 @@ impl Panel {
 
     /// Draws everything.
     pub fn draw(&self, frame: &mut Frame<'_>) {
+        let trials = self.now.as_ref().map(trials).unwrap_or_default();
         let rows = [
             Constraint::Length(1),
             Constraint::Length(7),
             Constraint::Length(10),
+            Constraint::Length(match trials.len() {
+                0 => 0,
+                lines => lines as u16 + 2,
+            }),
             Constraint::Min(4),
         ];
-        let [head, picture, numbers, timeline] = Layout::vertical(rows).areas(frame.area());
+        let [head, picture, numbers, arms, timeline] = Layout::vertical(rows).areas(frame.area());
         let halves = [Constraint::Percentage(50), Constraint::Percentage(50)];
         let [left, right] = Layout::horizontal(halves).areas(numbers);
         frame.render_widget(self.head(), head);
         self.picture(frame, picture);
         boxed(frame, left, " Rewards and store ", self.numbers());
         boxed(frame, right, " Guardrail hits ", self.hits());
+        let trials = trials.into_iter().map(|(name, said)| row(&name, said)).collect();
+        boxed(frame, arms, " Canary and holdout ", trials);
         boxed(frame, timeline, " Policies, newest first ", self.timeline());
     }
 
@@ -255,16 +263,13 @@ mod tests {
             haggle_guardrail_hits_total{rule=\"floor\"} 25\n\
             haggle_bandit_lessons_learnt{policy=\"0123456789ab\"} 1500\n\
             haggle_bandit_lessons_waiting{policy=\"0123456789ab\"} 7\n\
+            haggle_holdout_share_ratio 0\n\
             haggle_decisions_open 12\n";
         let mut panel = Panel::default();
         panel.take(Ok(Scrape::read(text)));
         let decided = "haggle_decisions_total{policy=\"0123456789ab\",source=\"policy\"} 100\n";
         panel.take(Ok(Scrape::read(&format!("{text}{decided}"))));
-        let mut terminal = Terminal::new(TestBackend::new(100, 30)).map_err(io::Error::other)?;
-        terminal
-            .draw(|frame| panel.draw(frame))
-            .map_err(io::Error::other)?;
-        let screen = terminal.backend().to_string();
+        let screen = screen(&panel)?;
         for part in [
             "policy 0123456789ab",
             "mode live",
@@ -275,16 +280,49 @@ mod tests {
         ] {
             assert!(screen.contains(part), "{part}: {screen}");
         }
+        assert!(!screen.contains("Canary and holdout"), "there are none: {screen}");
         panel.take(Err(io::Error::other("nobody is there")));
+        assert!(self::screen(&panel)?.contains("does not answer: nobody is there"));
+        Ok(())
+    }
+
+    #[test]
+    fn canary_and_holdout_are_shown_where_there_is_one() -> io::Result<()> {
+        let holdout = "haggle_holdout_share_ratio 0.02\n\
+            haggle_trial_users{trial=\"holdout\",arm=\"priced\"} 1960\n\
+            haggle_trial_users{trial=\"holdout\",arm=\"held_out\"} 41\n";
+        let mut panel = Panel::default();
+        panel.take(Ok(Scrape::read(holdout)));
+        let alone = screen(&panel)?;
+        for part in ["2.0 %, users: priced 1960, held out 41", "not known yet"] {
+            assert!(alone.contains(part), "{part}: {alone}");
+        }
+        assert!(!alone.contains("canary "), "{alone}");
+        let canary = "haggle_canary_share_ratio{policy=\"0123456789ab\"} 0.125\n\
+            haggle_trial_users{trial=\"canary\",arm=\"new\"} 250\n\
+            haggle_trial_users{trial=\"canary\",arm=\"old\"} 1700\n\
+            haggle_trial_difference_minor{trial=\"canary\",bound=\"mean\"} 1.254\n\
+            haggle_trial_difference_minor{trial=\"canary\",bound=\"low\"} -0.5\n\
+            haggle_trial_difference_minor{trial=\"canary\",bound=\"high\"} 3\n";
+        panel.take(Ok(Scrape::read(&format!("{holdout}{canary}"))));
+        let both = screen(&panel)?;
+        for part in [
+            "canary 0123456789ab",
+            "12.5 %, users: new 250, old 1700",
+            "+1.25 (-0.50 to +3.00)",
+            "held out 41",
+            "not known yet",
+        ] {
+            assert!(both.contains(part), "{part}: {both}");
+        }
+        Ok(())
+    }
+
+    fn screen(panel: &Panel) -> io::Result<String> {
+        let mut terminal = Terminal::new(TestBackend::new(100, 30)).map_err(io::Error::other)?;
         terminal
             .draw(|frame| panel.draw(frame))
             .map_err(io::Error::other)?;
-        assert!(
-            terminal
-                .backend()
-                .to_string()
-                .contains("does not answer: nobody is there")
-        );
-        Ok(())
+        Ok(terminal.backend().to_string())
     }
 }

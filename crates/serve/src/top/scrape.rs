@@ -65,6 +65,19 @@ impl Scrape {
         labelled.collect()
     }
 
+    /// The value with these labels, if there is one.
+    pub fn of(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let has = |sample: &Sample, (label, value): &(&str, &str)| {
+            sample
+                .labels
+                .iter()
+                .any(|(own, said)| own == label && said == value)
+        };
+        self.named(name)
+            .find(|sample| labels.iter().all(|label| has(sample, label)))
+            .map(|sample| sample.value)
+    }
+
     /// A quantile of what a histogram took in since an earlier time, in seconds: the upper edge of its bucket.
     pub fn quantile(&self, before: &Self, histogram: &str, share: f64) -> Option<f64> {
         let name = format!("{histogram}_bucket");

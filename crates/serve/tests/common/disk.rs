@@ -1,5 +1,5 @@
 use super::ask;
-use haggle_serve::Client;
+use haggle_serve::{Client, Health};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +41,7 @@ impl Drop for SmallDisk {
 /// Prices until the store says that its disk is full: the journal has taken some space in advance. Returns how many.
 pub fn price_until_full(client: &mut Client) -> usize {
     let mut more = 0;
-    while client.status().unwrap().store == "ok" {
+    while client.status().unwrap().store == Health::Ok {
         let asks: Vec<_> = (more..more + 64)
             .map(|n| ask(&format!("m{n}"), "milk-0"))
             .collect();

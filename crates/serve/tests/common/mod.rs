@@ -57,9 +57,7 @@ pub fn terms(floor: f64) -> Terms {
             .collect(),
     };
     Terms {
-        catalog: Catalog::new(vec![group("milk"), group("tea")])
-            .unwrap()
-            .into(),
+        catalog: Catalog::new(vec![group("milk"), group("tea")]).unwrap().into(),
         floor,
         memory: MemoryRates::default(),
         guardrails: Guardrails::default(),
@@ -299,7 +297,8 @@ pub struct Daemon {
 
 impl Daemon {
     pub fn start(command: &mut Command, socket: &Path) -> Self {
-        let child = command.stderr(Stdio::null()).spawn().unwrap();
+        let log = std::fs::File::create(socket.with_extension("log")).unwrap();
+        let child = command.stderr(log).spawn().unwrap();
         let daemon = Self {
             child,
             socket: socket.to_owned(),
@@ -320,6 +319,11 @@ impl Daemon {
 
     pub fn client(&self) -> Client {
         Client::connect(&self.socket).unwrap()
+    }
+
+    /// What it has said on its standard error.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.socket.with_extension("log")).unwrap()
     }
 
     pub fn operator(&self) -> Client {

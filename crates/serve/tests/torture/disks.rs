@@ -3,7 +3,7 @@
 use crate::common::{Daemon, House, SmallDisk, ask, earn, fixed_bundle, mlp_bundle, price_until_full};
 use crate::load::Load;
 use crate::share;
-use haggle_serve::{Client, Code, Engine, EngineConfig, Journal, Sockets, run};
+use haggle_serve::{Client, Code, Engine, EngineConfig, Health, Journal, Sockets, run};
 use std::fs::{self, File};
 use std::future::pending;
 use std::io;
@@ -30,16 +30,16 @@ fn serve(house: &House, sync: fn(&File) -> io::Result<()>) -> Runtime {
     runtime
 }
 
-fn store_of(socket: &Path) -> String {
+fn store_of(socket: &Path) -> Health {
     Client::connect(socket).unwrap().status().unwrap().store
 }
 
-fn wait_for(socket: &Path, store: &str) {
+fn wait_for(socket: &Path, store: Health) {
     let begun = Instant::now();
     while store_of(socket) != store {
         assert!(
             begun.elapsed() < Duration::from_secs(30),
-            "the store is never {store}"
+            "the store is never {store:?}"
         );
         sleep(Duration::from_millis(5));
     }
@@ -64,7 +64,7 @@ fn a_failed_sync_under_load_loses_nothing_that_was_acknowledged() {
         let runtime = serve(&house, fails_once);
         sleep(Duration::from_millis(300));
         DISK_IS_GONE.store(true, Ordering::SeqCst);
-        wait_for(&house.socket(), "failed");
+        wait_for(&house.socket(), Health::Failed);
         let priced = Client::connect(&house.socket())
             .unwrap()
             .price(&ask("meanwhile", "milk-0"));
@@ -101,7 +101,7 @@ fn a_full_disk_refuses_rewards_and_a_restart_on_it_works() {
         refused += usize::from(reward.is_err_and(|error| error.refusal().unwrap().code == Code::StoreFull));
     }
     fs::remove_file(&ballast).unwrap();
-    wait_for(&house.socket(), "ok");
+    wait_for(&house.socket(), Health::Ok);
     let what = format!("full disk, killed and started on it | {refused} refused, prices go on");
     report(&daemon, load, &what);
 }
