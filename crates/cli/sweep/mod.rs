@@ -86,23 +86,18 @@ fn take(folder: &Path, file: &SweepFile, restart: Option<Existing>) -> Result<Fi
         );
         return Err(Failure::say(Kind::Usage, sentence));
     }
-    match restart {
-        Some(Existing::Overwrite) if kept.exists() => fs::remove_dir_all(folder),
-        Some(Existing::Restart) if kept.exists() => fs::rename(folder, crate::seat::beside(folder)),
-        _ => Ok(()),
-    }
-    .and_then(|()| fs::create_dir_all(folder))
-    .or_fail_at(Kind::Data, folder)?;
-    let path = folder.join("lock");
-    let lock = File::create(&path).or_fail_at(Kind::Data, &path)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let sentence = format!("another sweep is writing into {}", folder.display());
-            return Err(Failure::say(Kind::Usage, sentence));
+    if kept.exists() {
+        let held = lock_in(folder)?; // nobody is writing what may be moved or removed
+        match restart {
+            Some(Existing::Overwrite) => fs::remove_dir_all(folder),
+            Some(Existing::Restart) => fs::rename(folder, crate::seat::beside(folder)),
+            Some(Existing::Resume) | None => Ok(()),
         }
-        Err(TryLockError::Error(error)) => return Err(error).or_fail_at(Kind::Data, &path),
+        .or_fail_at(Kind::Data, folder)?;
+        drop(held);
     }
+    fs::create_dir_all(folder).or_fail_at(Kind::Data, folder)?;
+    let lock = lock_in(folder)?;
     match fs::read_to_string(&kept) {
         Ok(old) if old != text => {
             let sentence = format!(
@@ -118,6 +113,20 @@ fn take(folder: &Path, file: &SweepFile, restart: Option<Existing>) -> Result<Fi
             fs::write(&kept, text).or_fail_at(Kind::Data, &kept)?;
             Ok(lock)
         }
+    }
+}
+
+/// The lock of a sweep's folder.
+fn lock_in(folder: &Path) -> Result<File, Failure> {
+    let path = folder.join("lock");
+    let lock = File::create(&path).or_fail_at(Kind::Data, &path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let sentence = format!("another sweep is writing into {}", folder.display());
+            Err(Failure::say(Kind::Usage, sentence))
+        }
+        Err(TryLockError::Error(error)) => Err(error).or_fail_at(Kind::Data, &path),
     }
 }
 
@@ -219,18 +228,20 @@ mod tests {
             toml::from_str(&text).expect("a sweep")
         };
         let lock = take(&folder, &read("m"), None).expect("taken");
-        assert!(
-            take(&folder, &read("m"), None)
-                .expect_err("locked")
-                .to_string()
-                .contains("another sweep")
-        );
+        fs::write(folder.join("board.json"), "x").expect("written");
+        for restart in [None, Some(Existing::Restart), Some(Existing::Overwrite)] {
+            let busy = take(&folder, &read("m"), restart).expect_err("locked").to_string();
+            assert!(busy.contains("another sweep"), "{busy}");
+            assert!(folder.join("board.json").exists(), "{restart:?}");
+        }
         drop(lock);
         take(&folder, &read("m"), None).expect("goes on");
         let other = take(&folder, &read("n"), None)
             .expect_err("another file")
             .to_string();
         assert!(other.contains("--restart overwrite"), "{other}");
+        drop(take(&folder, &read("n"), Some(Existing::Restart)).expect("moved"));
+        assert!(parent.path().join("sweep.1/board.json").exists() && !folder.join("board.json").exists());
         fs::write(parent.path().join("x"), "").expect("written");
         assert!(take(parent.path(), &read("m"), Some(Existing::Overwrite)).is_err());
         assert!(parent.path().join("x").exists());
