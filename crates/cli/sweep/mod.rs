@@ -11,13 +11,14 @@ use crate::output::{Label, Output};
 use crate::plan::Plan;
 use crate::seat::{Existing, Seat, is_done};
 use crate::{going_on, train, training};
-use board::{Standing, keep, people, rank, score, tell};
+use board::{Standing, keep, people, rank, recorded, score, tell};
 use file::SweepFile;
 use haggle_config::Loaded;
 use haggle_learn::{last_metrics, point_latest};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use std::sync::OnceLock;
 use trials::{Round, Trial};
 
 /// The sweep file after defaults and overrides, as the folder keeps it.
@@ -146,19 +147,28 @@ fn play(
         .flat_map(|trial| seeds.iter().map(move |seed| (trial, *seed)))
         .collect();
     let place = |trial: &Trial, seed: u64| folder.join(format!("r{number}-t{:03}-s{seed}", trial.trial));
+    let unrecorded = OnceLock::new(); // told of a run that finished: no other one needs to be trained
     let results = run_all(&cells, jobs, |(trial, seed)| {
-        if training::is_stopping() {
+        if training::is_stopping() || unrecorded.get().is_some() {
             return Err(Failure::say(Kind::Interrupted, "not begun"));
         }
         let output = output.labelled(Label {
             trial: Some(trial.trial),
             seed: *seed,
         });
-        train_cell(file, trial, *seed, round, &place(trial, *seed), output)
+        let run = place(trial, *seed);
+        train_cell(file, trial, *seed, round, &run, output)?;
+        if let Err(failure) = recorded(&file.metric, &run, &last_metrics(&run)) {
+            unrecorded.get_or_init(|| failure);
+        }
+        Ok(())
     });
     if training::is_stopping() {
         let sentence = format!("interrupted; the same command goes on in {}", folder.display());
         return Err(Failure::say(Kind::Interrupted, sentence));
+    }
+    if let Some(failure) = unrecorded.into_inner() {
+        return Err(failure);
     }
     let mut results = results.into_iter();
     let mut standings: Vec<Standing> = trials
@@ -230,7 +240,9 @@ mod tests {
         let lock = take(&folder, &read("m"), None).expect("taken");
         fs::write(folder.join("board.json"), "x").expect("written");
         for restart in [None, Some(Existing::Restart), Some(Existing::Overwrite)] {
-            let busy = take(&folder, &read("m"), restart).expect_err("locked").to_string();
+            let busy = take(&folder, &read("m"), restart)
+                .expect_err("locked")
+                .to_string();
             assert!(busy.contains("another sweep"), "{busy}");
             assert!(folder.join("board.json").exists(), "{restart:?}");
         }
