@@ -55,7 +55,9 @@ pub fn deviation(rivalry: &RivalryValue, nash_price: f64, monopoly_price: f64) -
             .collect::<Vec<_>>()
     };
     let others = &rivalry.prices[1..];
-    let others = others.iter().sum::<f64>() / others.len() as f64;
+    let mean = others.iter().sum::<f64>() / others.len() as f64;
+    let others =
+        (!others.is_empty()).then(|| series("the others", before(mean, &deviation.others).into_iter()));
     let level = |name: &str, value: f64| Level {
         name: name.to_owned(),
         value,
@@ -64,13 +66,12 @@ pub fn deviation(rivalry: &RivalryValue, nash_price: f64, monopoly_price: f64) -
         title: "Deviation test: the first seller leaves the path in period 0".to_owned(),
         x_name: "periods after the deviation".to_owned(),
         y_name: "mean price".to_owned(),
-        series: vec![
-            series(
-                "the seller who deviates",
-                before(rivalry.prices[0], &deviation.own).into_iter(),
-            ),
-            series("the others", before(others, &deviation.others).into_iter()),
-        ],
+        series: std::iter::once(series(
+            "the seller who deviates",
+            before(rivalry.prices[0], &deviation.own).into_iter(),
+        ))
+        .chain(others)
+        .collect(),
         levels: vec![level("cartel", monopoly_price), level("equilibrium", nash_price)],
     };
     Some(chart.html())

@@ -39,12 +39,12 @@ pub fn run(args: &QLearning, output: Output) -> Result<(), Failure> {
         "q-learning {} runs of sellers who learn in tables",
         config.runs
     ));
-    let report = tabular_q(&market, &config).map_err(|error| {
-        let kind = match &error {
-            TabularError::Unsettled(_) => Kind::Diverged,
-            TabularError::Config(_) | TabularError::Market(_) => Kind::Usage,
-        };
-        Failure::new(kind, error)
+    let report = tabular_q(&market, &config).map_err(|error| match &error {
+        TabularError::Rivals(_) => Failure::from(source.fault("rivals", error.to_string())),
+        TabularError::Unsettled(_) => Failure::new(Kind::Diverged, error),
+        TabularError::Config(_) | TabularError::Market(_) | TabularError::TooLarge { .. } => {
+            Failure::new(Kind::Usage, error)
+        }
     })?;
     let [low, middle, high] = report.delta_quantiles;
     output.result(

@@ -114,20 +114,30 @@ pub fn run(args: &Train, seeds: &SeedList, output: Output) -> Result<(), Failure
     let json = serde_json::to_vec_pretty(&summary).or_fail(Kind::Data)?;
     let path = summary.folder.join(SUMMARY);
     std::fs::write(&path, json).or_fail_at(Kind::Data, &path)?;
-    let failure = results.into_iter().find_map(Result::err).map(|first| {
-        let failed = summary.runs.iter().filter(|run| run.error.is_some()).count();
-        let sentence = format!(
-            "{failed} of {} seeds failed; the first: {first}",
-            summary.runs.len()
-        );
-        Failure::told(first.kind(), sentence)
-    });
+    let failures: Vec<Failure> = results.into_iter().filter_map(Result::err).collect();
+    let failure = verdict(&failures, &summary);
     let told = Told {
         failure: failure.as_ref().map(Failure::report),
         summary: &summary,
     };
     output.result(people(&summary), &told);
     failure.map_or(Ok(()), Err)
+}
+
+/// What the seeds that did not finish say together.
+fn verdict(failures: &[Failure], summary: &Summary) -> Option<Failure> {
+    let interrupted = failures.iter().any(|failure| failure.kind() == Kind::Interrupted);
+    if interrupted {
+        let sentence = format!(
+            "interrupted; go on with --out {} --restart resume",
+            summary.folder.display()
+        );
+        return Some(Failure::told(Kind::Interrupted, sentence));
+    }
+    let first = failures.first()?;
+    let (failed, seeds) = (failures.len(), summary.runs.len());
+    let sentence = format!("{failed} of {seeds} seeds failed; the first: {first}");
+    Some(Failure::told(first.kind(), sentence))
 }
 
 fn seed_folder(group: &Path, seed: u64) -> PathBuf {
@@ -197,7 +207,7 @@ fn people(summary: &Summary) -> String {
     );
     for run in &summary.runs {
         if let Some(error) = &run.error {
-            text += &format!("seed {} failed: {error}\n", run.seed);
+            text += &format!("seed {} did not finish: {error}\n", run.seed);
         }
     }
     text + &format!("runs     {}", summary.folder.display())
@@ -217,6 +227,30 @@ mod tests {
                 ("time/fps".to_owned(), 1.0),
             ]),
         }
+    }
+
+    #[test]
+    fn an_interruption_is_no_failure_of_seeds() {
+        let summary = Summary {
+            folder: PathBuf::from("sd"),
+            runs: vec![run(1, 0.0, None), run(2, 0.0, None)],
+            over_seeds: BTreeMap::new(),
+        };
+        let told = |failures: &[Failure]| verdict(failures, &summary).map(|failure| failure.to_string());
+        let diverged = || Failure::say(Kind::Diverged, "loss is NaN");
+        assert_eq!(told(&[]), None);
+        assert_eq!(
+            told(&[diverged()]).as_deref(),
+            Some("1 of 2 seeds failed; the first: loss is NaN")
+        );
+        let stopped = Failure::say(
+            Kind::Interrupted,
+            "interrupted at 64 steps; go on with --resume sd/s1",
+        );
+        assert_eq!(
+            told(&[diverged(), stopped]).as_deref(),
+            Some("interrupted; go on with --out sd --restart resume")
+        );
     }
 
     #[test]

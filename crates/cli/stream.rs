@@ -6,6 +6,9 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 use std::fs::File;
 use std::path::Path;
 
+/// Highest price: sums over any number of visits stay numbers.
+const PRICE_MAX: f64 = 1e100;
+
 /// Visits in their order, with what each price would have sold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stream {
@@ -55,15 +58,41 @@ enum Column {
 }
 
 fn open(path: &Path) -> anyhow::Result<csv::Reader<File>> {
+    if path.is_dir() {
+        return Err(anyhow!("cannot read {}: it is a folder", path.display()));
+    }
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut builder = ReaderBuilder::new();
     Ok(builder.trim(Trim::All).flexible(true).from_reader(file))
 }
 
+/// The names of a file's columns.
+fn header(reader: &mut csv::Reader<File>, name: &str) -> anyhow::Result<StringRecord> {
+    let header = reader.headers().map_err(|error| no_csv(name, &error))?.clone();
+    if header.is_empty() {
+        return Err(anyhow!("{name}: the file is empty"));
+    }
+    if header.len() == 1 && header[0].contains([';', '\t']) {
+        let only = header[0].escape_debug();
+        return Err(anyhow!("{name}:1: `{only}`: expected commas between the columns"));
+    }
+    Ok(header)
+}
+
+/// Why a line cannot be read.
+fn no_csv(name: &str, error: &csv::Error) -> anyhow::Error {
+    match (error.kind(), error.position()) {
+        (csv::ErrorKind::Utf8 { .. }, Some(at)) => {
+            anyhow!("{name}:{}: the text is not UTF-8", at.line())
+        }
+        _ => anyhow!("{name}: no CSV: {error}"),
+    }
+}
+
 fn read_prices(path: &Path) -> anyhow::Result<Vec<f64>> {
-    let name = path.display();
+    let name = path.display().to_string();
     let mut reader = open(path)?;
-    let header = reader.headers().with_context(|| format!("{name}:1: no CSV"))?;
+    let header = header(&mut reader, &name)?;
     if header.len() != 1 || &header[0] != "price" {
         let got: Vec<&str> = header.iter().collect();
         return Err(anyhow!(
@@ -73,14 +102,14 @@ fn read_prices(path: &Path) -> anyhow::Result<Vec<f64>> {
     }
     let mut prices = Vec::new();
     for record in reader.records() {
-        let record = record.with_context(|| format!("{name}: no CSV"))?;
+        let record = record.map_err(|error| no_csv(&name, &error))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let sound = |price: f64| price >= 0.0;
+        let sound = |price: f64| (0.0..=PRICE_MAX).contains(&price);
         if record.len() != 1 {
             return Err(anyhow!("{name}:{line}: {} columns, expected 1", record.len()));
         }
         prices.push(
-            number(&record[0], sound, "a price, at least 0")
+            number(&record[0], sound, "a price from 0 to 1e100")
                 .with_context(|| format!("{name}:{line}: column `price`"))?,
         );
     }
@@ -93,12 +122,9 @@ fn read_prices(path: &Path) -> anyhow::Result<Vec<f64>> {
 }
 
 fn read_visits(path: &Path, prices: Vec<f64>) -> anyhow::Result<Stream> {
-    let name = path.display();
+    let name = path.display().to_string();
     let mut reader = open(path)?;
-    let header = reader
-        .headers()
-        .with_context(|| format!("{name}:1: no CSV"))?
-        .clone();
+    let header = header(&mut reader, &name)?;
     let columns = columns(&header).with_context(|| format!("{name}:1"))?;
     let count = |kind: fn(&Column) -> bool| columns.iter().filter(|column| kind(column)).count();
     let (width, rungs) = (
@@ -119,7 +145,7 @@ fn read_visits(path: &Path, prices: Vec<f64>) -> anyhow::Result<Stream> {
     let mut record = StringRecord::new();
     while reader
         .read_record(&mut record)
-        .with_context(|| format!("{name}: no CSV"))?
+        .map_err(|error| no_csv(&name, &error))?
     {
         let line = record.position().map_or(0, csv::Position::line);
         if record.len() != columns.len() {
@@ -211,7 +237,7 @@ fn number(text: &str, sound: impl Fn(f64) -> bool, expected: &str) -> anyhow::Re
 mod tests {
     use super::*;
 
-    fn read(stream: &str, prices: &str) -> Result<Stream, String> {
+    fn read(stream: impl AsRef<[u8]>, prices: &str) -> Result<Stream, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let (s, p) = (folder.path().join("s.csv"), folder.path().join("p.csv"));
         std::fs::write(&s, stream).expect("a file");
@@ -272,7 +298,27 @@ mod tests {
         );
         assert_eq!(
             say("u,p0\n", "price\n-2\n"),
-            "p.csv:2: column `price`: `-2` is not a price, at least 0"
+            "p.csv:2: column `price`: `-2` is not a price from 0 to 1e100"
         );
+        assert_eq!(
+            say("u,p0\n", "price\n1e300\n"),
+            "p.csv:2: column `price`: `1e300` is not a price from 0 to 1e100"
+        );
+        assert_eq!(say("", one), "s.csv: the file is empty");
+        assert_eq!(say("u,p0\n", ""), "p.csv: the file is empty");
+        for (header, shown) in [("u;p0", "u;p0"), ("u\tp0", "u\\tp0")] {
+            assert_eq!(
+                say(&format!("{header}\n"), one),
+                format!("s.csv:1: `{shown}`: expected commas between the columns")
+            );
+        }
+        let latin = read(b"u,p0\n0.5,1\n0.5,\xe9\n", one).expect_err("a refusal");
+        assert_eq!(latin, "s.csv:3: the text is not UTF-8");
+        let latin = read(b"u,p0\xe9\n0.5,1\n", one).expect_err("a refusal");
+        assert_eq!(latin, "s.csv:1: the text is not UTF-8");
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = Stream::read(folder.path(), folder.path()).expect_err("a refusal");
+        let sentence = format!("cannot read {}: it is a folder", folder.path().display());
+        assert_eq!(refused.to_string(), sentence);
     }
 }

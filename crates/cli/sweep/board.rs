@@ -4,7 +4,9 @@ use super::file::{Goal, SweepFile};
 use super::trials::Trial;
 use crate::aligned::aligned;
 use crate::failure::{Failure, Kind, OrFail};
+use haggle_config::did_you_mean;
 use haggle_eval::{Aggregate, Scores};
+use haggle_learn::Metrics;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,6 +47,21 @@ pub(super) fn score(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     let values: Option<Vec<f64>> = values.collect();
     let scores = Scores::of_one_task(&values?).ok()?;
     Some(scores.aggregate(Aggregate::InterquartileMean))
+}
+
+/// Refuses a metric that a finished run did not record, before other trials are trained for it.
+pub(super) fn recorded(metric: &str, run: &Path, metrics: &Metrics) -> Result<(), Failure> {
+    if metrics.contains_key(metric) {
+        return Ok(());
+    }
+    let tags: Vec<&str> = metrics.keys().map(String::as_str).collect();
+    let sentence = format!(
+        "metric: {} recorded no `{metric}`, only {}{}",
+        run.display(),
+        tags.join(", "),
+        did_you_mean(metric, tags.iter().copied())
+    );
+    Err(Failure::say(Kind::Usage, sentence))
 }
 
 /// Best first; without a score last; the lower number first where scores are equal.
@@ -131,6 +148,17 @@ mod tests {
             seeds: BTreeMap::new(),
             errors: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn a_metric_that_no_run_records_is_told_with_the_nearest_one() {
+        let metrics = Metrics::from([("eval/mean_reward".to_owned(), 1.0), ("time/fps".to_owned(), 5.0)]);
+        assert!(recorded("time/fps", Path::new("r0"), &metrics).is_ok());
+        let refused = recorded("eval/mean_rewrad", Path::new("r0"), &metrics).expect_err("no such tag");
+        assert_eq!(
+            refused.to_string(),
+            "metric: r0 recorded no `eval/mean_rewrad`, only eval/mean_reward, time/fps; did you mean `eval/mean_reward`?"
+        );
     }
 
     #[test]

@@ -11,13 +11,14 @@ use crate::output::{Label, Output};
 use crate::plan::Plan;
 use crate::seat::{Existing, Seat, is_done};
 use crate::{going_on, train, training};
-use board::{Standing, keep, people, rank, score, tell};
+use board::{Standing, keep, people, rank, recorded, score, tell};
 use file::SweepFile;
 use haggle_config::Loaded;
 use haggle_learn::{last_metrics, point_latest};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
+use std::sync::OnceLock;
 use trials::{Round, Trial};
 
 /// The sweep file after defaults and overrides, as the folder keeps it.
@@ -86,23 +87,18 @@ fn take(folder: &Path, file: &SweepFile, restart: Option<Existing>) -> Result<Fi
         );
         return Err(Failure::say(Kind::Usage, sentence));
     }
-    match restart {
-        Some(Existing::Overwrite) if kept.exists() => fs::remove_dir_all(folder),
-        Some(Existing::Restart) if kept.exists() => fs::rename(folder, crate::seat::beside(folder)),
-        _ => Ok(()),
-    }
-    .and_then(|()| fs::create_dir_all(folder))
-    .or_fail_at(Kind::Data, folder)?;
-    let path = folder.join("lock");
-    let lock = File::create(&path).or_fail_at(Kind::Data, &path)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let sentence = format!("another sweep is writing into {}", folder.display());
-            return Err(Failure::say(Kind::Usage, sentence));
+    if kept.exists() {
+        let held = lock_in(folder)?; // nobody is writing what may be moved or removed
+        match restart {
+            Some(Existing::Overwrite) => fs::remove_dir_all(folder),
+            Some(Existing::Restart) => fs::rename(folder, crate::seat::beside(folder)),
+            Some(Existing::Resume) | None => Ok(()),
         }
-        Err(TryLockError::Error(error)) => return Err(error).or_fail_at(Kind::Data, &path),
+        .or_fail_at(Kind::Data, folder)?;
+        drop(held);
     }
+    fs::create_dir_all(folder).or_fail_at(Kind::Data, folder)?;
+    let lock = lock_in(folder)?;
     match fs::read_to_string(&kept) {
         Ok(old) if old != text => {
             let sentence = format!(
@@ -118,6 +114,20 @@ fn take(folder: &Path, file: &SweepFile, restart: Option<Existing>) -> Result<Fi
             fs::write(&kept, text).or_fail_at(Kind::Data, &kept)?;
             Ok(lock)
         }
+    }
+}
+
+/// The lock of a sweep's folder.
+fn lock_in(folder: &Path) -> Result<File, Failure> {
+    let path = folder.join("lock");
+    let lock = File::create(&path).or_fail_at(Kind::Data, &path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            let sentence = format!("another sweep is writing into {}", folder.display());
+            Err(Failure::say(Kind::Usage, sentence))
+        }
+        Err(TryLockError::Error(error)) => Err(error).or_fail_at(Kind::Data, &path),
     }
 }
 
@@ -137,19 +147,28 @@ fn play(
         .flat_map(|trial| seeds.iter().map(move |seed| (trial, *seed)))
         .collect();
     let place = |trial: &Trial, seed: u64| folder.join(format!("r{number}-t{:03}-s{seed}", trial.trial));
+    let unrecorded = OnceLock::new(); // told of a run that finished: no other one needs to be trained
     let results = run_all(&cells, jobs, |(trial, seed)| {
-        if training::is_stopping() {
+        if training::is_stopping() || unrecorded.get().is_some() {
             return Err(Failure::say(Kind::Interrupted, "not begun"));
         }
         let output = output.labelled(Label {
             trial: Some(trial.trial),
             seed: *seed,
         });
-        train_cell(file, trial, *seed, round, &place(trial, *seed), output)
+        let run = place(trial, *seed);
+        train_cell(file, trial, *seed, round, &run, output)?;
+        if let Err(failure) = recorded(&file.metric, &run, &last_metrics(&run)) {
+            unrecorded.get_or_init(|| failure);
+        }
+        Ok(())
     });
     if training::is_stopping() {
         let sentence = format!("interrupted; the same command goes on in {}", folder.display());
         return Err(Failure::say(Kind::Interrupted, sentence));
+    }
+    if let Some(failure) = unrecorded.into_inner() {
+        return Err(failure);
     }
     let mut results = results.into_iter();
     let mut standings: Vec<Standing> = trials
@@ -219,18 +238,22 @@ mod tests {
             toml::from_str(&text).expect("a sweep")
         };
         let lock = take(&folder, &read("m"), None).expect("taken");
-        assert!(
-            take(&folder, &read("m"), None)
+        fs::write(folder.join("board.json"), "x").expect("written");
+        for restart in [None, Some(Existing::Restart), Some(Existing::Overwrite)] {
+            let busy = take(&folder, &read("m"), restart)
                 .expect_err("locked")
-                .to_string()
-                .contains("another sweep")
-        );
+                .to_string();
+            assert!(busy.contains("another sweep"), "{busy}");
+            assert!(folder.join("board.json").exists(), "{restart:?}");
+        }
         drop(lock);
         take(&folder, &read("m"), None).expect("goes on");
         let other = take(&folder, &read("n"), None)
             .expect_err("another file")
             .to_string();
         assert!(other.contains("--restart overwrite"), "{other}");
+        drop(take(&folder, &read("n"), Some(Existing::Restart)).expect("moved"));
+        assert!(parent.path().join("sweep.1/board.json").exists() && !folder.join("board.json").exists());
         fs::write(parent.path().join("x"), "").expect("written");
         assert!(take(parent.path(), &read("m"), Some(Existing::Overwrite)).is_err());
         assert!(parent.path().join("x").exists());

@@ -16,12 +16,14 @@ const NOT_ONE: &str = "expected map with a single key";
 /// The keys of the field, as far as they can be known. `text` is what the document reads as.
 pub fn of<T: DeserializeOwned>(document: &DocumentMut, text: &str, error: &toml::de::Error) -> Vec<String> {
     let message = error.message();
-    let path = error.span().map_or_else(Vec::new, |span| path_at(text, &span));
+    let missing = quoted_after(message, "missing field ");
+    let span = error.span().filter(|span| missing.is_none() || !span.is_empty()); // the root has an empty one, at the first key
+    let path = span.map_or_else(Vec::new, |span| path_at(text, &span));
     let below = || {
         let all = tables(document.as_table(), &[]);
         all.into_iter().filter(|table| table.starts_with(&path))
     };
-    if let Some(missing) = quoted_after(message, "missing field ") {
+    if let Some(missing) = missing {
         let table = below().find(|table| wants::<T>(document, table, missing));
         return [table.unwrap_or(path).as_slice(), &[missing.to_owned()]].concat();
     }

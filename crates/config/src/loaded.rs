@@ -173,6 +173,17 @@ mod tests {
         );
         assert!(sentence("seed = \n", &[]).starts_with("a.toml:1:"));
         assert_eq!(sentence("", &[]), "a.toml: seed: missing field `seed`");
+        assert_eq!(
+            sentence(
+                "market = { kind = \"sell-down\", stock = 1, rate = 1.0 }\n[learner]\ngamma = 1.0\n",
+                &[]
+            ),
+            "a.toml: seed: missing field `seed`"
+        );
+        assert_eq!(
+            sentence("seed = 1\nseed = 2\n", &[]),
+            "a.toml:2:1: duplicate key `seed`"
+        );
     }
 
     #[test]

@@ -180,7 +180,16 @@ impl Source {
 fn no_toml(text: &str, span: &Range<usize>, message: &str) -> (Option<String>, String) {
     let number = text.get(span.clone()).unwrap_or_default();
     let Some(sentence) = overflowed(number, message) else {
-        return (None, one_line(message));
+        let sentence = one_line(message);
+        let twice = sentence == "duplicate key" && !number.is_empty();
+        return (
+            None,
+            if twice {
+                format!("{sentence} `{number}`")
+            } else {
+                sentence
+            },
+        );
     };
     let field = culprit::of_number(text, span).join(".");
     match field.is_empty() {

@@ -1,6 +1,5 @@
 //! What sellers make of each other who may ask any price: by playing, since their states are not finite.
 
-use crate::rivalry_value::delta;
 use crate::{Interval, MarketValueError};
 use haggle_core::Seeds;
 use haggle_env::market::{Equilibrium, LogitOligopoly, Market, MarketEnv};
@@ -93,7 +92,7 @@ impl OpenPricesValue {
             .collect();
         let apart = prices.iter().zip(&nash_price);
         Self {
-            delta: delta(&profits, equilibrium),
+            delta: equilibrium.delta(&profits),
             nash_distance_max: apart
                 .map(|(price, nash)| (price / nash - 1.0).abs())
                 .fold(0.0, f64::max),

@@ -1,6 +1,6 @@
 //! What sellers on a ladder make of each other.
 
-use haggle_env::market::{Conduct, Deviation, Equilibrium, PerSeller};
+use haggle_env::market::{Conduct, Deviation, Equilibrium};
 use serde::Serialize;
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl RivalryValue {
         let nash_profit = each(&|agent| equilibrium.nash_profit.seller(agent));
         let monopoly_profit = each(&|agent| equilibrium.monopoly_profit.seller(agent));
         Self {
-            delta: delta(&conduct.profits, equilibrium),
+            delta: equilibrium.delta(&conduct.profits),
             prices: conduct.prices,
             profits: conduct.profits,
             reply_gain_max: reply_gain.iter().copied().fold(f64::NEG_INFINITY, f64::max),
@@ -43,14 +43,6 @@ impl RivalryValue {
             monopoly_profit,
         }
     }
-}
-
-/// Calvano's profit gain. Of averages, not the average of each seller's own gain: a seller may earn less in the cartel than in
-/// equilibrium, where others are more efficient.
-pub(crate) fn delta(profits: &[f64], equilibrium: &Equilibrium) -> f64 {
-    let joint = |of: &PerSeller| -> f64 { (0..profits.len()).map(|agent| of.seller(agent)).sum() };
-    let nash = joint(&equilibrium.nash_profit);
-    (profits.iter().sum::<f64>() - nash) / (joint(&equilibrium.monopoly_profit) - nash)
 }
 
 impl fmt::Display for RivalryValue {
@@ -88,31 +80,5 @@ impl fmt::Display for RivalryValue {
             "one deviation gains",
             gains.trim_end()
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn equilibrium(nash: [f64; 2], monopoly: [f64; 2]) -> Equilibrium {
-        Equilibrium {
-            nash_price: PerSeller::All(1.0),
-            nash_profit: PerSeller::Each(nash.to_vec()),
-            monopoly_price: PerSeller::All(2.0),
-            monopoly_profit: PerSeller::Each(monopoly.to_vec()),
-            nash_points: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn delta_is_of_joint_profits_also_where_the_cartel_costs_a_seller() {
-        let equal = equilibrium([2.0, 2.0], [4.0, 4.0]);
-        assert_eq!(delta(&[3.0, 2.5], &equal), 0.375); // as the mean of 0.5 and 0.25
-        // The second seller loses by the cartel; together they win 4 - 1 = 3.
-        let unequal = equilibrium([2.0, 2.0], [6.0, 1.0]);
-        assert_eq!(delta(&[2.0, 2.0], &unequal), 0.0);
-        assert_eq!(delta(&[6.0, 1.0], &unequal), 1.0);
-        assert_eq!(delta(&[3.5, 2.0], &unequal), 0.5);
     }
 }

@@ -151,6 +151,27 @@ fn two_sellers_at_one_price() {
 }
 
 #[test]
+fn one_seller_beside_a_fixed_rival_is_told_as_several_are() {
+    let market = market("c-fixed-rival", |file| {
+        let prices: Vec<toml::Value> = [1.4, 1.5, 1.6].map(toml::Value::from).to_vec();
+        file.insert("prices".into(), prices.into());
+    });
+    let Market::LogitOligopoly(game) = &market else {
+        panic!("C")
+    };
+    let [low, middle] = [1.4, 1.5].map(|price| game.profits(&[price, 1.6])[0]);
+    let rivalry = value(&market, &|spec| always(spec, 0)).rivalry.unwrap();
+    near(rivalry.prices[0], 1.4, 1e-9);
+    near(rivalry.profits[0], low, 1e-9);
+    near(rivalry.reply_gain[0], middle / low - 1.0, 1e-4);
+    let [nash, cartel] = [rivalry.nash_profit[0], rivalry.monopoly_profit[0]];
+    near(rivalry.delta, (low - nash) / (cartel - nash), 1e-9);
+    assert_eq!(rivalry.deviation.len(), 1);
+    assert_eq!(rivalry.deviation[0].own.len(), 20);
+    assert!(rivalry.deviation[0].others.is_empty());
+}
+
+#[test]
 fn a_policy_for_another_ladder_is_refused() {
     let ten = market("a2", |_| {});
     let spec = spec(&ten);

@@ -48,6 +48,12 @@ pub fn lock_run(folder: &Path) -> Result<File, LearnError> {
     }
 }
 
+/// Whether a process has a run's folder for itself.
+pub(crate) fn is_locked(folder: &Path) -> bool {
+    let lock = File::open(folder.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 impl Run {
     /// Makes `<parent>/<env>__<algorithm>__s<seed>__<utc>-<id>/` with its subfolders, and points `<parent>/latest` at it.
     /// `config_toml` is every value after defaults; `settings` the same, flattened, for TensorBoard.

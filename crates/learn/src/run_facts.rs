@@ -168,7 +168,7 @@ impl RunFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
-    /// Under way, or ended without a word.
+    /// Under way; or, where nobody holds its lock, ended without a word: such a run is listed as interrupted.
     Running,
     /// All steps done.
     Finished,

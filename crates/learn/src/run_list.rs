@@ -4,7 +4,8 @@ use crate::LearnError;
 use crate::error::io;
 use crate::metrics_file::{last_metrics, last_step};
 use crate::progress::Metrics;
-use crate::run_facts::{FACTS, RunFacts, read_facts};
+use crate::run::is_locked;
+use crate::run_facts::{FACTS, RunFacts, RunStatus, read_facts};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,9 @@ fn listed(folder: &Path) -> Option<ListedRun> {
     let began: Option<jiff::Timestamp> = facts.started.parse().ok();
     let age_s = began.map_or(0, |began| jiff::Timestamp::now().as_second() - began.as_second());
     facts.steps = facts.steps.max(last_step(folder)); // `run.json` is written only when the status changes
+    if facts.status == RunStatus::Running && !is_locked(folder) {
+        facts.status = RunStatus::Interrupted; // by a kill, which leaves no word
+    }
     Some(ListedRun {
         folder: folder.to_owned(),
         facts,

@@ -1,6 +1,6 @@
 //! The tabular reference for market C.
 
-use haggle_env::market::{LogitOligopoly, Market};
+use haggle_env::market::{LogitOligopoly, Market, Pricing};
 use haggle_learn::{TabularConfig, TabularReport, tabular_q};
 
 fn market() -> LogitOligopoly {
@@ -45,12 +45,45 @@ fn bad_settings_are_named() {
             |config| config.discount = 1.0,
             "discount = 1: 0 to below 1 expected",
         ),
-        (|config| config.runs = 0, "runs = 0: at least 1 expected"),
+        (|config| config.runs = 0, "runs = 0: 1 to 1000000 expected"),
+        (
+            |config| config.runs = 100_000_000_000,
+            "runs = 100000000000: 1 to 1000000 expected",
+        ),
     ] {
         let mut config = TabularConfig::default();
         change(&mut config);
         let error = tabular_q(&market(), &config).expect_err("refused");
         assert_eq!(error.to_string(), sentence);
+    }
+}
+
+#[test]
+fn markets_that_tables_cannot_answer_are_refused_before_any_is_built() {
+    for (change, part) in [
+        (
+            (|market| market.rivals = vec![Pricing::Fixed(1.6)]) as fn(&mut LogitOligopoly),
+            "leave `rivals` out",
+        ),
+        (|market| market.sellers = 20, "3.33e23 states x 15 prices"),
+        (|market| market.sellers = 8, "2.56e9 states"),
+        (
+            |market| (market.sellers, market.rungs) = (5, 60),
+            "7.78e8 states x 60 prices x 5 sellers",
+        ),
+        (
+            |market| market.sellers = 1,
+            "the cartel earns no more than the equilibrium",
+        ),
+        (
+            |market| market.prices = Some(vec![1.6]),
+            "the cartel earns no more than the equilibrium",
+        ),
+    ] {
+        let mut market = market();
+        change(&mut market);
+        let error = tabular_q(&market, &TabularConfig::default()).expect_err("refused");
+        assert!(error.to_string().contains(part), "{error}");
     }
 }
 

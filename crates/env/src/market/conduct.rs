@@ -33,12 +33,13 @@ pub struct Deviation {
     pub gain: f64,
     /// Its mean price in the period of the deviation and in those that follow.
     pub own: Vec<f64>,
-    /// The other agents' mean price in the same periods.
+    /// The other agents' mean price in the same periods; empty where one agent meets rivals that do not learn.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<f64>,
 }
 
 impl Market {
-    /// Long-run behaviour and deviation test, exactly; nothing where no several sellers meet on a ladder.
+    /// Long-run behaviour and deviation test, exactly; nothing where no sellers meet on a ladder.
     ///
     /// # Errors
     /// When the market makes no sense or is too large, or the policy answers no distribution.
@@ -51,8 +52,8 @@ impl Market {
         let Game::Rivalry(game) = game else {
             return Ok(None);
         };
-        if agents < 2 {
-            return Ok(None);
+        if matches!(self, Self::LogitOligopoly(market) if market.sellers == 1) {
+            return Ok(None); // nobody to compete or to collude with
         }
         let mut ask = Ask {
             agents,
@@ -175,9 +176,10 @@ impl<'a> Walk<'a> {
             let (off, on) = (self.period(&left, choices), self.period(&stayed, &self.choices));
             let all: f64 = off.prices.iter().sum();
             deviation.own.push(off.prices[agent]);
-            deviation
-                .others
-                .push((all - off.prices[agent]) / (self.game.agents - 1) as f64);
+            if self.game.agents > 1 {
+                let others = (all - off.prices[agent]) / (self.game.agents - 1) as f64;
+                deviation.others.push(others);
+            }
             won += worth * (off.profits[agent] - on.profits[agent]);
             earned += worth * on.profits[agent];
             worth *= self.game.discount;

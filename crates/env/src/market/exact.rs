@@ -159,7 +159,7 @@ impl Market {
                     value: standing.profit.iter().sum(),
                     agents: standing.profit,
                     costs: Vec::new(),
-                    reply_gain: (agents > 1).then_some(standing.reply_gain),
+                    reply_gain: Some(standing.reply_gain),
                 }
             }
         }))

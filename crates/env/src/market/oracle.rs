@@ -73,6 +73,17 @@ pub struct Equilibrium {
     pub nash_points: Vec<NashPoint>,
 }
 
+impl Equilibrium {
+    /// Calvano's profit gain of the first sellers: `(profit - nash) / (monopoly - nash)`. Of averages, not the average of each
+    /// seller's own gain: a seller may earn less in the cartel than in equilibrium, where others are more efficient.
+    #[must_use]
+    pub fn delta(&self, profits: &[f64]) -> f64 {
+        let joint = |of: &PerSeller| -> f64 { (0..profits.len()).map(|agent| of.seller(agent)).sum() };
+        let nash = joint(&self.nash_profit);
+        (profits.iter().sum::<f64>() - nash) / (joint(&self.monopoly_profit) - nash)
+    }
+}
+
 /// Prices of which each is a best reply to the others.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NashPoint {
@@ -218,5 +229,31 @@ impl OracleError {
             | Self::TooManyStates { .. }
             | Self::TooLarge { .. } => "",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn equilibrium(nash: [f64; 2], monopoly: [f64; 2]) -> Equilibrium {
+        Equilibrium {
+            nash_price: PerSeller::All(1.0),
+            nash_profit: PerSeller::Each(nash.to_vec()),
+            monopoly_price: PerSeller::All(2.0),
+            monopoly_profit: PerSeller::Each(monopoly.to_vec()),
+            nash_points: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn delta_is_of_joint_profits_also_where_the_cartel_costs_a_seller() {
+        let equal = equilibrium([2.0, 2.0], [4.0, 4.0]);
+        assert_eq!(equal.delta(&[3.0, 2.5]), 0.375); // as the mean of 0.5 and 0.25
+        // The second seller loses by the cartel; together they win 4 - 1 = 3.
+        let unequal = equilibrium([2.0, 2.0], [6.0, 1.0]);
+        assert_eq!(unequal.delta(&[2.0, 2.0]), 0.0);
+        assert_eq!(unequal.delta(&[6.0, 1.0]), 1.0);
+        assert_eq!(unequal.delta(&[3.5, 2.0]), 0.5);
     }
 }

@@ -32,6 +32,36 @@ pub struct Segments {
     pub reference_price: Option<f64>,
 }
 
+/// Prices from one to another; what rounding leaves of a price on an edge is inside.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    low: f64,
+    high: f64,
+}
+
+const ANY: Range = Range {
+    low: 0.0,
+    high: f64::INFINITY,
+};
+
+/// The corridor of a half-width around a price.
+fn around(reference: f64, corridor: f64) -> Range {
+    Range {
+        low: reference * (1.0 - corridor),
+        high: reference * (1.0 + corridor),
+    }
+}
+
+impl Range {
+    fn holds(self, price: f64) -> bool {
+        price >= self.low - 1e-9 && price <= self.high + 1e-9
+    }
+
+    fn of(self, prices: &[f64]) -> impl Iterator<Item = f64> {
+        prices.iter().copied().filter(move |price| self.holds(*price))
+    }
+}
+
 impl Segments {
     pub(super) fn check(&self) -> Result<(), OracleError> {
         let segments = self.weights.len();
@@ -60,7 +90,18 @@ impl Segments {
         if let Some(reference) = self.reference_price {
             positive("reference_price", reference)?;
         }
-        self.prices.as_deref().map_or(Ok(()), ladder)
+        let Some(prices) = &self.prices else {
+            return Ok(());
+        };
+        ladder(prices)?;
+        if let (Some(corridor), Some(reference)) = (self.corridor, self.reference_price) {
+            let held = prices
+                .iter()
+                .any(|price| around(reference, corridor).holds(*price));
+            let expected = "a corridor with a price of the ladder inside";
+            field("reference_price", reference, held, expected)?;
+        }
+        Ok(())
     }
 
     /// Chance of a sale.
@@ -88,21 +129,20 @@ impl Segments {
     }
 
     /// The best price of a segment between two limits, on the ladder where there is one.
-    fn best(&self, segment: usize, low: f64, high: f64) -> Option<f64> {
+    fn best(&self, segment: usize, fair: Range) -> Option<f64> {
         let value = |price: f64| self.profit(segment, price);
         match &self.prices {
-            None => Some(peak(low, high, value)),
+            None => Some(peak(fair.low, fair.high, value)),
             Some(prices) => {
-                let near = |price: &&f64| **price >= low - 1e-9 && **price <= high + 1e-9;
-                let fair: Vec<f64> = prices.iter().filter(near).copied().collect();
+                let fair: Vec<f64> = fair.of(prices).collect();
                 (!fair.is_empty()).then(|| fair[best_index(fair.len(), |n| value(fair[n]))])
             }
         }
     }
 
     fn held(&self, reference: f64, corridor: f64) -> f64 {
-        let (low, high) = (reference * (1.0 - corridor), reference * (1.0 + corridor));
-        let prices: Option<Vec<f64>> = (0..self.weights.len()).map(|s| self.best(s, low, high)).collect();
+        let fair = around(reference, corridor);
+        let prices: Option<Vec<f64>> = (0..self.weights.len()).map(|s| self.best(s, fair)).collect();
         prices.map_or(f64::NEG_INFINITY, |prices| self.mean(|s| prices[s]))
     }
 
@@ -125,18 +165,41 @@ impl Segments {
         middles[best_index(middles.len(), |n| value(middles[n]))]
     }
 
+    /// The prices that shoppers meet: those inside the corridor.
+    fn fair(&self) -> Range {
+        self.corridor
+            .map_or(ANY, |corridor| around(self.reference(corridor), corridor))
+    }
+
+    /// The best single price. A corridor that follows the price allows any; one around a given price does not.
+    fn fixed_price(&self) -> f64 {
+        let single = |price: f64| self.mean(|_| price);
+        let held = self.corridor.zip(self.reference_price);
+        let held = held.map(|(corridor, reference)| around(reference, corridor));
+        match &self.prices {
+            None => {
+                let most = self.most();
+                let Range { low, high } = held.unwrap_or(Range {
+                    low: self.costs,
+                    high: most,
+                });
+                highest_peak(low, high, CELLS, single)
+            }
+            Some(prices) => {
+                let prices: Vec<f64> = held.unwrap_or(ANY).of(prices).collect();
+                prices[best_index(prices.len(), |n| single(prices[n]))]
+            }
+        }
+    }
+
     /// What each segment does at each rung, and which rungs the corridor allows.
     pub(crate) fn visits(&self) -> Result<Visits, OracleError> {
         self.check()?;
         let prices = self.prices.clone().ok_or(OracleError::NotStepped(
             "it has no `prices`, and any price may be asked",
         ))?;
-        let (low, high) = self.corridor.map_or((0.0, f64::INFINITY), |corridor| {
-            let reference = self.reference(corridor);
-            (reference * (1.0 - corridor), reference * (1.0 + corridor))
-        });
-        let fair = |price: f64| price >= low - 1e-9 && price <= high + 1e-9;
-        let rungs = prices.iter().enumerate().filter(|(_, price)| fair(**price));
+        let fair = self.fair();
+        let rungs = prices.iter().enumerate().filter(|(_, price)| fair.holds(**price));
         let mask = rungs.fold(Mask::NONE, |mask, (rung, _)| {
             if rung < LADDER_RUNGS_MAX {
                 mask.with(rung)
@@ -144,12 +207,6 @@ impl Segments {
                 mask
             }
         });
-        field(
-            "reference_price",
-            self.reference_price,
-            !mask.is_empty(),
-            "a corridor with a price of the ladder inside",
-        )?;
         let chances =
             (0..self.weights.len()).flat_map(|segment| prices.iter().map(move |price| (segment, *price)));
         let chances = chances
@@ -171,9 +228,7 @@ impl Segments {
     pub fn oracle(&self) -> Result<Oracle, OracleError> {
         self.check()?;
         let most = self.most();
-        let own: Option<Vec<f64>> = (0..self.weights.len())
-            .map(|s| self.best(s, 0.0, most.max(1e9)))
-            .collect();
+        let own: Option<Vec<f64>> = (0..self.weights.len()).map(|s| self.best(s, ANY)).collect();
         let own = match &self.prices {
             None => (0..self.weights.len())
                 .map(|s| peak(self.costs, most, |p| self.profit(s, p)))
@@ -181,10 +236,7 @@ impl Segments {
             Some(_) => own.unwrap_or_default(),
         };
         let single = |price: f64| self.mean(|_| price);
-        let fixed_price = match &self.prices {
-            None => highest_peak(self.costs, most, CELLS, single),
-            Some(prices) => prices[best_index(prices.len(), |n| single(prices[n]))],
-        };
+        let fixed_price = self.fixed_price();
         let clairvoyant = self.mean(|s| own[s]);
         let surplus = |price: &dyn Fn(usize) -> f64| -> f64 {
             let gain =
@@ -201,18 +253,15 @@ impl Segments {
             ("consumer_surplus_fixed", surplus(&|_| fixed_price)),
         ]);
         if let Some(prices) = &self.prices {
-            let random = prices.iter().map(|price| single(*price)).sum::<f64>() / prices.len() as f64;
-            references.insert("uniform_random", random);
+            let fair: Vec<f64> = self.fair().of(prices).map(single).collect();
+            references.insert("uniform_random", fair.iter().sum::<f64>() / fair.len() as f64);
         }
         let v_star = match self.corridor {
             None => clairvoyant,
             Some(corridor) => {
                 let reference = self.reference(corridor);
-                let inside = self.held(reference, corridor);
-                let empty = "a corridor with a price of the ladder inside";
-                field("reference_price", reference, inside.is_finite(), empty)?;
                 references.insert("corridor_reference", reference);
-                inside
+                self.held(reference, corridor)
             }
         };
         Ok(Oracle {

@@ -5,6 +5,7 @@ use super::oligopoly::{LogitOligopoly, Pricing};
 use super::oracle::{Oracle, OracleError};
 use super::rivalry::{Reaction, Rivalry};
 use super::search::best_index;
+use std::collections::BTreeMap;
 
 impl LogitOligopoly {
     /// The prices that a seller chooses among.
@@ -127,6 +128,23 @@ impl LogitOligopoly {
         answer as u32
     }
 
+    /// What one learner earns at most from rivals whose prices stand fixed, and at which price, on the ladder or beside it.
+    fn best_reply_to_fixed(&self) -> BTreeMap<&'static str, f64> {
+        let fixed = self.rivals.iter().map(|rival| match rival {
+            Pricing::Fixed(price) => Some(*price),
+            Pricing::Reacting(_) => None,
+        });
+        let posted: Option<Vec<f64>> = std::iter::once(Some(0.0)).chain(fixed).collect();
+        let Some(mut posted) = posted.filter(|posted| posted.len() == self.sellers) else {
+            return BTreeMap::new();
+        };
+        posted[0] = self.best_reply(0, &posted);
+        BTreeMap::from([
+            ("best_reply_price", posted[0]),
+            ("best_reply_profit", self.profits(&posted)[0]),
+        ])
+    }
+
     /// What is known where all learn, corrected for rivals that do not: what the learners can earn together, and with a single
     /// price for all of them, is then solved on the ladder, over even starts.
     pub(super) fn beside_rivals(&self, everybody: Oracle) -> Result<Oracle, OracleError> {
@@ -135,6 +153,8 @@ impl LogitOligopoly {
         }
         let game = self.rivalry()?;
         let (rung, fixed) = game.fixed();
+        let mut everybody = everybody;
+        everybody.references.extend(self.best_reply_to_fixed());
         Ok(Oracle {
             v_star: game.cartel()?,
             v_fixed: fixed,

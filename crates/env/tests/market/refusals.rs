@@ -114,7 +114,13 @@ fn what_a_seller_does_is_told_as_the_file_says_it() {
 #[test]
 fn a_corridor_without_a_price_inside_is_refused() {
     let narrow = market("e1-ladder", &[("corridor", "0.01"), ("reference_price", "42.5")]);
-    assert_eq!(narrow.oracle().expect_err("a refusal").field(), "reference_price");
+    let refusal = narrow.oracle().expect_err("a refusal");
+    assert_eq!(refusal.field(), "reference_price");
+    assert_eq!(
+        refusal.to_string(),
+        "reference_price = 42.5: a corridor with a price of the ladder inside expected"
+    );
+    assert_eq!(narrow.check().expect_err("a refusal"), refusal);
     assert_eq!(
         MarketEnv::new(&narrow, 1).expect_err("a refusal").field(),
         "reference_price"

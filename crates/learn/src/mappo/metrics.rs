@@ -18,7 +18,23 @@ impl Mappo {
             let set = self.rollout.set_multipliers();
             scalars.insert("pricing/price_multiplier_mean".into(), mean(&set));
         }
+        scalars.extend(self.agents_rewards());
         scalars
+    }
+
+    /// Mean reward of each agent's steps, where there are several; nothing of one that was never there.
+    fn agents_rewards(&self) -> Metrics {
+        let agents = self.spec.agents;
+        let mut sums = vec![(0.0, 0.0); if agents > 1 { agents } else { 0 }];
+        for (agent, reward) in self.rollout.agent.iter().zip(&self.rollout.reward) {
+            if let Some((sum, steps)) = sums.get_mut(usize::from(*agent)) {
+                *sum += f64::from(*reward);
+                *steps += 1.0;
+            }
+        }
+        let told = sums.iter().enumerate().filter(|(_, (_, steps))| *steps > 0.0);
+        told.map(|(agent, (sum, steps))| (format!("agents/{agent}/reward"), sum / steps))
+            .collect()
     }
 
     /// Nothing where agents set multipliers.

@@ -238,6 +238,32 @@ mod tests {
     }
 
     #[test]
+    fn each_of_several_agents_is_told_its_reward() {
+        let told = |file: &str| {
+            let mut probe: ProbeConfig = toml::from_str(file).expect("a probe config");
+            probe.copies = 4;
+            let config = TrainConfig {
+                copies: 4,
+                horizon: 8,
+                minibatch_rows: 16,
+                device: DeviceChoice::Cpu,
+                ..TrainConfig::default()
+            };
+            let env = ProbeEnv::new(probe).expect("an environment");
+            let mut learner = Mappo::new(config, Box::new(env)).expect("a learner");
+            learner.iterate().expect("an iteration").scalars
+        };
+        let two = told(include_str!("../../../../envs/probe/two-sellers.toml"));
+        let each = [&two["agents/0/reward"], &two["agents/1/reward"]];
+        assert!(
+            (0.5 * (each[0] + each[1]) - two["rollout/reward_mean"]).abs() < 1e-9,
+            "{two:?}"
+        );
+        let one = told(include_str!("../../../../envs/probe/late-sale.toml"));
+        assert!(!one.contains_key("agents/0/reward"), "{one:?}");
+    }
+
+    #[test]
     fn an_iteration_waits_for_the_device_three_times_however_long_it_is() {
         // Values of the roll-out, values of what follows it, means of the update.
         assert_eq!(reads(6, 1, 1000), 3);

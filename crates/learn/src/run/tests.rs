@@ -31,6 +31,16 @@ fn a_run_explains_itself_and_is_listed() {
 }
 
 #[test]
+fn a_run_that_was_killed_is_listed_as_interrupted() {
+    let parent = tempfile::tempdir().expect("a folder");
+    let run = Run::create(parent.path(), subject(), "", &[]).expect("a run");
+    let status = || list_runs(parent.path()).expect("a list")[0].facts.status;
+    assert_eq!(status(), RunStatus::Running);
+    drop(run); // as a kill leaves it: `run.json` says running, and the lock is free
+    assert_eq!(status(), RunStatus::Interrupted);
+}
+
+#[test]
 fn runs_of_a_group_are_listed_with_their_last_numbers() {
     let parent = tempfile::tempdir().expect("a folder");
     let folder = parent.path().join("group/s3");

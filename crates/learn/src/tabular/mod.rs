@@ -13,6 +13,9 @@ use learners::Learners;
 use rayon::prelude::*;
 use serde::Serialize;
 
+/// Independent runs at most.
+const RUNS_MAX: usize = 1_000_000;
+
 /// How the sellers learn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct TabularConfig {
@@ -26,7 +29,7 @@ pub struct TabularConfig {
     pub stable_periods: u64,
     /// A run that does not settle ends here and is not counted.
     pub periods_max: u64,
-    /// Independent runs, at least 1.
+    /// Independent runs, 1 to 1,000,000.
     pub runs: usize,
     /// Root of every random number.
     pub seed: u64,
@@ -53,8 +56,8 @@ pub struct TabularReport {
     pub settled: usize,
     /// Runs that did not.
     pub unsettled: usize,
-    /// Mean over settled runs of Delta: `(profit - Nash profit) / (monopoly profit - Nash profit)`, mean over sellers, over
-    /// the cycle of prices that the run ends in.
+    /// Mean over settled runs of Delta: `(profit - Nash profit) / (monopoly profit - Nash profit)` of the sellers' average
+    /// profits, over the cycle of prices that the run ends in.
     pub delta_mean: f64,
     /// Standard deviation of Delta over runs.
     pub delta_std: f64,
@@ -73,6 +76,22 @@ pub enum TabularError {
     /// The market makes no sense.
     #[error(transparent)]
     Market(#[from] OracleError),
+    /// Somebody who does not learn.
+    #[error("rivals: {0} of the sellers would not learn, and in tables all do; leave `rivals` out")]
+    Rivals(usize),
+    /// Tables out of reach.
+    #[error(
+        "the sellers' tables have {states:.2e} states x {rungs} prices x {sellers} sellers; up to 5e7 numbers are kept in \
+         memory: fewer sellers or fewer prices are needed"
+    )]
+    TooLarge {
+        /// Joint choices of all sellers.
+        states: f64,
+        /// Prices of the ladder.
+        rungs: usize,
+        /// Sellers.
+        sellers: usize,
+    },
     /// No run settled.
     #[error("none of the {0} runs settled in the periods allowed")]
     Unsettled(usize),
@@ -90,7 +109,7 @@ impl TabularConfig {
             "0 to below 1",
         )?;
         let runs = self.runs;
-        in_range("runs", runs, runs >= 1, "at least 1")
+        in_range("runs", runs, (1..=RUNS_MAX).contains(&runs), "1 to 1000000")
     }
 }
 

@@ -22,6 +22,23 @@ fn an_oligopoly() {
         close(c.references["best_reply_to_monopoly_price"], reply, 6);
         close(c.references["best_reply_to_monopoly_profit"], reply_profit, 6);
     }
+    for (sellers, rivals, price, profit) in [
+        ("2", "[1.6]", Some(1.527729), 0.277729),
+        ("2", "[1.2]", None, 0.121140),
+        ("3", "[1.5, 1.7]", Some(1.445887), 0.195887),
+    ] {
+        let c = oracle("c", &[("sellers", sellers), ("rivals", rivals)]);
+        close(c.references["best_reply_profit"], profit, 6);
+        if let Some(price) = price {
+            close(c.references["best_reply_price"], price, 6);
+        }
+        assert!(
+            c.v_star <= c.references["best_reply_profit"] + 1e-12,
+            "the ladder is not better"
+        );
+    }
+    let reacting = oracle("c", &[("rivals", "[\"matcher\"]")]);
+    assert!(!reacting.references.contains_key("best_reply_price"));
     let unequal = oracle("c", &[("costs", "[1.0, 0.75]")])
         .equilibrium
         .expect("an equilibrium");

@@ -27,8 +27,19 @@ fn personal_prices() {
         ("0.2", 20.834750),
         ("0.3", 21.840249),
     ] {
-        close(oracle("e1", &[("corridor", corridor)]).v_star, value, 6);
+        let held = oracle("e1", &[("corridor", corridor)]);
+        close(held.v_star, value, 6);
+        close(held.v_fixed, 18.110915, 6); // the corridor follows the price
     }
+    let far = oracle("e1", &[("corridor", "0.1"), ("reference_price", "20")]);
+    close(far.v_fixed, 1.846458, 6); // everybody at the upper edge, and so is the optimum
+    close(far.v_star, 1.846458, 6);
+    close(far.fixed_price, 22.0, 6);
+    let dear = oracle("e1-ladder", &[("corridor", "0.05"), ("reference_price", "100")]);
+    close(dear.v_fixed, 10.979596, 6);
+    close(dear.fixed_price, 95.0, 6);
+    let inside = oracle("e1-corridor", &[]).references["uniform_random"];
+    close(inside, 17.971326, 6);
     let e2 = oracle("e2", &[]);
     close(e2.v_star, 16.945965, 6);
     close(e2.v_fixed, 14.394033, 6);
