@@ -89,18 +89,18 @@ pub enum Command {
     },
     /// Watch a running daemon: speed, rewards, guardrails, policies.
     Top {
-        /// The daemon's socket; its metrics are on `<socket>.http`.
+        /// The daemon's socket; its metrics are on `<socket>.http`. [default: as for `serve`]
         #[arg(long)]
-        socket: PathBuf,
+        socket: Option<PathBuf>,
     },
     /// Look into the files that `serve` reads with --config and --guardrails.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Talk to a running daemon: on its admin socket (`<socket>.admin`), about a decision on the shop's.
     Ctl {
-        /// The daemon's socket.
+        /// The daemon's socket. [default: as for `serve`]
         #[arg(long)]
-        socket: PathBuf,
+        socket: Option<PathBuf>,
         #[command(subcommand)]
         command: Ctl,
     },
@@ -161,7 +161,8 @@ pub enum ConfigKind {
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Path of the socket; the admin socket is `<socket>.admin`, metrics and health are on `<socket>.http`. Left out where
-    /// a service manager hands three sockets over.
+    /// a service manager hands three sockets over [default: $HAGGLE_SOCKET, else haggle/price.sock in $XDG_RUNTIME_DIR, else
+    /// in /run].
     #[arg(long)]
     pub socket: Option<PathBuf>,
     /// Folder of the store; made when it is not there.

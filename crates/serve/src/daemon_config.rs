@@ -21,6 +21,8 @@ pub struct DaemonConfig {
     pub policy: BTreeMap<String, RewardTerms>,
     /// What may not move a price.
     pub law: LawConfig,
+    /// Who may ask for prices.
+    pub access: AccessConfig,
     /// How the store is kept.
     pub store: StoreConfig,
 }
@@ -54,6 +56,16 @@ pub struct LawConfig {
     /// Attributes, or fields of a request's context, or `user`, that are taken out of every request before anything looks
     /// at it.
     pub protected: Vec<String>,
+}
+
+/// `[access]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessConfig {
+    /// The number of a group whose members may connect to the socket for prices; read at the start.
+    pub group_id: Option<u32>,
+    /// The numbers of the users who may connect to it beside the daemon's own; empty: whoever the socket's mode lets in.
+    pub user_ids: Vec<u32>,
 }
 
 /// `[store]`

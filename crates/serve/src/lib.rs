@@ -85,7 +85,7 @@ pub use canary::CanaryStopped;
 pub use change::*;
 pub use client::Client;
 pub use committer::Ticket;
-pub use daemon_config::{DaemonConfig, LawConfig, PriceConfig, RewardConfig, StoreConfig};
+pub use daemon_config::{AccessConfig, DaemonConfig, LawConfig, PriceConfig, RewardConfig, StoreConfig};
 pub use decide::{Decision, Mode, Question, Source, decide};
 pub use engine::Engine;
 pub use engine_config::EngineConfig;
@@ -112,7 +112,7 @@ pub use request::{DecisionName, HelloRequest, Nothing, Op, Request, RewardReques
 pub use server::run;
 pub use settings::{Settings, SettingsFiles, load_rulebook};
 pub use shapley::Contribution;
-pub use socket::{Sockets, admin_path, http_path};
+pub use socket::{Sockets, admin_path, http_path, usual_socket};
 pub use store_error::StoreError;
 pub use swap::Swapped;
 pub use trial::{ArmStatus, CanaryStatus, HoldoutStatus};

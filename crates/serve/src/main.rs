@@ -12,7 +12,7 @@ use anyhow::Context;
 use args::{Bench, Cli, Command};
 use clap::Parser;
 use haggle_config::ConfigError;
-use haggle_serve::{ClientError, Code, ServeError, StoreError};
+use haggle_serve::{ClientError, Code, ServeError, StoreError, usual_socket};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -59,9 +59,9 @@ fn main() -> ExitCode {
             json,
         } => bench::bench(seconds).and_then(|report| print(&report, json, || report.text())),
         Command::Trace { store, decision } => stores::trace(&store, &decision),
-        Command::Top { socket } => top::top(&socket),
+        Command::Top { socket } => top::top(&socket.unwrap_or_else(usual_socket)),
         Command::Config(command) => config::run(command),
-        Command::Ctl { socket, command } => ctl::ctl(&socket, command),
+        Command::Ctl { socket, command } => ctl::ctl(&socket.unwrap_or_else(usual_socket), command),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -41,6 +41,8 @@ pub enum Code {
     SoldOut,
     /// All connections are taken.
     Busy,
+    /// The user who connects may not ask for prices.
+    Forbidden,
     /// Decisions come faster than they can be journalled.
     Overloaded,
     /// The disk is full: nothing was written.

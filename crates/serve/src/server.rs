@@ -116,16 +116,38 @@ fn greet(
     let seat = Arc::clone(seats).try_acquire_owned();
     let engine = Arc::clone(engine);
     clients.spawn(async move {
-        if seat.is_ok() {
-            tell(Connection::new(&engine).run(stream, stop).await);
-        } else {
-            let mut out = Vec::new();
-            let message = format!("{CONNECTIONS_MAX} connections are open already");
-            write_line(&mut out, &None, false, &Refusal::new(Code::Busy, message));
-            tell(stream.write_all(&out).await);
-        }
-        drop(seat);
+        let refusal = match (&seat, admit(&engine, &stream)) {
+            (Ok(_), Ok(())) => return tell(Connection::new(&engine).run(stream, stop).await),
+            (_, Err(refusal)) => refusal,
+            (Err(_), Ok(())) => {
+                let message = format!("{CONNECTIONS_MAX} connections are open already");
+                Refusal::new(Code::Busy, message)
+            }
+        };
+        let mut out = Vec::new();
+        write_line(&mut out, &None, false, &refusal);
+        tell(stream.write_all(&out).await);
     });
+}
+
+/// Whether the kernel's word on who connects (SO_PEERCRED) names somebody who may ask for prices.
+fn admit(engine: &Engine, stream: &UnixStream) -> Result<(), Refusal> {
+    let users = engine.lock().settings.config.access.user_ids.clone();
+    let own = rustix::process::geteuid().as_raw();
+    let user = stream.peer_cred().map(|peer| peer.uid());
+    match user {
+        _ if users.is_empty() => Ok(()),
+        Ok(user) if user == own || users.contains(&user) => Ok(()),
+        Ok(user) => {
+            let message = format!("user {user} is not among `access.user_ids`");
+            tracing::warn!("a connection was refused: {message}");
+            Err(Refusal::new(Code::Forbidden, message))
+        }
+        Err(error) => Err(Refusal::new(
+            Code::Forbidden,
+            format!("who connects cannot be told: {error}"),
+        )),
+    }
 }
 
 fn tell(served: io::Result<()>) {

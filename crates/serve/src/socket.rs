@@ -2,7 +2,7 @@ use crate::error::ServeError;
 use listenfd::ListenFd;
 use std::fs::{self, File, Permissions, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,8 @@ const DRAFT: &str = ".new";
 const ADMIN: &str = ".admin";
 const HTTP: &str = ".http";
 
-/// The three sockets of a daemon, mode 0600, held by a lock; they go away with it. Or those that the service manager
+/// The three sockets of a daemon, mode 0600 (that for prices 0660 where a group may use it), held by a lock; they go away with
+/// it. Or those that the service manager
 /// holds: they stay, and so do requests that come while the daemon is restarted.
 #[derive(Debug)]
 pub struct Sockets {
@@ -37,6 +38,19 @@ pub fn admin_path(socket: &Path) -> PathBuf {
 #[must_use]
 pub fn http_path(socket: &Path) -> PathBuf {
     with_suffix(socket, HTTP)
+}
+
+/// Where a daemon and those who talk to it meet unless they are told: `$HAGGLE_SOCKET`, else `haggle/price.sock` in
+/// `$XDG_RUNTIME_DIR`, else in `/run`.
+#[must_use]
+pub fn usual_socket() -> PathBuf {
+    let named = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let runtime = || named("XDG_RUNTIME_DIR").unwrap_or_else(|| "/run".into());
+    named("HAGGLE_SOCKET").unwrap_or_else(|| runtime().join("haggle/price.sock"))
 }
 
 impl Sockets {
@@ -67,12 +81,13 @@ impl Sockets {
         }))
     }
 
-    /// Opens `path`, [`admin_path`] and [`http_path`] of it. A socket that a dead daemon left behind is replaced.
+    /// Opens `path`, [`admin_path`] and [`http_path`] of it. A socket that a dead daemon left behind is replaced. The members of
+    /// a group, named by its number, may connect to `path` too.
     ///
     /// # Errors
-    /// When the path is too long, its folder is missing or not writable, something else is at that place, or another
-    /// program listens there.
-    pub fn open(path: &Path) -> Result<Self, ServeError> {
+    /// When the path is too long, its folder is missing or not writable, something else is at that place, another program
+    /// listens there, or the socket cannot be given to the group.
+    pub fn open(path: &Path, group_id: Option<u32>) -> Result<Self, ServeError> {
         let (admin, http) = (admin_path(path), http_path(path));
         let longest = with_suffix(&admin, DRAFT).as_os_str().len();
         if longest > PATH_BYTES_MAX {
@@ -85,9 +100,9 @@ impl Sockets {
         }
         let lock = lock(path)?;
         Ok(Self {
-            shop: listen(path)?,
-            admin: listen(&admin)?,
-            http: listen(&http)?,
+            shop: listen(path, group_id)?,
+            admin: listen(&admin, None)?,
+            http: listen(&http, None)?,
             paths: vec![path.to_owned(), admin, http],
             _lock: Some(lock),
         })
@@ -125,7 +140,7 @@ fn lock(path: &Path) -> Result<File, ServeError> {
     }
 }
 
-fn listen(path: &Path) -> Result<UnixListener, ServeError> {
+fn listen(path: &Path, group_id: Option<u32>) -> Result<UnixListener, ServeError> {
     match fs::symlink_metadata(path) {
         Ok(there) if !there.file_type().is_socket() => {
             return Err(refuse(
@@ -142,7 +157,11 @@ fn listen(path: &Path) -> Result<UnixListener, ServeError> {
             fs::remove_file(&draft)?;
         }
         let listener = UnixListener::bind(&draft)?;
-        fs::set_permissions(&draft, Permissions::from_mode(0o600))?;
+        if group_id.is_some() {
+            chown(&draft, None, group_id)?;
+        }
+        let mode = if group_id.is_some() { 0o660 } else { 0o600 };
+        fs::set_permissions(&draft, Permissions::from_mode(mode))?;
         listener.set_nonblocking(true)?;
         fs::rename(&draft, path)?;
         Ok(listener)
@@ -175,7 +194,7 @@ mod tests {
     use super::*;
 
     fn refusal(path: &Path) -> String {
-        Sockets::open(path).expect_err("a refusal").to_string()
+        Sockets::open(path, None).expect_err("a refusal").to_string()
     }
 
     #[test]
@@ -203,9 +222,13 @@ mod tests {
         let path = folder.path().join("s");
         drop(UnixListener::bind(&path).expect("a socket"));
         assert!(path.exists(), "it is left behind");
-        let sockets = Sockets::open(&path).expect("it is replaced");
+        let sockets = Sockets::open(&path, None).expect("it is replaced");
         let mode = |path: &Path| fs::metadata(path).expect("a socket").permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&admin_path(&path))), (0o600, 0o600));
+        let own = rustix::process::getegid().as_raw();
+        let shared = folder.path().join("shared");
+        let _shared = Sockets::open(&shared, Some(own)).expect("a socket for a group");
+        assert_eq!((mode(&shared), mode(&admin_path(&shared))), (0o660, 0o600));
         assert!(refusal(&path).contains("another program listens there"));
         drop(sockets);
         assert!(!path.exists() && !admin_path(&path).exists());

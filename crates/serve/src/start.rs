@@ -2,7 +2,10 @@
 
 use crate::args::Serve;
 use anyhow::Context;
-use haggle_serve::{Engine, EngineConfig, SettingsFiles, Sockets, run};
+use haggle_serve::{Engine, EngineConfig, SettingsFiles, Sockets, run, usual_socket};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -13,12 +16,17 @@ pub fn start(serve: Serve) -> anyhow::Result<()> {
         guardrails: serve.guardrails,
     };
     // Before anything is touched.
-    files.parse()?;
-    let sockets = match (Sockets::activated()?, &serve.socket) {
-        (Some(sockets), None) => sockets,
-        (None, Some(socket)) => Sockets::open(socket)?,
+    let (config, _) = files.parse()?;
+    let (sockets, place) = match (Sockets::activated()?, serve.socket) {
+        (Some(sockets), None) => (sockets, "the sockets of the service manager".to_owned()),
         (Some(_), Some(_)) => anyhow::bail!("the service manager hands sockets over; leave --socket out"),
-        (None, None) => anyhow::bail!("name the socket to serve on with --socket"),
+        (None, socket) => {
+            let socket = socket.map_or_else(in_usual_folder, Ok)?;
+            (
+                Sockets::open(&socket, config.access.group_id)?,
+                socket.display().to_string(),
+            )
+        }
     };
     let engine = Arc::new(Engine::open(&EngineConfig {
         store: serve.store,
@@ -34,14 +42,25 @@ pub fn start(serve: Serve) -> anyhow::Result<()> {
         .build()
         .context("no threads to serve with")?;
     runtime.block_on(async {
-        match &serve.socket {
-            Some(socket) => tracing::info!("serving on {}", socket.display()),
-            None => tracing::info!("serving on the sockets of the service manager"),
-        }
+        tracing::info!("serving on {place}");
         run(engine, sockets, asked_to_stop(1)?, asked_to_stop(2)?).await?;
         tracing::info!("stopped; everything is on disk");
         Ok(())
     })
+}
+
+/// The usual socket, in a folder of the daemon's own.
+fn in_usual_folder() -> anyhow::Result<PathBuf> {
+    let socket = usual_socket();
+    let folder = socket.parent().unwrap_or(&socket);
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(folder);
+    made.with_context(|| {
+        format!(
+            "no --socket is given, and the folder {} cannot be made",
+            folder.display()
+        )
+    })?;
+    Ok(socket)
 }
 
 /// Comes true with the n-th SIGTERM or Ctrl-C.

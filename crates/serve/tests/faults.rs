@@ -38,7 +38,7 @@ fn fails_once(file: &File) -> io::Result<()> {
 fn one_failed_sync_ends_the_store_and_not_the_prices() {
     let house = House::new(&fixed_bundle(6, 0.0));
     let engine = engine(&house, fails_once);
-    let sockets = Sockets::open(&house.socket()).unwrap();
+    let sockets = Sockets::open(&house.socket(), None).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.spawn(run(engine, sockets, pending(), pending()));
     let mut client = Client::connect(&house.socket()).unwrap();

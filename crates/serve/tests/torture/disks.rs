@@ -24,7 +24,7 @@ fn serve(house: &House, sync: fn(&File) -> io::Result<()>) -> Runtime {
     };
     let journal = Journal::open(&config.store, config.seed).unwrap().with_sync(sync);
     let engine = Arc::new(Engine::over(journal, &config).unwrap());
-    let sockets = Sockets::open(&house.socket()).unwrap();
+    let sockets = Sockets::open(&house.socket(), None).unwrap();
     let runtime = Runtime::new().unwrap();
     runtime.spawn(run(engine, sockets, pending(), pending()));
     runtime
