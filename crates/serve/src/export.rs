@@ -24,6 +24,8 @@ pub struct Exported {
     pub offers: usize,
     /// Rewards joined.
     pub rewards: usize,
+    /// Decisions whose windows are still open: who has not bought by now may yet do so.
+    pub open: usize,
 }
 
 /// Joins the decisions that were shown with their rewards into segments in a folder, in the order of the decisions. A segment is
@@ -68,6 +70,7 @@ pub fn export(journal: &JournalReader, out: &Path) -> Result<Exported, ServeErro
             continue;
         };
         exported.rewards += known.counting().count();
+        exported.open += usize::from(known.stage == Stage::Open);
         let mut offer = record.offer;
         (offer.value_minor, offer.units) = known.earned();
         match (record.source, &mut offer.logged) {

@@ -9,8 +9,12 @@ pub fn export_store(store: &Path, out: &Path, json: bool) -> anyhow::Result<()> 
     let exported = export(&Journal::existing(store)?.reader(), out)?;
     print(&exported, json, || {
         let (segments, offers) = (exported.segments.len(), exported.offers);
+        let open = match exported.open {
+            0 => String::new(),
+            open => format!("; {open} offers may yet earn something, their windows are open"),
+        };
         format!(
-            "{segments} segments with {offers} offers, {} rewards joined",
+            "{segments} segments with {offers} offers, {} rewards joined{open}",
             exported.rewards
         )
     })

@@ -6,14 +6,16 @@ use crate::health::Health;
 use crate::reply::Status;
 use haggle_core::Digest;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::Ordering;
 
-/// A gauge that is one number: name, help, and where it stands in a status.
+/// A metric that is one number: name, help, and where it stands in a status.
 type Count = (&'static str, &'static str, fn(&Status) -> u64);
 
-const COUNTS: [Count; 10] = [
+const COUNTS: [Count; 6] = [
     ("store_ready", "1 while the store takes records in", |status| {
         u64::from(status.store == Health::Ok)
     }),
@@ -40,25 +42,32 @@ const COUNTS: [Count; 10] = [
     ("sessions_open", "Sessions that are remembered", |status| {
         status.sessions as u64
     }),
+];
+
+/// What only grows, since the start.
+const TOTALS: [Count; 5] = [
     (
         "decisions_unlogged",
-        "Decisions since the start that the store did not take in",
+        "Decisions that the store did not take in",
         |status| status.unlogged,
     ),
     (
         "decisions_fallback",
-        "Decisions since the start that fell back to the static price",
+        "Decisions that fell back to the static price",
         |status| status.fallbacks,
     ),
-    (
-        "rewards_duplicate",
-        "Rewards since the start that came again",
-        |status| status.duplicates,
-    ),
+    ("rewards_duplicate", "Rewards that came again", |status| {
+        status.duplicates
+    }),
     (
         "rewards_conflict",
-        "Rewards since the start with a known id and another value",
+        "Rewards with a known id and another value",
         |status| status.conflicts,
+    ),
+    (
+        "rewards_unknown",
+        "Rewards for decisions that nobody made",
+        |status| status.unknown,
     ),
 ];
 
@@ -71,6 +80,7 @@ pub struct Now {
     to_learn: Family<OfPolicy, Gauge>,
     trials: Trials,
     counts: [Gauge; COUNTS.len()],
+    totals: [Counter; TOTALS.len()],
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -116,6 +126,9 @@ impl Now {
         for ((name, help, _), gauge) in COUNTS.iter().zip(&now.counts) {
             registry.register(*name, *help, gauge.clone());
         }
+        for ((name, help, _), total) in TOTALS.iter().zip(&now.totals) {
+            registry.register(*name, *help, total.clone());
+        }
         now
     }
 
@@ -123,6 +136,9 @@ impl Now {
     pub fn read(&self, status: &Status, served_since: &[(Digest, i64)]) {
         for ((_, _, of), gauge) in COUNTS.iter().zip(&self.counts) {
             count(gauge, of(status));
+        }
+        for ((_, _, of), total) in TOTALS.iter().zip(&self.totals) {
+            total.inner().store(of(status), Ordering::Relaxed);
         }
         self.policy.clear();
         let served = Served {

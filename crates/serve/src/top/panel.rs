@@ -139,11 +139,11 @@ impl Panel {
             row("lessons of bandits, and waiting", self.lessons()),
             row(
                 "fallbacks since the start",
-                count(self.value("haggle_decisions_fallback")),
+                count(self.value("haggle_decisions_fallback_total")),
             ),
             row(
                 "not logged since the start",
-                count(self.value("haggle_decisions_unlogged")),
+                count(self.value("haggle_decisions_unlogged_total")),
             ),
         ]
     }
