@@ -22,8 +22,8 @@ pub struct Guardrails {
 }
 
 /// A rule that took rungs away. The first four are hard: without a rung that satisfies them there is no price. The others
-/// choose among what the hard ones leave, in the order of [`Rule::ALL`], and never leave nothing. Journals and bundles hold
-/// their places in this declaration, which therefore stays as it is.
+/// choose among what the hard ones leave, the cart first and then in this order, and never leave nothing. Journals hold their
+/// places in this declaration, which therefore stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -49,23 +49,6 @@ pub enum Rule {
     Sticky,
     /// Not one of the price endings.
     Ending,
-}
-
-impl Rule {
-    /// All rules, in the order in which they are applied.
-    pub const ALL: [Self; 11] = [
-        Self::Support,
-        Self::Margin,
-        Self::Floor,
-        Self::Ceiling,
-        Self::Cart,
-        Self::NoBounds,
-        Self::Freeze,
-        Self::Corridor,
-        Self::Change,
-        Self::Sticky,
-        Self::Ending,
-    ];
 }
 
 /// As it stands on the wire.

@@ -46,7 +46,7 @@ const SLACK_MINOR: f64 = 1e-6;
 
 impl Ruling {
     /// Applies all rules to the ladder of an item: first the hard ones (support, margin, floor, ceiling), then the others in
-    /// the order of [`Rule::ALL`]. Where one of those would leave nothing, it leaves the rung nearest to what it asks for;
+    /// their order, as [`Rule`] says it. Where one of those would leave nothing, it leaves the rung nearest to what it asks for;
     /// endings, which ask for no place, are passed over.
     ///
     /// # Errors
