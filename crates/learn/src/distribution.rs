@@ -82,7 +82,7 @@ pub(crate) fn entropy(probabilities: &Tensor, logs: &Tensor) -> Tensor {
 mod tests {
     use super::*;
     use crate::device::to_host;
-    use crate::fused::draw_from_scores;
+    use crate::fused::draw_by_rows;
     use haggle_core::Pmf;
     use proptest::prelude::*;
 
@@ -125,7 +125,7 @@ mod tests {
             }
             let (mut rung, mut log_prob) = ([0], [0.0]);
             let mut draws = Draws { mask: &[mask.0], uniform: &[u], rung: &mut rung, log_prob: &mut log_prob };
-            draw_from_scores(&logits, floor as f32, &mut draws);
+            draw_by_rows(&logits, floor as f32, &mut draws);
             let rung = usize::from(rung[0]);
             let p = served.probabilities()[rung];
             prop_assert!((p.ln() - f64::from(log_prob[0])).abs() < 1e-4);

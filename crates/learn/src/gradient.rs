@@ -10,10 +10,20 @@ use tch::{Kind, Tensor};
 /// Weight of the value loss beside the policy's; the networks share no weights, so it only divides the gradient norm.
 pub(crate) const VALUE_WEIGHT: f64 = 0.5;
 
-/// The columns of a [`crate::table::Table`] for a block of its rows.
-pub(crate) struct Columns {
+/// What some rows see, each sight once.
+pub(crate) struct Looks {
+    /// `sights x width`.
     pub(crate) seen: Tensor,
+    /// `sights x rungs`.
     pub(crate) log_uniform: Tensor,
+    /// How many rows see each sight.
+    pub(crate) counts: Tensor,
+    /// The sight that each row sees.
+    pub(crate) places: Tensor,
+}
+
+/// What some rows hold beside: the columns of [`crate::table::Table::facts`].
+pub(crate) struct Facts {
     pub(crate) rung: Tensor,
     /// The same column where it holds a multiplier's latent number.
     pub(crate) latent: Tensor,
@@ -23,19 +33,17 @@ pub(crate) struct Columns {
     pub(crate) old_value: Tensor,
 }
 
-impl Columns {
-    /// Views of the table's columns; `width` is that of `obs | state`.
-    pub(crate) fn of(block: &Tensor, width: i64, rungs: i64) -> Self {
-        let one = |column: i64| block.select(1, width + rungs + column);
+impl Facts {
+    /// Views of the columns.
+    pub(crate) fn of(rows: &Tensor) -> Self {
+        let column = |column: i64| rows.select(1, column);
         Self {
-            seen: block.narrow(1, 0, width),
-            log_uniform: block.narrow(1, width, rungs),
-            rung: block.narrow(1, width + rungs, 1).to_kind(Kind::Int64),
-            latent: one(0),
-            old_log_prob: one(1),
-            advantage: one(2),
-            target: one(3),
-            old_value: one(4),
+            rung: column(0).to_kind(Kind::Int64),
+            latent: column(0),
+            old_log_prob: column(1),
+            advantage: column(2),
+            target: column(3),
+            old_value: column(4),
         }
     }
 }
@@ -70,22 +78,28 @@ impl Step {
 }
 
 /// Gradient of `policy loss - entropy_weight x entropy + VALUE_WEIGHT x value loss`, all means over a minibatch of `count`
-/// rows, of which `rows` are some or all. Call it without recording gradients.
+/// rows, of which these are some or all. Call it without recording gradients.
 pub(crate) fn step(
     net: &ActorCritic,
-    rows: &Columns,
-    (obs_width, count): (i64, f64),
-    config: &TrainConfig,
-    entropy_weight: f64,
+    looks: &Looks,
+    facts: &Facts,
+    count: f64,
+    (config, entropy_weight): (&TrainConfig, f64),
 ) -> Step {
-    let policy = net.policy_pass(&rows.seen.narrow(1, 0, obs_width));
-    let critic = net.critic_pass(&rows.seen);
+    let policy = net.policy_pass(&looks.seen.narrow(1, 0, net.shape().obs as i64));
+    let critic = net.critic_pass(&looks.seen);
+    let weights = (entropy_weight, count);
     let actor = if net.shape().multiplier {
-        squashed::actor(&policy.out, rows, config, (entropy_weight, count))
+        let scores = policy.out.index_select(0, &looks.places);
+        let actor = squashed::actor(&scores, facts, config, weights);
+        let slope = policy.out.zeros_like().index_add_(0, &looks.places, &actor.slope);
+        Actor { slope, ..actor }
     } else {
-        actor(&policy.out, rows, config, (entropy_weight, count))
+        actor(&policy.out, looks, facts, config, weights)
     };
-    let (value_loss, value_slope) = value(&critic.out.squeeze_dim(-1), rows, config, count);
+    let values = critic.out.squeeze_dim(-1);
+    let (value_loss, value_slope) = value(&values.index_select(0, &looks.places), facts, config, count);
+    let value_slope = values.zeros_like().index_add_(0, &looks.places, &value_slope);
     let mut parts = net.policy_backward(&policy, &actor.slope);
     parts.extend(net.critic_backward(&critic, &value_slope.unsqueeze(-1)));
     Step {
@@ -110,27 +124,27 @@ pub(crate) struct Actor {
 
 fn actor(
     logits: &Tensor,
-    rows: &Columns,
+    looks: &Looks,
+    facts: &Facts,
     config: &TrainConfig,
     (entropy_weight, count): (f64, f64),
 ) -> Actor {
     let (floor, clip) = (config.exploration, config.clip_ratio);
-    let soft = softmax(logits, &rows.log_uniform);
-    let p = floored(&soft, &rows.log_uniform, floor);
-    let mut logs = logs(&p);
-    let entropy = -(&p * &logs);
-    let log_prob = logs.gather(1, &rows.rung, false);
-    let log_ratio = log_prob.squeeze_dim(1) - &rows.old_log_prob;
+    let soft = softmax(logits, &looks.log_uniform);
+    let p = floored(&soft, &looks.log_uniform, floor);
+    let logs = logs(&p);
+    let entropy = -(&p * &logs).sum_dim_intlist(-1i64, false, Kind::Float);
+    let drawn = &looks.places * logits.size()[1] + &facts.rung; // its number in a table of sights and rungs
+    let log_prob = logs.take(&drawn);
+    let log_ratio = &log_prob - &facts.old_log_prob;
     let ratio = log_ratio.exp();
-    let free = &ratio * &rows.advantage;
-    let held = ratio.clamp(1.0 - clip, 1.0 + clip) * &rows.advantage;
+    let free = &ratio * &facts.advantage;
+    let held = ratio.clamp(1.0 - clip, 1.0 + clip) * &facts.advantage;
     // Slope in p: the surrogate moves only the drawn rung (d ln p / dp = 1 / p), the entropy all of them.
-    let drawn = &free * free.le_tensor(&held) * ((floor - 1.0) / count);
-    let drawn = drawn.unsqueeze(1) / log_prob.exp();
-    let _ = logs
-        .g_add_scalar_(1.0)
-        .g_mul_scalar_(entropy_weight * (1.0 - floor) / count);
-    let mut slope = logs.scatter_add_(1, &rows.rung, &drawn);
+    let moved = &free * free.le_tensor(&held) * ((floor - 1.0) / count) / log_prob.exp();
+    let worth = (&looks.counts * (entropy_weight * (1.0 - floor) / count)).unsqueeze(1);
+    let mut slope = (logs + 1.0) * worth;
+    let _ = slope.view(-1).index_add_(0, &drawn, &moved);
     // Through the softmax: s (g - sum s g).
     let weighted = slope.g_mul_(&soft);
     let total = weighted.sum_dim_intlist(-1i64, true, Kind::Float);
@@ -138,14 +152,14 @@ fn actor(
     Actor {
         slope: weighted - &soft * total,
         surrogate: mean(&-free.minimum(&held)),
-        entropy: mean(&entropy),
+        entropy: mean(&(entropy * &looks.counts)),
         clipped: mean(&(&ratio - 1.0).abs().gt(clip)),
         divergence: mean(&(ratio - 1.0 - log_ratio)),
     }
 }
 
 /// Value loss and its slope in the values. Where the held value is the worse one, it does not move: no slope.
-fn value(values: &Tensor, rows: &Columns, config: &TrainConfig, count: f64) -> (Tensor, Tensor) {
+fn value(values: &Tensor, rows: &Facts, config: &TrainConfig, count: f64) -> (Tensor, Tensor) {
     let error = values - &rows.target;
     let size = error.abs();
     let held = if config.value_clip > 0.0 {
@@ -172,7 +186,8 @@ mod tests {
     use rand::RngExt;
     use tch::{Device, no_grad};
 
-    const ROWS: i64 = 200;
+    const ROWS: usize = 200;
+    const SIGHTS: usize = 70;
     const RUNGS: usize = 5;
 
     fn net() -> ActorCritic {
@@ -189,39 +204,57 @@ mod tests {
         ActorCritic::new(shape, &parameters, Device::Cpu)
     }
 
-    /// Rows whose ratios, advantages and values lie on all sides of every clip.
-    fn rows() -> Columns {
+    /// Rows whose ratios, advantages and values lie on all sides of every clip, three to a sight or two.
+    fn rows() -> (Looks, Facts) {
         let mut rng = Seeds::new(6).rng();
-        let mut table = Vec::new();
-        for row in 0..ROWS as usize {
-            let mut number = || 4.0 * rng.random::<f32>() - 2.0;
-            table.extend([number(), number(), number(), number()]);
-            push_log_uniform(Mask(0b10110 | (row as u64 % 2)), RUNGS, &mut table);
-            table.extend([
-                [1.0, 2.0, 4.0][row % 3],
-                number() * 0.4 - 1.2,
-                number(),
-                number(),
-                number(),
-            ]);
+        let mut number = || 4.0 * rng.random::<f32>() - 2.0;
+        let seen: Vec<f32> = (0..SIGHTS * 4).map(|_| number()).collect();
+        let mut log_uniform = Vec::new();
+        for sight in 0..SIGHTS as u64 {
+            push_log_uniform(Mask(0b10110 | sight % 2), RUNGS, &mut log_uniform);
         }
-        Columns::of(&Tensor::from_slice(&table).view([ROWS, -1]), 4, RUNGS as i64)
+        let mut facts = Vec::new();
+        for row in 0..ROWS {
+            let rung = [1.0, 2.0, 4.0][row % 3];
+            facts.extend([rung, number() * 0.4 - 1.2, number(), number(), number()]);
+        }
+        let places: Vec<i64> = (0..ROWS as i64).map(|row| row % SIGHTS as i64).collect();
+        let places = Tensor::from_slice(&places);
+        let looks = Looks {
+            seen: Tensor::from_slice(&seen).view([SIGHTS as i64, 4]),
+            log_uniform: Tensor::from_slice(&log_uniform).view([SIGHTS as i64, RUNGS as i64]),
+            counts: places
+                .bincount::<Tensor>(None, SIGHTS as i64)
+                .to_kind(Kind::Float),
+            places,
+        };
+        (
+            looks,
+            Facts::of(&Tensor::from_slice(&facts).view([ROWS as i64, 5])),
+        )
     }
 
-    fn by_autograd(net: &ActorCritic, rows: &Columns, config: &TrainConfig, entropy_weight: f64) -> Vec<f32> {
+    fn by_autograd(
+        net: &ActorCritic,
+        (looks, facts): &(Looks, Facts),
+        config: &TrainConfig,
+        entropy_weight: f64,
+    ) -> Vec<f32> {
+        let seen = looks.seen.index_select(0, &looks.places);
+        let log_uniform = looks.log_uniform.index_select(0, &looks.places);
         let p = probabilities(
-            &net.logits(&rows.seen.narrow(1, 0, 3)),
-            &rows.log_uniform,
+            &net.logits(&seen.narrow(1, 0, 3)),
+            &log_uniform,
             config.exploration,
         );
         let logs = logs(&p);
-        let ratio = (logs.gather(1, &rows.rung, false).squeeze_dim(1) - &rows.old_log_prob).exp();
-        let policy = clipped_policy_loss(&ratio, &rows.advantage, config.clip_ratio).mean(Kind::Float);
-        let values = net.values(&rows.seen);
+        let drawn = logs.gather(1, &facts.rung.unsqueeze(1), false).squeeze_dim(1);
+        let ratio = (drawn - &facts.old_log_prob).exp();
+        let policy = clipped_policy_loss(&ratio, &facts.advantage, config.clip_ratio).mean(Kind::Float);
         let value = clipped_value_loss(
-            &values,
-            &rows.old_value,
-            &rows.target,
+            &net.values(&seen),
+            &facts.old_value,
+            &facts.target,
             config.value_clip,
             config.huber,
         );
@@ -239,7 +272,8 @@ mod tests {
                 ..TrainConfig::default()
             };
             let (net, rows) = (net(), rows());
-            let here = to_host(&no_grad(|| step(&net, &rows, (3, ROWS as f64), &config, 0.05)).gradient);
+            let here = no_grad(|| step(&net, &rows.0, &rows.1, ROWS as f64, (&config, 0.05)));
+            let here = to_host(&here.gradient);
             for (n, (a, b)) in here
                 .iter()
                 .zip(by_autograd(&net, &rows, &config, 0.05))
@@ -252,23 +286,35 @@ mod tests {
 
     #[test]
     fn parts_of_a_minibatch_add_up_to_it() {
-        let (net, rows) = (net(), rows());
+        let (net, (looks, facts)) = (net(), rows());
         let config = TrainConfig::default();
         let part = |from: i64, to: i64| {
             let of = |tensor: &Tensor| tensor.narrow(0, from, to - from);
-            let rows = Columns {
-                seen: of(&rows.seen),
-                log_uniform: of(&rows.log_uniform),
-                rung: of(&rows.rung),
-                latent: of(&rows.latent),
-                old_log_prob: of(&rows.old_log_prob),
-                advantage: of(&rows.advantage),
-                target: of(&rows.target),
-                old_value: of(&rows.old_value),
+            let own = looks
+                .places
+                .ge(from)
+                .logical_and(&looks.places.lt(to))
+                .nonzero()
+                .squeeze_dim(1);
+            let rows = |tensor: &Tensor| tensor.index_select(0, &own);
+            let looks = Looks {
+                seen: of(&looks.seen),
+                log_uniform: of(&looks.log_uniform),
+                counts: of(&looks.counts),
+                places: rows(&looks.places) - from,
             };
-            no_grad(|| step(&net, &rows, (3, ROWS as f64), &config, 0.05)).packed()
+            let facts = Facts {
+                rung: rows(&facts.rung),
+                latent: rows(&facts.latent),
+                old_log_prob: rows(&facts.old_log_prob),
+                advantage: rows(&facts.advantage),
+                target: rows(&facts.target),
+                old_value: rows(&facts.old_value),
+            };
+            no_grad(|| step(&net, &looks, &facts, ROWS as f64, (&config, 0.05))).packed()
         };
-        let (whole, parts) = (to_host(&part(0, ROWS)), to_host(&(part(0, 70) + part(70, ROWS))));
+        let all = SIGHTS as i64;
+        let (whole, parts) = (to_host(&part(0, all)), to_host(&(part(0, 30) + part(30, all))));
         for (n, (a, b)) in whole.iter().zip(&parts).enumerate() {
             assert!((a - b).abs() < 1e-6, "number {n}: {a} and {b}");
         }
@@ -276,23 +322,23 @@ mod tests {
 
     #[test]
     fn at_the_old_policy_the_ratio_is_one() {
-        let (net, rows) = (net(), rows());
+        let (net, (looks, facts)) = (net(), rows());
         let config = TrainConfig::default();
         let old = no_grad(|| {
             let p = probabilities(
-                &net.logits(&rows.seen.narrow(1, 0, 3)),
-                &rows.log_uniform,
+                &net.logits(&looks.seen.narrow(1, 0, 3)),
+                &looks.log_uniform,
                 config.exploration,
             );
-            logs(&p).gather(1, &rows.rung, false).squeeze_dim(1)
+            logs(&p).take(&(&looks.places * RUNGS as i64 + &facts.rung))
         });
-        let rows = Columns {
+        let facts = Facts {
             old_log_prob: old,
-            ..rows
+            ..facts
         };
-        let step = no_grad(|| step(&net, &rows, (3, ROWS as f64), &config, 0.0));
+        let step = no_grad(|| step(&net, &looks, &facts, ROWS as f64, (&config, 0.0)));
         let value = |tensor: &Tensor| tensor.double_value(&[]);
-        assert!((value(&step.surrogate) + value(&rows.advantage.mean(Kind::Float))).abs() < 1e-6);
+        assert!((value(&step.surrogate) + value(&facts.advantage.mean(Kind::Float))).abs() < 1e-6);
         assert!(value(&step.divergence).abs() < 1e-6 && value(&step.clipped) == 0.0);
     }
 }

@@ -6,7 +6,7 @@ use crate::TrainConfig;
 use crate::adam::{Adam, AdamState, clip_norm};
 use crate::device::{set_threads, to_host};
 use crate::distribution::{entropy, logs, probabilities};
-use crate::gradient::{Columns, VALUE_WEIGHT};
+use crate::gradient::{Facts, VALUE_WEIGHT};
 use crate::network::{ActorCritic, Shape};
 use crate::rows::Rows;
 use crate::sequence::{PAD, Sequences};
@@ -92,13 +92,13 @@ impl Recurrent {
         config: &TrainConfig,
         rates: (f64, f64),
     ) -> Updated {
-        let numbers = table.tensor();
+        let all = Numbers::of(table);
         let mut sums = Sums::new(orders.len(), batches, Device::Cpu);
         for order in orders {
             for batch in 0..batches {
                 let (from, to) = (batch * order.len() / batches, (batch + 1) * order.len() / batches);
                 let block = Block::new(&table.sequences, &order[from..to], self.shape().memory);
-                sums.add(Some(&self.gradient_step(&numbers, table, &block, config, rates)));
+                sums.add(Some(&self.gradient_step(&all, table, &block, config, rates)));
             }
             if sums.moved_too_far(config.target_kl) {
                 break;
@@ -109,28 +109,32 @@ impl Recurrent {
 
     fn gradient_step(
         &mut self,
-        numbers: &Tensor,
+        all: &Numbers,
         table: &Table,
         block: &Block,
         config: &TrainConfig,
         (learning_rate, entropy_weight): (f64, f64),
     ) -> Tensor {
-        let rows = numbers.index_select(0, &block.index);
+        let seen = all
+            .sights
+            .index_select(0, &all.of_row.index_select(0, &block.index));
         let (width, rungs) = (table.width as i64, table.rungs as i64);
-        let [policy, critic] = self.lives(&rows.narrow(1, 0, width), block);
-        let columns = Columns::of(&rows.index_select(0, &block.real), width, rungs);
+        let [policy, critic] = self.lives(&seen.narrow(1, 0, width), block);
+        let log_uniform = seen.narrow(1, width, rungs).index_select(0, &block.real);
+        let rows = block.index.index_select(0, &block.real);
+        let facts = Facts::of(&all.facts.index_select(0, &rows));
         let p = probabilities(
             &self.net.logits(&policy.index_select(0, &block.real)),
-            &columns.log_uniform,
+            &log_uniform,
             config.exploration,
         );
         let values = self.net.values(&critic.index_select(0, &block.real));
         let logs = logs(&p);
-        let log_ratio = logs.gather(1, &columns.rung, false).squeeze_dim(1) - &columns.old_log_prob;
+        let log_ratio = logs.gather(1, &facts.rung.unsqueeze(1), false).squeeze_dim(1) - &facts.old_log_prob;
         let ratio = log_ratio.exp();
         let clip = config.clip_ratio;
-        let surrogate = clipped_policy_loss(&ratio, &columns.advantage, clip).mean(Kind::Float);
-        let (old, target) = (&columns.old_value, &columns.target);
+        let surrogate = clipped_policy_loss(&ratio, &facts.advantage, clip).mean(Kind::Float);
+        let (old, target) = (&facts.old_value, &facts.target);
         let value_loss =
             clipped_value_loss(&values, old, target, config.value_clip, config.huber).mean(Kind::Float);
         let entropy = entropy(&p, &logs).mean(Kind::Float);
@@ -170,6 +174,30 @@ fn tensors(rows: &Rows<'_>) -> (Tensor, Tensor) {
 
 fn cell(leaves: &[Tensor], seen: &Tensor, kept: &Tensor) -> Tensor {
     seen.gru_cell(kept, &leaves[0], &leaves[2], Some(&leaves[1]), Some(&leaves[3]))
+}
+
+/// A table as tensors.
+struct Numbers {
+    sights: Tensor,
+    /// The sight of each row.
+    of_row: Tensor,
+    facts: Tensor,
+}
+
+impl Numbers {
+    fn of(table: &Table) -> Self {
+        let of_row: Vec<i64> = table
+            .sights
+            .of_row
+            .iter()
+            .map(|sight| i64::from(*sight))
+            .collect();
+        Self {
+            sights: table.sights_tensor(),
+            of_row: Tensor::from_slice(&of_row),
+            facts: table.facts_tensor(),
+        }
+    }
 }
 
 /// Some chunks as tensors, step by step.

@@ -2,7 +2,7 @@
 //! [`haggle_policy::SquashedNormal`].
 
 use crate::TrainConfig;
-use crate::gradient::{Actor, Columns};
+use crate::gradient::{Actor, Facts};
 use haggle_policy::LOG_STD;
 use std::f64::consts::{LN_2, TAU};
 use tch::{Kind, Tensor};
@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 /// with mean and spread: `ln std + ln(1 - tanh(mean + std noise)^2)` and a constant.
 pub(crate) fn actor(
     scores: &Tensor,
-    rows: &Columns,
+    rows: &Facts,
     config: &TrainConfig,
     (entropy_weight, count): (f64, f64),
 ) -> Actor {
@@ -60,14 +60,14 @@ mod tests {
 
     /// Draws whose ratios and advantages lie on all sides of the clip, and the scores under which they are looked at: the last
     /// one's spread is at its limit.
-    fn rows() -> (Tensor, Columns) {
+    fn rows() -> (Tensor, Facts) {
         let mut rng = Seeds::new(6).rng();
         let (mut table, mut scores) = (Vec::new(), Vec::new());
         for row in 0..ROWS {
             let mut number = || 2.0 * rng.random::<f32>() - 1.0;
             let old = SquashedNormal::from_scores([number(), number()]);
             let latent = old.latent(2.0 * number());
-            table.extend([0.0, latent, old.log_density(latent), number(), 0.0, 0.0]);
+            table.extend([latent, old.log_density(latent), number(), 0.0, 0.0]);
             let spread = if row + 1 == ROWS {
                 -6.0
             } else {
@@ -78,7 +78,7 @@ mod tests {
         let table = Tensor::from_slice(&table).view([ROWS as i64, -1]);
         (
             Tensor::from_slice(&scores).view([ROWS as i64, 2]),
-            Columns::of(&table, 1, 0),
+            Facts::of(&table),
         )
     }
 
@@ -86,7 +86,7 @@ mod tests {
         -(x.tanh().square() - 1.0)
     }
 
-    fn by_autograd(scores: &Tensor, rows: &Columns, config: &TrainConfig, entropy_weight: f64) -> Vec<f32> {
+    fn by_autograd(scores: &Tensor, rows: &Facts, config: &TrainConfig, entropy_weight: f64) -> Vec<f32> {
         let scores = scores.copy().set_requires_grad(true);
         let mean = scores.select(1, 0);
         let log_std = scores
@@ -137,7 +137,7 @@ mod tests {
             }
             .log_density(latent) // as roll-outs log it
         });
-        let rows = Columns {
+        let rows = Facts {
             old_log_prob: Tensor::from_slice(&old.collect::<Vec<f32>>()),
             ..rows
         };

@@ -9,16 +9,18 @@ use crate::adam::AdamState;
 use crate::config::EngineChoice;
 use crate::distribution::Draws;
 use crate::error::LearnError;
-use crate::fused::{Fused, draw_from_scores};
+use crate::fused::{Choices, Fused, draw_by_rows};
 use crate::network::Shape;
 use crate::recurrent::Recurrent;
 use crate::rows::Rows;
+use crate::sights::Sights;
 use crate::table::Table;
 use crate::torch::Torch;
 use crate::update::Updated;
 use crate::{ConfigError, choose_device};
 use rand::Rng;
 use rand::seq::SliceRandom;
+use std::iter::repeat;
 
 /// Networks and optimiser, wherever they live.
 #[derive(Debug)]
@@ -102,38 +104,68 @@ impl Engine {
 
     /// Scores of rows, `rows x rungs`, and what each will remember.
     pub(crate) fn logits(&mut self, rows: &Rows<'_>, out: &mut [f32], next: &mut [f32]) {
-        match self {
-            Self::Torch(torch) => torch.logits(rows.seen, rows.width, out),
-            Self::Fused(fused) => fused.logits(rows.seen, rows.width, out),
-            Self::Recurrent(recurrent) => recurrent.logits(rows, out, next),
+        if let Self::Recurrent(recurrent) = self {
+            return recurrent.logits(rows, out, next);
         }
+        let (obs, rungs) = (self.shape().obs, self.shape().rungs);
+        let sights = Sights::of(rows.seen, rows.width, obs, repeat(0));
+        let mut scores = vec![0.0; sights.len() * rungs];
+        self.scores(sights.from(0), &mut scores);
+        sights.spread(&scores, rungs, out);
     }
 
-    /// Draws a rung for each row from the floored distribution. `scores` and `next` as [`Engine::logits`] fills them; the
-    /// fused engine needs no place for scores.
+    /// Draws a rung for each row from the floored distribution. `choices` are this policy's; `scores` and `next` as
+    /// [`Engine::logits`] fills them, but that in `scores` there may be fewer rows.
     pub(crate) fn act(
         &mut self,
         rows: &Rows<'_>,
         floor: f32,
         draws: &mut Draws<'_>,
-        scores: &mut [f32],
-        next: &mut [f32],
+        choices: &mut Choices,
+        (scores, next): (&mut [f32], &mut [f32]),
     ) {
-        if let Self::Fused(fused) = self {
-            fused.sample(rows.seen, rows.width, floor, draws);
-        } else {
-            self.logits(rows, scores, next);
-            draw_from_scores(scores, floor, draws);
+        if let Self::Recurrent(recurrent) = self {
+            recurrent.logits(rows, scores, next);
+            return draw_by_rows(scores, floor, draws);
+        }
+        let (obs, rungs) = (self.shape().obs, self.shape().rungs);
+        let new = choices.see(rows.seen, rows.width, draws.mask);
+        let scores = &mut scores[..new.len() / obs * rungs];
+        self.scores(new, scores);
+        choices.judge(scores, floor, self.threads());
+        choices.draw(self.threads(), draws);
+    }
+
+    /// Scores of what is seen, by a policy that remembers nothing.
+    fn scores(&mut self, seen: &[f32], out: &mut [f32]) {
+        match self {
+            Self::Torch(torch) => torch.logits(seen, out),
+            Self::Fused(fused) => fused.logits(seen, out),
+            Self::Recurrent(_) => {}
+        }
+    }
+
+    fn threads(&self) -> usize {
+        match self {
+            Self::Torch(torch) => torch.threads(),
+            Self::Fused(fused) => fused.threads(),
+            Self::Recurrent(_) => 1,
         }
     }
 
     /// Values of rows, in the critic's units.
     pub(crate) fn values(&mut self, rows: &Rows<'_>, out: &mut [f32]) {
-        match self {
-            Self::Torch(torch) => torch.values(rows.seen, out),
-            Self::Fused(fused) => fused.values(rows.seen, out),
-            Self::Recurrent(recurrent) => recurrent.values(rows, out),
+        if let Self::Recurrent(recurrent) = self {
+            return recurrent.values(rows, out);
         }
+        let sights = Sights::of(rows.seen, rows.width, rows.width, repeat(0));
+        let mut values = vec![0.0; sights.len()];
+        match self {
+            Self::Torch(torch) => torch.values(sights.from(0), &mut values),
+            Self::Fused(fused) => fused.values(sights.from(0), &mut values),
+            Self::Recurrent(_) => {}
+        }
+        sights.spread(&values, 1, out);
     }
 
     /// As [`crate::network::ActorCritic::rescale_values`].

@@ -5,6 +5,7 @@ use crate::TrainConfig;
 use crate::config::EngineChoice;
 use crate::device::host_reads;
 use crate::distribution::Draws;
+use crate::fused::{Choices, draw_by_rows};
 use crate::network::Shape;
 use crate::rows::Rows;
 use crate::table::Table;
@@ -37,15 +38,29 @@ fn engine(choice: EngineChoice, threads: usize) -> Engine {
 /// Rows whose ratios, advantages, masks and values lie on all sides of every clip.
 fn table(rows: usize) -> Table {
     let mut rng = Seeds::new(6).rng();
+    let mut number = || 4.0 * rng.random::<f32>() - 2.0;
+    let seen: Vec<f32> = (0..11 * SIGHTS).map(|_| number()).collect();
     let mut table = Table::new(11, 20, rows);
     for row in 0..rows {
-        let mut number = || 4.0 * rng.random::<f32>() - 2.0;
-        let seen: Vec<f32> = (0..11).map(|_| number()).collect();
         let rung = [0.0, 5.0, 19.0][row % 3];
         let facts = [rung, number() * 0.4 - 2.8, number(), number(), number()];
-        table.push(&seen, 0xF_0F37 | (1 << (row % 20)), facts);
+        let sight = row * row % SIGHTS; // some are seen often, some never
+        table.push(&seen[sight * 11..][..11], 0xF_0F37 | (1 << (row % 20)), facts);
     }
     table
+}
+
+/// Fewer than rows, and more than one block of the fused engine.
+const SIGHTS: usize = 101;
+
+/// What 131 rows see.
+fn seen() -> Vec<f32> {
+    let sights = table(131).sights;
+    sights
+        .of_row
+        .iter()
+        .flat_map(|sight| sights.seen(*sight).to_vec())
+        .collect()
 }
 
 fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
@@ -60,8 +75,7 @@ fn assert_close(a: &[f32], b: &[f32], tolerance: f32) {
 
 #[test]
 fn both_engines_score_alike() {
-    let table = table(131);
-    let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row).0.to_vec()).collect();
+    let seen = seen();
     let both = [EngineChoice::Torch, EngineChoice::Fused].map(|choice| {
         let (mut logits, mut values) = (vec![0.0; 131 * 20], vec![0.0; 131]);
         let mut engine = engine(choice, 1);
@@ -83,8 +97,7 @@ fn both_engines_score_alike() {
 
 #[test]
 fn both_engines_draw_alike() {
-    let table = table(131);
-    let seen: Vec<f32> = (0..131).flat_map(|row| table.row(row).0.to_vec()).collect();
+    let seen = seen();
     let mask: Vec<u64> = (0..131).map(|row| 0xF_0F37 | (1 << (row % 20))).collect();
     let mut rng = Seeds::new(7).rng();
     let uniform: Vec<f32> = (0..131).map(|_| rng.random::<f32>()).collect();
@@ -103,7 +116,22 @@ fn both_engines_draw_alike() {
             rung: &mut rung,
             log_prob: &mut log_prob,
         };
-        engine(choice, 1).act(&rows, 0.05, &mut draws, &mut vec![0.0; 131 * 20], &mut []);
+        let (mut choices, mut scores) = (Choices::new(7, 20), vec![0.0; 131 * 20]);
+        let mut engine = engine(choice, 1);
+        engine.act(&rows, 0.05, &mut draws, &mut choices, (&mut scores, &mut []));
+        let (mut each_rung, mut each_log_prob) = (vec![0; 131], vec![0.0; 131]);
+        let mut each = Draws {
+            rung: &mut each_rung,
+            log_prob: &mut each_log_prob,
+            ..draws
+        };
+        engine.logits(&rows, &mut scores, &mut []);
+        draw_by_rows(&scores, 0.05, &mut each);
+        assert_eq!(
+            (&each_rung, &each_log_prob),
+            (&rung, &log_prob),
+            "sight by sight or row by row"
+        );
         (rung, log_prob)
     });
     assert_eq!(both[0].0, both[1].0);

@@ -14,12 +14,12 @@ mod math;
 mod net;
 mod optimiser;
 mod sample;
+mod soft;
 mod worker;
 
 use crate::TrainConfig;
 use crate::adam::AdamState;
 use crate::device::processors;
-use crate::distribution::Draws;
 use crate::network::Shape;
 use crate::table::Table;
 use crate::update::Updated;
@@ -29,7 +29,7 @@ use net::{Activations, BLOCK};
 use optimiser::Optimiser;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
-use sample::{FromScores, Sample};
+pub(crate) use sample::{Choices, draw_by_rows};
 use std::thread;
 use worker::{Exchange, Job, Worker};
 
@@ -69,6 +69,10 @@ impl Fused {
         &self.shape
     }
 
+    pub(crate) fn threads(&self) -> usize {
+        self.scratch.len()
+    }
+
     pub(crate) fn parameters(&self) -> Vec<f32> {
         self.layout.flat(self.optimiser.parameters())
     }
@@ -81,27 +85,9 @@ impl Fused {
         self.optimiser.load(&self.layout, parameters, state);
     }
 
-    /// One score per rung of each row that stands `width` numbers after the one before.
-    pub(crate) fn logits(&mut self, seen: &[f32], width: usize, out: &mut [f32]) {
-        self.pass(0, seen, width, self.shape.rungs, out);
-    }
-
-    /// Draws a rung for each row that stands `width` numbers after the one before.
-    pub(crate) fn sample(&mut self, seen: &[f32], width: usize, floor: f32, draws: &mut Draws<'_>) {
-        let share = self.share(draws.mask.len());
-        let parts = seen.chunks(share * width).zip(draws.chunks(share));
-        let parts = parts
-            .zip(&mut self.scratch)
-            .map(|((seen, draws), scratch)| Sample {
-                net: &self.layout.nets[0],
-                weights: self.optimiser.weights(),
-                seen,
-                width,
-                scratch: &mut scratch[0],
-                floor,
-                draws,
-            });
-        side_by_side(self.arch, parts.collect());
+    /// One score per rung of each row of what the policy sees.
+    pub(crate) fn logits(&mut self, seen: &[f32], out: &mut [f32]) {
+        self.pass(0, seen, self.shape.obs, self.shape.rungs, out);
     }
 
     /// One value per row, in the critic's units.
@@ -110,7 +96,7 @@ impl Fused {
     }
 
     fn pass(&mut self, net: usize, seen: &[f32], width: usize, outputs: usize, out: &mut [f32]) {
-        let share = self.share(out.len() / outputs);
+        let share = share(out.len() / outputs, self.scratch.len());
         let parts = seen.chunks(share * width).zip(out.chunks_mut(share * outputs));
         let parts = parts.zip(&mut self.scratch).map(|((seen, out), scratch)| Pass {
             net: &self.layout.nets[net],
@@ -122,13 +108,6 @@ impl Fused {
             out,
         });
         side_by_side(self.arch, parts.collect());
-    }
-
-    /// A thread's share of so many rows: whole blocks.
-    fn share(&self, rows: usize) -> usize {
-        rows.div_ceil(self.scratch.len())
-            .next_multiple_of(BLOCK)
-            .max(BLOCK)
     }
 
     /// As [`crate::network::ActorCritic::rescale_values`].
@@ -194,20 +173,14 @@ impl Fused {
     }
 }
 
+/// What each of some threads has of so many rows: whole blocks.
+fn share(rows: usize, threads: usize) -> usize {
+    rows.div_ceil(threads).next_multiple_of(BLOCK).max(BLOCK)
+}
+
 /// Each part on a thread of its own; one alone stays on this thread.
 fn side_by_side<W: WithSimd<Output = ()> + Send>(arch: Arch, parts: Vec<W>) {
     parts.into_par_iter().for_each(|part| arch.dispatch(part));
-}
-
-/// Draws from scores that somebody else computed, as many per row as there are rungs.
-pub(crate) fn draw_from_scores(scores: &[f32], floor: f32, draws: &mut Draws<'_>) {
-    let rungs = (scores.len() / draws.mask.len().max(1)).max(1);
-    Arch::new().dispatch(FromScores {
-        scores,
-        rungs,
-        floor,
-        draws,
-    });
 }
 
 struct Pass<'a> {

@@ -1,18 +1,20 @@
-//! Gradient steps on several threads. Each thread takes its share of every minibatch through both networks and the
-//! losses, block by block; the gradients meet, are summed in a fixed order, and every thread makes the same optimiser
-//! step on its own copy of the parameters. Nothing else is shared, so a run repeats bit for bit on the same number of
-//! threads.
+//! Gradient steps on several threads. Each thread takes its share of what every minibatch sees through both networks, and the
+//! rows that see it through the losses, block by block; the gradients meet, are summed in a fixed order, and every thread
+//! makes the same optimiser step on its own copy of the parameters. Nothing else is shared, so a run repeats bit for bit on
+//! the same number of threads.
 
 use super::aligned::Aligned;
-use super::kernel::LANES_MAX;
 use super::layout::Layout;
-use super::loss::{Facts, Sums, Terms};
+use super::loss::{ENTROPY, Facts, Sums, Terms};
 use super::net::{Activations, BLOCK};
 use super::optimiser::Optimiser;
+use super::soft::Soft;
 use crate::barrier::SpinBarrier;
+use crate::minibatch::Part;
 use crate::table::Table;
 use crate::update::KL_SLACK;
 use pulp::{Simd, WithSimd};
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock};
 
 /// Sums over rows that travel behind each gradient.
@@ -59,7 +61,9 @@ pub(crate) struct Worker<'a> {
     gradient: Aligned,
     policy: Activations,
     critic: Activations,
+    soft: Soft,
     facts: Facts,
+    part: Part,
     seen: Aligned,
 }
 
@@ -80,25 +84,32 @@ impl<'a> Worker<'a> {
             gradient: Aligned::zeros(job.layout.parameters + SUMS),
             policy: job.layout.nets[0].activations(),
             critic: job.layout.nets[1].activations(),
-            facts: Facts::new(job.layout.nets[0].out_width()),
+            soft: Soft::new(job.layout.nets[0].out_width()),
+            facts: Facts::new(),
+            part: Part::default(),
             seen: Aligned::zeros(BLOCK * job.table.width),
             job,
         }
     }
 
-    /// This thread's rows of a minibatch.
+    /// Takes this thread's part of a minibatch; returns how many rows the whole of it has.
     #[inline(always)]
-    fn share(&self, epoch: usize, batch: usize) -> (&'a [u32], usize) {
-        let order = &self.job.orders[epoch];
-        let (batches, threads) = (self.job.batches, self.job.exchange.places.len());
-        let (from, to) = (batch * order.len() / batches, (batch + 1) * order.len() / batches);
-        let count = to - from;
-        let own = from + self.number * count / threads..from + (self.number + 1) * count / threads;
-        (&order[own], count)
+    fn take(&mut self, epoch: usize, batch: usize) -> usize {
+        let job = self.job;
+        let order = &job.orders[epoch];
+        let (from, to) = (
+            batch * order.len() / job.batches,
+            (batch + 1) * order.len() / job.batches,
+        );
+        let sights = &job.table.sights;
+        let threads = (self.number, job.exchange.places.len());
+        self.part
+            .take(&order[from..to], &sights.of_row, sights.len(), threads);
+        to - from
     }
 
     #[inline(always)]
-    fn gradient_of<S: Simd>(&mut self, simd: S, rows: &[u32], count: usize, out: &mut [f32]) {
+    fn gradient_of<S: Simd>(&mut self, simd: S, count: usize, out: &mut [f32]) {
         out.fill(0.0);
         let (gradient, tail) = out.split_at_mut(self.job.layout.parameters);
         let terms = Terms {
@@ -106,44 +117,64 @@ impl<'a> Worker<'a> {
             ..self.job.terms
         };
         let mut sums = Sums::default();
-        for block in rows.chunks(BLOCK) {
-            self.block(simd, block, &terms, gradient, &mut sums);
+        let sights = self.part.sights.len();
+        for from in (0..sights).step_by(BLOCK) {
+            let block = from..sights.min(from + BLOCK);
+            self.block(simd, &block, &terms, gradient, &mut sums);
         }
         tail.copy_from_slice(&sums.map(|sum| sum / terms.count));
     }
 
+    /// Both networks look at the block's sights, and what the losses say to the rows that see them goes back.
     #[inline(always)]
     fn block<S: Simd>(
         &mut self,
         simd: S,
-        block: &[u32],
+        block: &Range<usize>,
         terms: &Terms,
         gradient: &mut [f32],
         sums: &mut Sums,
     ) {
-        let width = self.job.table.width;
-        let rows = block.len().next_multiple_of(LANES_MAX);
-        for n in 0..rows {
-            let row = block[n.min(block.len() - 1)];
-            let (seen, facts) = self.job.table.row(row as usize);
-            self.seen[n * width..][..width].copy_from_slice(seen);
-            let mask = self.job.table.masks[row as usize];
-            self.facts.take(n, mask, facts, n < block.len());
-        }
-        let weights = self.optimiser.weights();
         let [policy, critic] = &self.job.layout.nets[..] else {
             return;
         };
-        let size = (rows, width);
+        self.see(block);
+        let weights = self.optimiser.weights();
+        let size = (block.len(), self.job.table.width);
         policy.forward(simd, weights, size, &self.seen, &mut self.policy);
-        let (scores, slopes) = self.policy.out_slopes();
-        self.facts.policy(simd, terms, rows, scores, slopes, sums);
-        policy.backward(simd, weights, size, &self.seen, &mut self.policy, gradient);
         critic.forward(simd, weights, size, &self.seen, &mut self.critic);
-        let (values, slopes) = self.critic.out_slopes();
-        let lines = (rows, critic.out_width());
-        self.facts.value(simd, terms, lines, values, slopes, sums);
+        let (scores, slopes) = self.policy.out_slopes();
+        let (values, value_slopes) = self.critic.out_slopes();
+        sums[ENTROPY] += self.soft.read(simd, block.len(), terms.floor, scores);
+        let (width, value_width) = (policy.out_width(), critic.out_width());
+        slopes[..block.len() * width].fill(0.0);
+        value_slopes[..block.len() * value_width].fill(0.0);
+        let rows = self.part.rows_of(block);
+        let facts = &self.job.table.facts;
+        let rows = self.part.rows[rows.clone()].iter().zip(&self.part.places[rows]);
+        let mut rows = rows.map(|(row, place)| (*place as usize - block.start, &facts[*row as usize]));
+        while rows.len() > 0 {
+            self.facts.take(rows.by_ref().take(BLOCK));
+            self.facts
+                .policy(simd, terms, &self.soft, (width, &mut *slopes), sums);
+            self.facts
+                .value(simd, terms, values, (value_width, &mut *value_slopes), sums);
+        }
+        self.soft.slopes(simd, block.len(), terms, slopes);
+        policy.backward(simd, weights, size, &self.seen, &mut self.policy, gradient);
         critic.backward(simd, weights, size, &self.seen, &mut self.critic, gradient);
+    }
+
+    /// Gathers what is seen there, what is allowed, and how many rows see it.
+    #[inline(always)]
+    fn see(&mut self, block: &Range<usize>) {
+        let sights = &self.job.table.sights;
+        let width = self.job.table.width;
+        let counts = self.part.counts(block);
+        for (n, (sight, count)) in self.part.sights[block.clone()].iter().zip(counts).enumerate() {
+            self.seen[n * width..][..width].copy_from_slice(sights.seen(*sight));
+            self.soft.take(n, sights.masks[*sight as usize], count);
+        }
     }
 
     /// Waits for everybody's gradient and sums them, the first thread's first.
@@ -174,11 +205,11 @@ impl WithSimd for Worker<'_> {
         let (mut epochs, mut turn, mut before) = (0, 0, 0.0);
         for epoch in 0..job.orders.len() {
             for batch in 0..job.batches {
-                let (rows, count) = self.share(epoch, batch);
+                let count = self.take(epoch, batch);
                 {
                     let place = &job.exchange.places[self.number][turn];
                     let mut out = place.write().unwrap_or_else(PoisonError::into_inner);
-                    self.gradient_of(simd, rows, count, &mut out);
+                    self.gradient_of(simd, count, &mut out);
                 }
                 self.meet(turn);
                 turn = 1 - turn;

@@ -39,6 +39,7 @@ impl Rollout {
         rng: &mut impl Rng,
     ) -> Result<Spent, Idle> {
         self.clear();
+        team.begin();
         let mut spent = Spent::default();
         for t in 0..self.horizon {
             let from = self.len();

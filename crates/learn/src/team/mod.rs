@@ -10,7 +10,7 @@ use crate::checkpoint::Saved;
 use crate::distribution::Draws;
 use crate::engine::Engine;
 use crate::error::LearnError;
-use crate::fused::draw_from_scores;
+use crate::fused::{Choices, draw_by_rows};
 use crate::network::Shape;
 use crate::normaliser::{Frozen, ValueNormaliser};
 use crate::rollout::Rollout;
@@ -37,6 +37,8 @@ pub(crate) struct Team {
     member_of: Vec<usize>,
     agent_id: bool,
     floor: f64,
+    /// Of the one set, where there is one.
+    choices: Choices,
 }
 
 impl Team {
@@ -62,6 +64,7 @@ impl Team {
             member_of,
             agent_id: config.agent_id,
             floor: config.exploration,
+            choices: Choices::new(shape.obs, shape.rungs),
         })
     }
 
@@ -81,6 +84,11 @@ impl Team {
         }
     }
 
+    /// A roll-out begins: the policy may have changed.
+    pub(crate) fn begin(&mut self) {
+        self.choices.forget();
+    }
+
     /// Draws a rung for every row; the rest as in [`Team::logits`].
     pub(crate) fn act(
         &mut self,
@@ -91,11 +99,12 @@ impl Team {
         next: &mut [f32],
     ) {
         if let [only] = &mut self.members[..] {
-            only.engine.act(rows, floor, draws, scores, next);
+            only.engine
+                .act(rows, floor, draws, &mut self.choices, (scores, next));
         } else {
             let rungs = scores.len() / draws.mask.len().max(1);
             self.logits(rows, rungs, scores, next);
-            draw_from_scores(scores, floor, draws);
+            draw_by_rows(scores, floor, draws);
         }
     }
 

@@ -2,6 +2,7 @@
 //! minibatch, in chunks whose activations stay in its cache, with libtorch itself on one thread: its own teams of threads meet
 //! after every operation, and stall where another program wants a processor.
 
+mod pieces;
 mod worker;
 
 use crate::TrainConfig;
@@ -19,7 +20,7 @@ use worker::{Exchange, Job, Worker};
 /// Fewer rows than this are not worth another thread.
 const ROWS_MIN: usize = 64;
 
-/// Rows of one pass through the networks on a processor.
+/// What one pass through the networks looks at on a processor.
 const CHUNK: usize = 1024;
 
 /// Networks and optimiser on libtorch.
@@ -73,16 +74,20 @@ impl Torch {
         self.adam.load(state);
     }
 
-    pub(crate) fn logits(&self, seen: &[f32], width: usize, out: &mut [f32]) {
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// One score per rung of each row of what the policy sees.
+    pub(crate) fn logits(&self, seen: &[f32], out: &mut [f32]) {
         let net = self.acting.as_ref().unwrap_or(&self.net);
+        let (width, rungs) = (net.shape().obs, net.shape().rungs);
         let share = (seen.len() / width).div_ceil(self.threads).max(ROWS_MIN);
-        let parts = seen
-            .chunks(share * width)
-            .zip(out.chunks_mut(share * net.shape().rungs));
+        let parts = seen.chunks(share * width).zip(out.chunks_mut(share * rungs));
         let parts: Vec<_> = parts.map(|(seen, out)| (net.share(), seen, out)).collect();
         parts
             .into_par_iter()
-            .for_each(|(net, seen, out)| logits(&net, width, seen, out));
+            .for_each(|(net, seen, out)| logits(&net, seen, out));
     }
 
     pub(crate) fn values(&self, seen: &[f32], out: &mut [f32]) {
@@ -115,21 +120,23 @@ impl Torch {
         (learning_rate, entropy_weight): (f64, f64),
     ) -> Updated {
         let _guard = no_grad_guard();
-        let rows = table.rows();
         let job = Job {
             config,
             entropy_weight,
-            width: table.width,
-            rungs: table.rungs,
-            rows,
-            epochs: orders.len(),
+            table,
+            orders,
             batches,
-            chunk: if self.device == Device::Cpu { CHUNK } else { rows },
+            chunk: if self.device == Device::Cpu {
+                CHUNK
+            } else {
+                usize::MAX
+            },
+            device: self.device,
             exchange: Exchange::new(self.threads),
         };
-        let mut workers = self.workers(table, orders);
+        let mut workers = self.workers(table);
         let first = workers.remove(0);
-        let mut sums = Sums::new(job.epochs, batches, self.device);
+        let mut sums = Sums::new(orders.len(), batches, self.device);
         thread::scope(|scope| {
             for worker in workers {
                 let job = &job;
@@ -146,18 +153,14 @@ impl Torch {
         sums.end()
     }
 
-    fn workers(&self, table: &Table, orders: &[Vec<u32>]) -> Vec<Worker> {
-        let numbers = table.tensor().to_device(self.device);
-        let order = |order: &Vec<u32>| {
-            let order: Vec<i64> = order.iter().map(|row| i64::from(*row)).collect();
-            Tensor::from_slice(&order).to_device(self.device)
-        };
-        let orders: Vec<Tensor> = orders.iter().map(order).collect();
+    fn workers(&self, table: &Table) -> Vec<Worker> {
+        let sights = table.sights_tensor().to_device(self.device);
+        let facts = table.facts_tensor().to_device(self.device);
         let worker = |number| Worker {
             number,
             net: self.net.share(),
-            numbers: numbers.shallow_clone(),
-            orders: orders.iter().map(Tensor::shallow_clone).collect(),
+            sights: sights.shallow_clone(),
+            facts: facts.shallow_clone(),
         };
         (0..self.threads).map(worker).collect()
     }
@@ -179,11 +182,10 @@ impl Torch {
 }
 
 /// One score per rung of each row.
-fn logits(net: &ActorCritic, width: usize, seen: &[f32], out: &mut [f32]) {
+fn logits(net: &ActorCritic, seen: &[f32], out: &mut [f32]) {
     let _guard = no_grad_guard();
     set_threads(1);
-    let rows = Tensor::from_slice(seen).view([-1, width as i64]);
-    let obs = rows.narrow(1, 0, net.shape().obs as i64);
+    let obs = Tensor::from_slice(seen).view([-1, net.shape().obs as i64]);
     let count = out.len();
     net.policy_pass(&obs).out.copy_data(out, count);
 }

@@ -1,24 +1,25 @@
+use super::pieces::Pieces;
 use crate::TrainConfig;
 use crate::barrier::SpinBarrier;
 use crate::device::set_threads;
-use crate::gradient::{self, Columns};
+use crate::gradient::{self, Facts, Looks};
 use crate::network::ActorCritic;
+use crate::table::Table;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use tch::{Tensor, no_grad_guard};
+use tch::{Device, Tensor, no_grad_guard};
 
 /// What all threads of an update look at.
 pub(super) struct Job<'a> {
     pub(super) config: &'a TrainConfig,
     pub(super) entropy_weight: f64,
-    pub(super) width: usize,
-    pub(super) rungs: usize,
-    /// Rows of the table.
-    pub(super) rows: usize,
-    pub(super) epochs: usize,
+    pub(super) table: &'a Table,
+    /// Rows in the order of each epoch.
+    pub(super) orders: &'a [Vec<u32>],
     pub(super) batches: usize,
-    /// Rows of one pass.
+    /// Sights of one pass.
     pub(super) chunk: usize,
+    pub(super) device: Device,
     pub(super) exchange: Exchange,
 }
 
@@ -35,10 +36,10 @@ pub(super) struct Exchange {
 pub(super) struct Worker {
     pub(super) number: usize,
     pub(super) net: ActorCritic,
-    /// The table: rows x columns.
-    pub(super) numbers: Tensor,
-    /// Rows in the order of each epoch.
-    pub(super) orders: Vec<Tensor>,
+    /// [`Table::sights_tensor`].
+    pub(super) sights: Tensor,
+    /// [`Table::facts_tensor`].
+    pub(super) facts: Tensor,
 }
 
 impl Exchange {
@@ -48,6 +49,10 @@ impl Exchange {
             barrier: SpinBarrier::new(threads),
             ended: AtomicBool::new(false),
         }
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.places.len()
     }
 
     /// No epoch follows this one.
@@ -70,9 +75,10 @@ impl Worker {
     pub(super) fn run(&self, job: &Job<'_>, mut step: impl FnMut()) {
         let _guard = no_grad_guard();
         set_threads(1);
-        for order in &self.orders {
+        let pieces = Pieces::of(job, self.number);
+        for epoch in 0..job.orders.len() {
             for batch in 0..job.batches {
-                let gradient = self.gradient(job, order, batch);
+                let gradient = self.gradient(job, &pieces, (epoch, batch));
                 *job.exchange.places[self.number]
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner) = gradient;
@@ -86,26 +92,24 @@ impl Worker {
         }
     }
 
-    /// The gradient over this thread's rows of a minibatch with its means behind it; none without rows.
-    fn gradient(&self, job: &Job<'_>, order: &Tensor, batch: usize) -> Option<Tensor> {
-        let (from, to) = (
-            batch * job.rows / job.batches,
-            (batch + 1) * job.rows / job.batches,
-        );
-        let (count, threads) = (to - from, job.exchange.places.len());
-        let own = from + self.number * count / threads..from + (self.number + 1) * count / threads;
-        let chunk = |at: usize| {
-            let length = job.chunk.min(own.end - at);
-            let order = order.narrow(0, at as i64, length as i64);
-            let columns = Columns::of(
-                &self.numbers.index_select(0, &order),
-                job.width as i64,
-                job.rungs as i64,
-            );
-            let sizes = (self.net.shape().obs as i64, count as f64);
-            gradient::step(&self.net, &columns, sizes, job.config, job.entropy_weight).packed()
+    /// The gradient over this thread's part of a minibatch with its means behind it; none without rows.
+    fn gradient(&self, job: &Job<'_>, pieces: &Pieces, (epoch, batch): (usize, usize)) -> Option<Tensor> {
+        let width = job.table.width as i64;
+        let (piece, count) = pieces.of_minibatch(epoch * job.batches + batch);
+        let chunk = |piece| {
+            let index = pieces.index(piece);
+            let sights = self.sights.index_select(0, &index.sights);
+            let looks = Looks {
+                seen: sights.narrow(1, 0, width),
+                log_uniform: sights.narrow(1, width, job.table.rungs as i64),
+                counts: index.counts,
+                places: index.places,
+            };
+            let facts = Facts::of(&self.facts.index_select(0, &index.rows));
+            let weights = (job.config, job.entropy_weight);
+            gradient::step(&self.net, &looks, &facts, count as f64, weights).packed()
         };
-        total(own.clone().step_by(job.chunk).map(chunk))
+        total(piece.map(chunk))
     }
 }
 
