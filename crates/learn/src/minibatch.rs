@@ -5,7 +5,7 @@ use std::ops::Range;
 /// The sights of every `threads`-th name among those of a minibatch, and the rows that see them. Threads share out sights and not
 /// rows, so that none is looked at twice.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Part {
+pub(crate) struct Portion {
     /// Sights in the order in which the minibatch comes to them.
     pub(crate) sights: Vec<u32>,
     /// Where the rows of each sight begin, and where the last one's end.
@@ -20,7 +20,7 @@ pub(crate) struct Part {
 
 const NOWHERE: u32 = u32::MAX;
 
-impl Part {
+impl Portion {
     /// Fills itself with what thread `number` of `threads` has of the rows `minibatch`, where `of_row` are the sights of all rows.
     pub(crate) fn take(
         &mut self,
@@ -84,21 +84,24 @@ mod tests {
     #[test]
     fn rows_stand_by_their_sights_and_each_thread_has_its_own() {
         let of_row = [0, 4, 1, 4, 2, 0, 3];
-        let mut part = Part::default();
-        part.take(&[6, 5, 3, 2, 1, 0], &of_row, 5, (0, 1));
-        assert_eq!(part.sights, [3, 0, 4, 1]);
-        assert_eq!(part.rows, [6, 5, 0, 3, 1, 2]);
-        assert_eq!(part.places, [0, 1, 1, 2, 2, 3]);
-        assert_eq!(part.rows_of(&(1..3)), 1..5);
-        assert_eq!(part.counts(&(0..4)).collect::<Vec<_>>(), [1.0, 2.0, 2.0, 1.0]);
-        part.take(&[6, 5, 3, 2, 1, 0], &of_row, 5, (0, 2));
+        let mut portion = Portion::default();
+        portion.take(&[6, 5, 3, 2, 1, 0], &of_row, 5, (0, 1));
+        assert_eq!(portion.sights, [3, 0, 4, 1]);
+        assert_eq!(portion.rows, [6, 5, 0, 3, 1, 2]);
+        assert_eq!(portion.places, [0, 1, 1, 2, 2, 3]);
+        assert_eq!(portion.rows_of(&(1..3)), 1..5);
+        assert_eq!(portion.counts(&(0..4)).collect::<Vec<_>>(), [1.0, 2.0, 2.0, 1.0]);
+        portion.take(&[6, 5, 3, 2, 1, 0], &of_row, 5, (0, 2));
         assert_eq!(
-            (&part.sights[..], &part.rows[..]),
+            (&portion.sights[..], &portion.rows[..]),
             (&[0, 4][..], &[5, 0, 3, 1][..])
         );
-        part.take(&[6, 5, 3, 2, 1, 0], &of_row, 5, (1, 2));
-        assert_eq!((&part.sights[..], &part.rows[..]), (&[3, 1][..], &[6, 2][..]));
-        part.take(&[5, 0], &of_row, 5, (1, 2));
-        assert!(part.sights.is_empty() && part.rows.is_empty());
+        portion.take(&[6, 5, 3, 2, 1, 0], &of_row, 5, (1, 2));
+        assert_eq!(
+            (&portion.sights[..], &portion.rows[..]),
+            (&[3, 1][..], &[6, 2][..])
+        );
+        portion.take(&[5, 0], &of_row, 5, (1, 2));
+        assert!(portion.sights.is_empty() && portion.rows.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use super::net::{Activations, BLOCK};
 use super::optimiser::Optimiser;
 use super::soft::Soft;
 use crate::barrier::SpinBarrier;
-use crate::minibatch::Part;
+use crate::minibatch::Portion;
 use crate::table::Table;
 use crate::update::KL_SLACK;
 use pulp::{Simd, WithSimd};
@@ -63,7 +63,7 @@ pub(crate) struct Worker<'a> {
     critic: Activations,
     soft: Soft,
     facts: Facts,
-    part: Part,
+    portion: Portion,
     seen: Aligned,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Worker<'a> {
             critic: job.layout.nets[1].activations(),
             soft: Soft::new(job.layout.nets[0].out_width()),
             facts: Facts::new(),
-            part: Part::default(),
+            portion: Portion::default(),
             seen: Aligned::zeros(BLOCK * job.table.width),
             job,
         }
@@ -103,7 +103,7 @@ impl<'a> Worker<'a> {
         );
         let sights = &job.table.sights;
         let threads = (self.number, job.exchange.places.len());
-        self.part
+        self.portion
             .take(&order[from..to], &sights.of_row, sights.len(), threads);
         to - from
     }
@@ -117,7 +117,7 @@ impl<'a> Worker<'a> {
             ..self.job.terms
         };
         let mut sums = Sums::default();
-        let sights = self.part.sights.len();
+        let sights = self.portion.sights.len();
         for from in (0..sights).step_by(BLOCK) {
             let block = from..sights.min(from + BLOCK);
             self.block(simd, &block, &terms, gradient, &mut sums);
@@ -149,9 +149,11 @@ impl<'a> Worker<'a> {
         let (width, value_width) = (policy.out_width(), critic.out_width());
         slopes[..block.len() * width].fill(0.0);
         value_slopes[..block.len() * value_width].fill(0.0);
-        let rows = self.part.rows_of(block);
+        let rows = self.portion.rows_of(block);
         let facts = &self.job.table.facts;
-        let rows = self.part.rows[rows.clone()].iter().zip(&self.part.places[rows]);
+        let rows = self.portion.rows[rows.clone()]
+            .iter()
+            .zip(&self.portion.places[rows]);
         let mut rows = rows.map(|(row, place)| (*place as usize - block.start, &facts[*row as usize]));
         while rows.len() > 0 {
             self.facts.take(rows.by_ref().take(BLOCK));
@@ -170,8 +172,8 @@ impl<'a> Worker<'a> {
     fn see(&mut self, block: &Range<usize>) {
         let sights = &self.job.table.sights;
         let width = self.job.table.width;
-        let counts = self.part.counts(block);
-        for (n, (sight, count)) in self.part.sights[block.clone()].iter().zip(counts).enumerate() {
+        let counts = self.portion.counts(block);
+        for (n, (sight, count)) in self.portion.sights[block.clone()].iter().zip(counts).enumerate() {
             self.seen[n * width..][..width].copy_from_slice(sights.seen(*sight));
             self.soft.take(n, sights.masks[*sight as usize], count);
         }

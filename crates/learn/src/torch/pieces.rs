@@ -1,5 +1,5 @@
 use super::worker::Job;
-use crate::minibatch::Part;
+use crate::minibatch::Portion;
 use std::ops::Range;
 use tch::Tensor;
 
@@ -34,7 +34,7 @@ impl Pieces {
         let threads = job.exchange.threads();
         let (mut pieces, mut minibatches) = (Vec::new(), Vec::new());
         let (mut sights, mut counts, mut rows, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut part = Part::default();
+        let mut portion = Portion::default();
         let table = &job.table.sights;
         for order in job.orders {
             for batch in 0..job.batches {
@@ -42,21 +42,21 @@ impl Pieces {
                     batch * order.len() / job.batches,
                     (batch + 1) * order.len() / job.batches,
                 );
-                part.take(&order[from..to], &table.of_row, table.len(), (number, threads));
+                portion.take(&order[from..to], &table.of_row, table.len(), (number, threads));
                 let first = pieces.len();
-                let chunk = job.chunk.min(part.sights.len()).max(1);
-                for begin in (0..part.sights.len()).step_by(chunk) {
-                    let block = begin..part.sights.len().min(begin + chunk);
-                    let own = part.rows_of(&block);
+                let chunk = job.chunk.min(portion.sights.len()).max(1);
+                for begin in (0..portion.sights.len()).step_by(chunk) {
+                    let block = begin..portion.sights.len().min(begin + chunk);
+                    let own = portion.rows_of(&block);
                     pieces.push(Piece {
                         sights: sights.len()..sights.len() + block.len(),
                         rows: rows.len()..rows.len() + own.len(),
                     });
-                    counts.extend(part.counts(&block));
-                    sights.extend(part.sights[block].iter().map(|sight| i64::from(*sight)));
-                    rows.extend(part.rows[own.clone()].iter().map(|row| i64::from(*row)));
+                    counts.extend(portion.counts(&block));
+                    sights.extend(portion.sights[block].iter().map(|sight| i64::from(*sight)));
+                    rows.extend(portion.rows[own.clone()].iter().map(|row| i64::from(*row)));
                     let place = |place: &u32| i64::from(*place) - begin as i64;
-                    places.extend(part.places[own].iter().map(place));
+                    places.extend(portion.places[own].iter().map(place));
                 }
                 minibatches.push((first..pieces.len(), to - from));
             }
