@@ -74,7 +74,7 @@ impl Mappo {
         let shuffles = self.seeds.named("shuffles").indexed(self.iteration);
         let rates = (self.config.learning_rate.at(done), self.config.entropy.at(done));
         let rows = (&learnt.advantages[..], &learnt.returns[..], &learnt.values[..]);
-        let updated = self
+        let (updated, sights) = self
             .team
             .update(&self.rollout, rows, &self.config, rates, &shuffles);
         if let Some(sick) = updated.means.iter().position(|mean| !mean.is_finite()) {
@@ -84,6 +84,7 @@ impl Mappo {
         let mut metrics: Metrics = named
             .map(|(name, mean)| (format!("train/{name}"), mean))
             .collect();
+        metrics.insert("rollout/sights".into(), sights as f64);
         metrics.insert("train/learning_rate".into(), rates.0);
         metrics.insert("train/entropy_weight".into(), rates.1);
         metrics.insert("train/epochs".into(), updated.epochs as f64);

@@ -140,7 +140,7 @@ impl Team {
         }
     }
 
-    /// Epochs of minibatches of every member over its own rows; means over members.
+    /// Epochs of minibatches of every member over its own rows: means over members, and how many sights the rows had.
     pub(crate) fn update(
         &mut self,
         rollout: &Rollout,
@@ -148,7 +148,8 @@ impl Team {
         config: &TrainConfig,
         rates: (f64, f64),
         seeds: &Seeds,
-    ) -> Updated {
+    ) -> (Updated, usize) {
+        let mut sights = 0;
         let mut all = Updated {
             means: [0.0; UPDATE_METRICS.len()],
             epochs: 0,
@@ -160,6 +161,7 @@ impl Team {
             if table.rows() == 0 {
                 continue;
             }
+            sights += table.sights.len();
             let mut shuffles = of_member(seeds, number).rng();
             let updated = member.engine.update(&table, config, rates, &mut shuffles);
             for (mean, own) in all.means.iter_mut().zip(updated.means) {
@@ -167,7 +169,7 @@ impl Team {
             }
             all.epochs = all.epochs.max(updated.epochs);
         }
-        all
+        (all, sights)
     }
 
     /// What the agents play by, for bundles and evaluation.
