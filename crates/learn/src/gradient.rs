@@ -2,51 +2,14 @@
 //! remains the reference in the test below.
 
 use crate::TrainConfig;
-use crate::distribution::{floored, logs, softmax};
+use crate::actor::{self, Actor};
+use crate::looks::{Facts, Looks};
 use crate::network::ActorCritic;
 use crate::squashed;
 use tch::{Kind, Tensor};
 
 /// Weight of the value loss beside the policy's; the networks share no weights, so it only divides the gradient norm.
 pub(crate) const VALUE_WEIGHT: f64 = 0.5;
-
-/// What some rows see, each sight once.
-pub(crate) struct Looks {
-    /// `sights x width`.
-    pub(crate) seen: Tensor,
-    /// `sights x rungs`.
-    pub(crate) log_uniform: Tensor,
-    /// How many rows see each sight.
-    pub(crate) counts: Tensor,
-    /// The sight that each row sees.
-    pub(crate) places: Tensor,
-}
-
-/// What some rows hold beside: the columns of [`crate::table::Table::facts`].
-pub(crate) struct Facts {
-    pub(crate) rung: Tensor,
-    /// The same column where it holds a multiplier's latent number.
-    pub(crate) latent: Tensor,
-    pub(crate) old_log_prob: Tensor,
-    pub(crate) advantage: Tensor,
-    pub(crate) target: Tensor,
-    pub(crate) old_value: Tensor,
-}
-
-impl Facts {
-    /// Views of the columns.
-    pub(crate) fn of(rows: &Tensor) -> Self {
-        let column = |column: i64| rows.select(1, column);
-        Self {
-            rung: column(0).to_kind(Kind::Int64),
-            latent: column(0),
-            old_log_prob: column(1),
-            advantage: column(2),
-            target: column(3),
-            old_value: column(4),
-        }
-    }
-}
 
 /// What some rows of a minibatch add to its flat gradient and to the means over its rows.
 pub(crate) struct Step {
@@ -95,7 +58,7 @@ pub(crate) fn step(
         let slope = policy.out.zeros_like().index_add_(0, &looks.places, &actor.slope);
         Actor { slope, ..actor }
     } else {
-        actor(&policy.out, looks, facts, config, weights)
+        actor::of_rungs(&policy.out, looks, facts, config, weights)
     };
     let values = critic.out.squeeze_dim(-1);
     let (value_loss, value_slope) = value(&values.index_select(0, &looks.places), facts, config, count);
@@ -109,52 +72,6 @@ pub(crate) fn step(
         entropy: actor.entropy,
         divergence: actor.divergence,
         clipped: actor.clipped,
-    }
-}
-
-/// The policy's half of the loss.
-pub(crate) struct Actor {
-    /// Slope of the loss in the scores.
-    pub(crate) slope: Tensor,
-    pub(crate) surrogate: Tensor,
-    pub(crate) entropy: Tensor,
-    pub(crate) divergence: Tensor,
-    pub(crate) clipped: Tensor,
-}
-
-fn actor(
-    logits: &Tensor,
-    looks: &Looks,
-    facts: &Facts,
-    config: &TrainConfig,
-    (entropy_weight, count): (f64, f64),
-) -> Actor {
-    let (floor, clip) = (config.exploration, config.clip_ratio);
-    let soft = softmax(logits, &looks.log_uniform);
-    let p = floored(&soft, &looks.log_uniform, floor);
-    let logs = logs(&p);
-    let entropy = -(&p * &logs).sum_dim_intlist(-1i64, false, Kind::Float);
-    let drawn = &looks.places * logits.size()[1] + &facts.rung; // its number in a table of sights and rungs
-    let log_prob = logs.take(&drawn);
-    let log_ratio = &log_prob - &facts.old_log_prob;
-    let ratio = log_ratio.exp();
-    let free = &ratio * &facts.advantage;
-    let held = ratio.clamp(1.0 - clip, 1.0 + clip) * &facts.advantage;
-    // Slope in p: the surrogate moves only the drawn rung (d ln p / dp = 1 / p), the entropy all of them.
-    let moved = &free * free.le_tensor(&held) * ((floor - 1.0) / count) / log_prob.exp();
-    let worth = (&looks.counts * (entropy_weight * (1.0 - floor) / count)).unsqueeze(1);
-    let mut slope = (logs + 1.0) * worth;
-    let _ = slope.view(-1).index_add_(0, &drawn, &moved);
-    // Through the softmax: s (g - sum s g).
-    let weighted = slope.g_mul_(&soft);
-    let total = weighted.sum_dim_intlist(-1i64, true, Kind::Float);
-    let mean = |rows: &Tensor| rows.sum(Kind::Float) / count;
-    Actor {
-        slope: weighted - &soft * total,
-        surrogate: mean(&-free.minimum(&held)),
-        entropy: mean(&(entropy * &looks.counts)),
-        clipped: mean(&(&ratio - 1.0).abs().gt(clip)),
-        divergence: mean(&(ratio - 1.0 - log_ratio)),
     }
 }
 
@@ -179,7 +96,7 @@ fn value(values: &Tensor, rows: &Facts, config: &TrainConfig, count: f64) -> (Te
 mod tests {
     use super::*;
     use crate::device::to_host;
-    use crate::distribution::{entropy, probabilities, push_log_uniform};
+    use crate::distribution::{entropy, logs, probabilities, push_log_uniform};
     use crate::network::Shape;
     use crate::{clipped_policy_loss, clipped_value_loss};
     use haggle_core::{Mask, Seeds};

@@ -1,6 +1,7 @@
 //! What makes policies: multi-agent actor-critic on libtorch, offline tuning on logged offers, and the run folders,
 //! checkpoints and TensorBoard files that go with them. The result is a bundle; nothing else crosses to serving.
 
+mod actor;
 mod adam;
 mod advantage;
 mod barrier;
@@ -17,6 +18,7 @@ mod events;
 mod export;
 mod fused;
 mod gradient;
+mod looks;
 mod loss;
 mod machine;
 mod mappo;

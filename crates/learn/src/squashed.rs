@@ -2,7 +2,8 @@
 //! [`haggle_policy::SquashedNormal`].
 
 use crate::TrainConfig;
-use crate::gradient::{Actor, Facts};
+use crate::actor::Actor;
+use crate::looks::Facts;
 use haggle_policy::LOG_STD;
 use std::f64::consts::{LN_2, TAU};
 use tch::{Kind, Tensor};

@@ -3,6 +3,7 @@
 use super::math::{clamp, exp};
 use super::net::BLOCK;
 use super::soft::Soft;
+use super::terms::{Sums, Terms};
 use crate::gradient::VALUE_WEIGHT;
 use crate::table::FACTS;
 use pulp::Simd;
@@ -28,24 +29,6 @@ pub(crate) struct Facts {
     value: Column,
     slope: Column,
 }
-
-/// The settings of the losses.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) clip_ratio: f32,
-    pub(crate) value_clip: f32,
-    pub(crate) huber: f32,
-    pub(crate) floor: f32,
-    pub(crate) entropy_weight: f32,
-    /// Rows of the whole minibatch.
-    pub(crate) count: f32,
-}
-
-/// Sums over rows, in the order of [`crate::update::UPDATE_METRICS`].
-pub(crate) type Sums = [f32; 5];
-
-/// Where the entropy stands in [`Sums`].
-pub(crate) const ENTROPY: usize = 2;
 
 impl Facts {
     pub(crate) fn new() -> Self {

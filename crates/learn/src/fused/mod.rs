@@ -15,6 +15,7 @@ mod net;
 mod optimiser;
 mod sample;
 mod soft;
+mod terms;
 mod worker;
 
 use crate::TrainConfig;
@@ -24,13 +25,13 @@ use crate::network::Shape;
 use crate::table::Table;
 use crate::update::Updated;
 use layout::{Layout, Net, Weights};
-use loss::Terms;
 use net::{Activations, BLOCK};
 use optimiser::Optimiser;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 pub(crate) use sample::{Choices, draw_by_rows};
 use std::thread;
+use terms::Terms;
 use worker::{Exchange, Job, Worker};
 
 /// Wider networks leave the cache that this path lives on.

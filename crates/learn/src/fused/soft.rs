@@ -2,9 +2,9 @@
 
 use super::aligned::Aligned;
 use super::allowed::Allowed;
-use super::loss::Terms;
 use super::math::ln;
 use super::net::BLOCK;
+use super::terms::Terms;
 use pulp::Simd;
 
 /// A softmax per sight, and its floored form.

@@ -5,10 +5,11 @@
 
 use super::aligned::Aligned;
 use super::layout::Layout;
-use super::loss::{ENTROPY, Facts, Sums, Terms};
+use super::loss::Facts;
 use super::net::{Activations, BLOCK};
 use super::optimiser::Optimiser;
 use super::soft::Soft;
+use super::terms::{ENTROPY, Sums, Terms};
 use crate::barrier::SpinBarrier;
 use crate::minibatch::Portion;
 use crate::table::Table;

@@ -2,6 +2,7 @@
 //! minibatch, in chunks whose activations stay in its cache, with libtorch itself on one thread: its own teams of threads meet
 //! after every operation, and stall where another program wants a processor.
 
+mod job;
 mod pieces;
 mod worker;
 
@@ -12,10 +13,11 @@ use crate::gradient::MEANS;
 use crate::network::{ActorCritic, Shape};
 use crate::table::Table;
 use crate::update::{Sums, Updated};
+use job::{Exchange, Job};
 use rayon::prelude::*;
 use std::thread;
 use tch::{Device, Tensor, no_grad, no_grad_guard};
-use worker::{Exchange, Job, Worker};
+use worker::Worker;
 
 /// Fewer rows than this are not worth another thread.
 const ROWS_MIN: usize = 64;

@@ -1,4 +1,4 @@
-use super::worker::Job;
+use super::job::Job;
 use crate::minibatch::Portion;
 use std::ops::Range;
 use tch::Tensor;
