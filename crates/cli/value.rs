@@ -135,7 +135,7 @@ pub fn metrics(
     .or_fail(Kind::Data)?;
     let total = walked.total(0);
     let per_session = |sum: f64| sum / walked.sessions as f64;
-    Ok(Metrics::from([
+    let mut metrics = Metrics::from([
         ("eval/mean_reward".to_owned(), per_session(total.revenue)),
         (
             "pricing/revenue_per_session".to_owned(),
@@ -144,7 +144,11 @@ pub fn metrics(
         ("pricing/units_per_session".to_owned(), per_session(total.units)),
         ("pricing/price_index".to_owned(), total.price_index()),
         ("pricing/edge_share".to_owned(), walked.edge_share),
-    ]))
+    ]);
+    if walked.costs_known {
+        metrics.insert("pricing/margin_per_session".to_owned(), per_session(total.margin));
+    }
+    Ok(metrics)
 }
 
 fn walk_plan(plan: &Plan<ReplayFile>, weeks: &Range<u32>, members: Vec<usize>) -> WalkPlan {

@@ -71,6 +71,10 @@ impl<E: Env + Sync> Env for Batch<E> {
         self.blocks[0].agent_groups()
     }
 
+    fn prices(&self) -> Vec<Vec<f64>> {
+        self.blocks[0].prices()
+    }
+
     fn multipliers(&self) -> Vec<[f32; 2]> {
         self.blocks[0].multipliers()
     }

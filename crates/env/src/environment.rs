@@ -125,6 +125,12 @@ pub trait Env: Send {
         Vec::new()
     }
 
+    /// The price of each of an agent's rungs in money, infinite where it offers nothing; where agents set multipliers, only the base
+    /// price of each. Nothing where an agent's prices change with the state, as those of a replayed shop.
+    fn prices(&self) -> Vec<Vec<f64>> {
+        Vec::new()
+    }
+
     /// The group of each agent, numbered from 0 without gaps: agents of one group are alike (same cost, same quality) and may
     /// share their parameters. None where the environment does not know which of its agents are alike.
     fn agent_groups(&self) -> Option<Vec<usize>> {

@@ -79,21 +79,35 @@ impl Market {
     /// # Errors
     /// When the market makes no sense or cannot be stepped.
     pub fn prices(&self) -> Result<Vec<f64>, OracleError> {
-        Ok(match (self, self.game()?) {
+        Ok(self.prices_in(&self.game()?))
+    }
+
+    fn prices_in(&self, game: &Game) -> Vec<f64> {
+        match (self, game) {
             (Self::StockedPrices(market), _) => {
                 market.prices.iter().copied().chain([f64::INFINITY]).collect()
             }
             (Self::AlternatingDuopoly(market), _) => market.prices(),
             (Self::ReferencePrice(market), _) => market.prices.clone(),
-            (_, Game::Season(game)) => game.prices,
-            (_, Game::Visits(game)) => game.prices,
-            (_, Game::Sessions(game)) => game.prices,
-            (_, Game::Lines(game)) => game.prices,
-            (_, Game::Shoppers(game)) => game.prices,
-            (_, Game::Rivalry(game)) => game.prices,
+            (_, Game::Season(game)) => game.prices.clone(),
+            (_, Game::Visits(game)) => game.prices.clone(),
+            (_, Game::Sessions(game)) => game.prices.clone(),
+            (_, Game::Lines(game)) => game.prices.clone(),
+            (_, Game::Shoppers(game)) => game.prices.clone(),
+            (_, Game::Rivalry(game)) => game.prices.clone(),
             (_, Game::Itineraries(game)) => vec![f64::INFINITY; game.rungs],
             (_, Game::LastPrice(_) | Game::OpenPrices(_) | Game::OpenSale(_)) => Vec::new(),
-        })
+        }
+    }
+
+    /// As [`crate::Env::prices`].
+    pub(super) fn agents_prices(&self, game: &Game) -> Vec<Vec<f64>> {
+        match game {
+            Game::Itineraries(game) => game.menus(),
+            Game::OpenPrices(game) => game.bases(),
+            Game::OpenSale(game) => vec![vec![game.base()]],
+            _ => vec![self.prices_in(game); game.shape().0],
+        }
     }
 
     /// Worth of the next step beside this one's: 1 where episodes end by themselves. (D: a step is two periods.)

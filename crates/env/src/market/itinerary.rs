@@ -51,6 +51,15 @@ impl Itineraries {
         game
     }
 
+    /// The price of each rung of each product; infinite where it is closed or the menu has no such rung.
+    pub(crate) fn menus(&self) -> Vec<Vec<f64>> {
+        let mut menus = self.prices.clone();
+        menus
+            .iter_mut()
+            .for_each(|menu| menu.resize(self.rungs, f64::INFINITY));
+        menus
+    }
+
     /// The states after a sale of each product.
     fn sales(&self, state: usize) -> Vec<u32> {
         let after = |uses: &Vec<usize>| {

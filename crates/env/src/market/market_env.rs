@@ -17,6 +17,7 @@ pub struct MarketEnv {
     spec: EnvSpec,
     game: Game,
     groups: Option<Vec<usize>>,
+    prices: Vec<Vec<f64>>,
     copies: Copies,
 }
 
@@ -74,10 +75,12 @@ impl MarketEnv {
             constraints: constraint_names.len(),
             constraint_names,
         };
+        let prices = market.agents_prices(&game);
         let mut env = Self {
             spec,
             game,
             groups: market.groups(),
+            prices,
             copies: Copies::default(),
         };
         env.reset(&Seeds::new(0));
@@ -169,6 +172,10 @@ impl Env for MarketEnv {
 
     fn agent_groups(&self) -> Option<Vec<usize>> {
         self.groups.clone()
+    }
+
+    fn prices(&self) -> Vec<Vec<f64>> {
+        self.prices.clone()
     }
 
     fn observe(&self, out: &mut ObserveOut<'_>) {

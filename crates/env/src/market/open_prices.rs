@@ -57,6 +57,13 @@ impl LogitOligopoly {
 }
 
 impl OpenPrices {
+    /// What each agent's multiplier multiplies: its cost.
+    pub(crate) fn bases(&self) -> Vec<Vec<f64>> {
+        (0..self.agents)
+            .map(|seller| vec![self.market.costs.seller(seller)])
+            .collect()
+    }
+
     /// The last prices of the agents as multiples of their costs: its own first, then the next ones' in a circle; then, with
     /// several agents, which one it is.
     pub(crate) fn obs_width(&self) -> usize {

@@ -85,6 +85,11 @@ impl SingleArrivals {
 }
 
 impl OpenSale {
+    /// What the multiplier multiplies.
+    pub(crate) fn base(&self) -> f64 {
+        self.market.price_scale
+    }
+
     pub(crate) fn observe(&self, place: Place, obs: &mut [f32], mask: &mut u64) {
         self.season.observe(place, obs, mask);
         *mask = 1;

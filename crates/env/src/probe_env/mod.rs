@@ -153,6 +153,10 @@ impl Env for ProbeEnv {
         (self.spec.agents > 1).then(|| vec![0; self.spec.agents])
     }
 
+    fn prices(&self) -> Vec<Vec<f64>> {
+        vec![self.config.prices.clone(); self.spec.agents]
+    }
+
     fn step(&mut self, actions: Actions<'_>, out: &mut StepOut<'_>) {
         let rungs = actions.rungs();
         let price = |rung: u8| self.config.prices[usize::from(rung)];

@@ -18,8 +18,36 @@ impl Mappo {
             let set = self.rollout.set_multipliers();
             scalars.insert("pricing/price_multiplier_mean".into(), mean(&set));
         }
+        scalars.extend(self.prices());
         scalars.extend(self.agents_rewards());
         scalars
+    }
+
+    /// Mean price that was asked, where the environment tells prices in money: of all agents, and of each where there are several.
+    fn prices(&self) -> Metrics {
+        let ladders = self.env.prices();
+        let free = self.rollout.set_multipliers();
+        let mut sums = vec![(0.0, 0.0); ladders.len()];
+        for (row, agent) in self.rollout.agent.iter().enumerate() {
+            let (agent, rung) = (usize::from(*agent), self.rollout.rung.get(row));
+            let price = ladders.get(agent).map(|ladder| match rung {
+                Some(rung) => ladder[usize::from(*rung)],
+                None => ladder[0] * f64::from(free[row]),
+            });
+            if let Some(price) = price.filter(|price| price.is_finite()) {
+                sums[agent].0 += price;
+                sums[agent].1 += 1.0;
+            }
+        }
+        let all = sums
+            .iter()
+            .fold((0.0, 0.0), |all, own| (all.0 + own.0, all.1 + own.1));
+        let each = sums.iter().enumerate().filter(|_| sums.len() > 1);
+        let each = each.map(|(agent, sum)| (format!("agents/{agent}/price"), *sum));
+        let told = [("pricing/price".to_owned(), all)].into_iter().chain(each);
+        told.filter(|(_, (_, offers))| *offers > 0.0)
+            .map(|(tag, (sum, offers))| (tag, sum / offers))
+            .collect()
     }
 
     /// Mean reward of each agent's steps, where there are several; nothing of one that was never there.

@@ -259,7 +259,19 @@ mod tests {
             (0.5 * (each[0] + each[1]) - two["rollout/reward_mean"]).abs() < 1e-9,
             "{two:?}"
         );
+        let prices = [&two["agents/0/price"], &two["agents/1/price"]];
+        assert!(
+            (0.5 * (prices[0] + prices[1]) - two["pricing/price"]).abs() < 1e-9,
+            "{two:?}"
+        );
         let one = told(include_str!("../../../../envs/probe/late-sale.toml"));
+        let probe: ProbeConfig =
+            toml::from_str(include_str!("../../../../envs/probe/late-sale.toml")).expect("a probe config");
+        let (low, high) = (probe.prices[0], probe.prices[probe.prices.len() - 1]);
+        assert!(
+            low < one["pricing/price"] && one["pricing/price"] < high,
+            "{one:?}"
+        );
         assert!(!one.contains_key("agents/0/reward"), "{one:?}");
     }
 
