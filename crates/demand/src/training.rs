@@ -8,7 +8,7 @@ use crate::rows::{self, CategoryRows};
 use crate::solver::{Parameters, minimise};
 use crate::visit::VisitFit;
 use haggle_core::{MemoryRates, Seeds};
-use haggle_history::{Replay, Selection};
+use haggle_history::{AGENTS_MIN, LINES_MIN, OCCASIONS_MIN, Replay, Selection};
 use rand::RngExt;
 use std::ops::Range;
 
@@ -46,7 +46,9 @@ impl Training {
         if choices < CHOICES_MIN {
             let (first, last) = (weeks.start, weeks.end - 1);
             return Err(DemandError::TooLittle(format!(
-                "weeks {first}-{last} hold {choices} choices of selected items, at least {CHOICES_MIN} are needed"
+                "weeks {first}-{last} hold {choices} choices of selected items, at least {CHOICES_MIN} are needed; a category is \
+                 selected where {AGENTS_MIN} of its items have {LINES_MIN} lines each and {OCCASIONS_MIN} sessions bought just \
+                 one of them"
             )));
         }
         let scale = Scale::of(

@@ -116,7 +116,7 @@ impl Reading {
                 continue;
             };
             if price_minor.0 == 0 {
-                self.report.drop_row("lines with a price of 0 or less");
+                self.report.drop_row("lines with a price below half a cent");
                 continue;
             }
             if !seen.insert(fingerprint(&row)) {

@@ -26,6 +26,6 @@ pub use offers::SEGMENTS;
 pub use replay::{Bought, Replay, ReplaySession};
 pub use report::{ImportReport, PriceVariation};
 pub use segments::{import_segments, past_offers, write_segments};
-pub use selection::{SelectedCategory, SelectedItem, Selection};
+pub use selection::{AGENTS_MIN, LINES_MIN, OCCASIONS_MIN, SelectedCategory, SelectedItem, Selection};
 pub use shelf::Shelf;
 pub use store::STORE_VERSION;

@@ -10,11 +10,11 @@ use std::ops::Range;
 /// No category has more agents.
 const AGENTS_MAX: usize = 8;
 /// An item with fewer training lines is not priced.
-const LINES_MIN: usize = 60;
+pub const LINES_MIN: usize = 60;
 /// A category with fewer such items is not priced.
-const AGENTS_MIN: usize = 3;
+pub const AGENTS_MIN: usize = 3;
 /// A category with fewer training sessions that chose exactly one of its items is not priced.
-const OCCASIONS_MIN: usize = 50;
+pub const OCCASIONS_MIN: usize = 50;
 
 /// Which items are priced: per category the best-selling items with enough lines, chosen on the training weeks only.
 ///

@@ -5,7 +5,7 @@ use csv::{Reader, ReaderBuilder, StringRecord};
 use flate2::read::MultiGzDecoder;
 use haggle_core::Digest;
 use std::fs;
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// One CSV file with the positions of the columns that are wanted; other columns are ignored.
@@ -20,6 +20,26 @@ pub(crate) struct Table {
     columns: &'static [&'static str],
     places: Vec<usize>,
     record: StringRecord,
+}
+
+/// Text whose lines end with `\n`, of text whose lines may end with `\r\n`: the reader of CSV counts a line of the latter only when
+/// it comes to the next one, and would name the line before.
+struct OneByteEnds<R>(R);
+
+impl<R: Read> Read for OneByteEnds<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.0.read(out)?;
+            let mut kept = 0;
+            for n in 0..read {
+                out[kept] = out[n];
+                kept += usize::from(out[n] != b'\r');
+            }
+            if kept > 0 || read == 0 {
+                return Ok(kept);
+            }
+        }
+    }
 }
 
 /// The current row of a [`Table`]; columns are numbered as they were asked for.
@@ -62,7 +82,7 @@ impl Table {
             file,
             digest,
             rows: 0,
-            reader: ReaderBuilder::new().from_reader(unpacked),
+            reader: ReaderBuilder::new().from_reader(Box::new(OneByteEnds(unpacked))),
             columns,
             places: Vec::new(),
             record: StringRecord::new(),
@@ -184,8 +204,15 @@ impl Row<'_> {
 
     /// A column as an instant `2017-01-01T12:26:30`, in seconds since 1970.
     pub(crate) fn time_s(&self, column: usize) -> Result<i64, HistoryError> {
-        let instant = self.text(column).parse::<jiff::civil::DateTime>();
-        instant
+        let text = self.text(column);
+        // A time in the shop's own zone: an offset behind it would be read and ignored.
+        let offset = text
+            .get("2017-01-01".len()..)
+            .is_some_and(|time| time.contains(['+', '-', '[']));
+        if offset {
+            return Err(self.wrong(column, "a local time like 2017-01-01T12:26:30, without an offset"));
+        }
+        text.parse::<jiff::civil::DateTime>()
             .and_then(|local| jiff::tz::TimeZone::UTC.to_timestamp(local))
             .map(jiff::Timestamp::as_second)
             .map_err(|_| self.wrong(column, "a time like 2017-01-01T12:26:30"))

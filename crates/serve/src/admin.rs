@@ -157,7 +157,12 @@ pub(crate) async fn serve(
                     return Ok(());
                 }
                 tokio::select! {
-                    read = stream.read_buf(lines.space()) => if read? == 0 { return Ok(()); },
+                    read = stream.read_buf(lines.space()) => if read? == 0 {
+                        if !lines.begun() {
+                            return Ok(());
+                        }
+                        lines.end();
+                    },
                     _ = stopped.changed() => {}
                 }
                 continue;

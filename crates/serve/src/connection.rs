@@ -82,6 +82,9 @@ impl<'a> Connection<'a> {
             tokio::select! {
                 read = stream.read_buf(self.inbox.space()), if may_read => {
                     open = read? > 0;
+                    if !open {
+                        self.inbox.end();
+                    }
                     self.since = Instant::now();
                 }
                 () = first(&mut self.waiting), if !self.waiting.is_empty() => {}
@@ -96,7 +99,10 @@ impl<'a> Connection<'a> {
         let mut chunk = vec![0; MESSAGE_BYTES_MAX];
         loop {
             match stream.try_read(&mut chunk) {
-                Ok(0) => return Ok(false),
+                Ok(0) => {
+                    self.inbox.end();
+                    return Ok(false);
+                }
                 Ok(count) => self.inbox.space().extend_from_slice(&chunk[..count]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),

@@ -61,6 +61,18 @@ impl Inbox {
         }
     }
 
+    /// No more bytes will come: a line that is begun ends here. A frame that is not whole never will be.
+    pub fn end(&mut self) {
+        match self {
+            Self::Silent(bytes) => match bytes.first() {
+                Some(first) if Encoding::of(*first) == Encoding::Json => bytes.push(b'\n'),
+                _ => {}
+            },
+            Self::Lines(lines) => lines.end(),
+            Self::Frames(_) => {}
+        }
+    }
+
     /// Whether a message has begun that is not whole.
     pub fn begun(&self) -> bool {
         match self {

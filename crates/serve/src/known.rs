@@ -1,4 +1,5 @@
 use crate::decide::Source;
+use crate::protocol::REWARDS_MAX;
 use crate::record::DecisionRecord;
 use crate::reply::{DISCLOSURE, PriceReply, Stage};
 use haggle_core::{Digest, PriceMinor, RewardTerms, Rule, Step};
@@ -62,6 +63,12 @@ pub struct Part {
 }
 
 impl Known {
+    /// Whether it takes no reward of another id than those that it has.
+    #[must_use]
+    pub fn is_full_for(&self, reward_id: &str) -> bool {
+        self.parts.len() >= REWARDS_MAX && !self.parts.iter().any(|part| *part.reward_id == *reward_id)
+    }
+
     /// What a record says; `item` is its global number, `policy` the place of its digest, `number` that of the record.
     /// Nothing for a record without a draw, which is no decision.
     #[must_use]

@@ -50,6 +50,13 @@ impl Lines {
         &mut self.bytes
     }
 
+    /// No more bytes will come: a line that is begun ends here.
+    pub fn end(&mut self) {
+        if self.begun() {
+            self.bytes.push(b'\n');
+        }
+    }
+
     /// Whether a whole line (or the news of a long one) is waiting.
     #[must_use]
     pub fn ready(&self) -> bool {
@@ -113,6 +120,17 @@ mod tests {
         for piece in 1..9 {
             assert_eq!(cut(b"one\n\n \r\nfour\nfi", piece), ["one", "four"]);
         }
+    }
+
+    #[test]
+    fn the_last_line_needs_no_end() {
+        let mut lines = Lines::of(b"one\ntwo".to_vec());
+        assert_eq!(lines.next_line(), Next::Line(b"one"));
+        assert_eq!(lines.next_line(), Next::More);
+        lines.end();
+        assert_eq!(lines.next_line(), Next::Line(b"two"));
+        lines.end();
+        assert_eq!(lines.next_line(), Next::More);
     }
 
     #[test]

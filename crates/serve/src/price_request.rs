@@ -291,6 +291,24 @@ impl<'de> Visitor<'de> for OnceEach {
 mod tests {
     use super::*;
 
+    /// The fields of a type, as its refusal of one that it has not names them.
+    fn fields<T: serde::de::DeserializeOwned>() -> Vec<String> {
+        let error = serde_json::from_str::<T>(r#"{"none":1}"#)
+            .map(|_| ())
+            .expect_err("no such field");
+        let said = error.to_string();
+        said.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_field_of_a_request_is_either_protectable_or_kept() {
+        let mut fields = [fields::<PriceRequest>(), fields::<WireContext>()].concat();
+        let mut listed: Vec<&str> = PROTECTABLE.into_iter().chain(KEPT).collect();
+        fields.sort();
+        listed.sort_unstable();
+        assert_eq!(fields, listed);
+    }
+
     #[test]
     fn an_attribute_that_stands_twice_is_refused_in_both_encodings() {
         let twice = r#"{"session":"s","item":"i","attributes":{"kind":"new","kind":"loyal"}}"#;

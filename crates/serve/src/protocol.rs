@@ -19,6 +19,8 @@ pub const ID_BYTES_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 128;
 /// Most rewards of one batch.
 pub const BATCH_MAX: usize = 256;
+/// Most rewards of one decision: they are looked through one by one, and `get` tells them all in one reply.
+pub const REWARDS_MAX: usize = 1024;
 
 /// Latest time of a session: the end of the year 9999, in seconds since 1970. The earliest is 0.
 pub const TIME_S_MAX: i64 = 253_402_300_799;

@@ -33,6 +33,8 @@ pub enum Code {
     Cancelled,
     /// The decision was deferred and is not activated, or it lapsed.
     NotActive,
+    /// The decision has as many rewards as it may have.
+    TooManyRewards,
     /// The bounds contradict each other.
     PriceFloorAboveCeiling,
     /// The rules leave no price.

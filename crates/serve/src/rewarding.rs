@@ -2,6 +2,7 @@ use crate::committer::Ticket;
 use crate::engine::{Core, Engine};
 use crate::known::Known;
 use crate::ledger::Entry;
+use crate::protocol::REWARDS_MAX;
 use crate::record::{EarlyRecord, Event, Record};
 use crate::refusal::{Code, Refusal};
 use crate::reply::{RewardStatus, Stage};
@@ -31,6 +32,10 @@ impl Engine {
             time_s: now_s,
         };
         self.recall(&mut core, &reward.decision.0)?;
+        let known = core.ledger.find(&reward.decision.0);
+        if known.is_some_and(|known| known.is_full_for(&reward.reward_id)) {
+            return Err(full(&reward.decision.0));
+        }
         let entry = core.ledger.reward(&reward);
         match entry {
             Entry::UnknownDecision => self.wait_for_decision(&mut core, reward),
@@ -94,6 +99,9 @@ impl Engine {
             return Err(Refusal::unknown_decision(&reward.decision.0));
         }
         let until_s = reward.time_s.saturating_add(i64::from(backward_s));
+        if core.ledger.early.is_full_for(&reward) {
+            return Err(full(&reward.decision.0));
+        }
         match core.ledger.wait(&reward, until_s) {
             Entry::Conflict => Err(core.conflict(&reward)),
             Entry::Duplicate => Ok(self.duplicate(core)),
@@ -128,6 +136,11 @@ impl Core {
         );
         Refusal::new(Code::Conflict, message)
     }
+}
+
+fn full(decision: &str) -> Refusal {
+    let message = format!("decision {decision} has {REWARDS_MAX} rewards, as many as it may have");
+    Refusal::new(Code::TooManyRewards, message)
 }
 
 /// Why a decision takes no rewards, or no other event.

@@ -5,7 +5,8 @@ mod common;
 
 use common::{House, digest, fixed_bundle};
 use haggle_serve::admin_path;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -224,6 +225,33 @@ fn the_operators_socket_keeps_the_same_rules() {
         replies[cases.len()].starts_with(r#"{"id":99,"ok":true"#),
         "{replies:?}"
     );
+}
+
+#[test]
+fn a_last_line_without_an_end_is_answered() {
+    let house = House::new(&fixed_bundle(6, 0.0));
+    let _daemon = house.start();
+    let answers = |socket: &Path, bytes: &[u8]| {
+        let mut stream = UnixStream::connect(socket).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let status = br#"{"id":1,"op":"status"}"#;
+    for socket in [house.socket(), admin_path(&house.socket())] {
+        let said = answers(&socket, status);
+        assert!(
+            matches!(&said[..], [one] if one.starts_with(r#"{"id":1,"ok":true"#)),
+            "{said:?}"
+        );
+    }
+    let said = answers(
+        &house.socket(),
+        b"{\"id\":1,\"op\":\"status\"}\n{\"id\":2,\"op\":\"sta",
+    );
+    assert!(said.len() == 2 && said[1].contains("bad_json"), "{said:?}");
 }
 
 #[test]

@@ -81,6 +81,42 @@ fn a_reward_is_in_time_until_its_window_closes_and_a_correction_after() {
 }
 
 #[test]
+fn a_decision_takes_1024_rewards_and_knows_each_of_them_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let bundle = fixed_bundle(6, 0.0);
+    let engine = engine_with(dir.path(), &bundle, CONFIG, None);
+    engine.price(named("a", "a", "milk-0"), NOW).unwrap();
+    let mut last = None;
+    for id in ["a", "comes later"] {
+        for n in 0..1024 {
+            last = Some(engine.reward(earn(id, &format!("r{n}"), n), NOW).unwrap().1);
+        }
+    }
+    last.unwrap().blocking_recv().unwrap().unwrap();
+    let again = |engine: &Engine, id: &str| {
+        let full = Err(Code::TooManyRewards);
+        assert_eq!(reward(engine, earn(id, "one more", 1), NOW), full);
+        assert_eq!(
+            reward(engine, earn(id, "r7", 7), NOW),
+            Ok(RewardStatus::Duplicate)
+        );
+        assert_eq!(reward(engine, earn(id, "r7", 8), NOW), Err(Code::Conflict));
+    };
+    again(&engine, "a");
+    again(&engine, "comes later");
+    engine.close().unwrap();
+    drop(engine);
+    let engine = engine_with(dir.path(), &bundle, CONFIG, None);
+    again(&engine, "a");
+    again(&engine, "comes later");
+    engine
+        .price(named("comes later", "s", "milk-0"), NOW + 1)
+        .unwrap();
+    again(&engine, "comes later");
+    assert_eq!(engine.status().rewards, 2048);
+}
+
+#[test]
 fn a_reward_before_its_decision_waits_for_it_and_no_longer() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = fixed_bundle(6, 0.0);

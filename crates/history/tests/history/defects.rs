@@ -56,6 +56,14 @@ fn a_field_of_the_wrong_kind_is_named_by_file_line_and_column() {
         told("sessions.csv", "s4,u1,1,yesterday,4,1,1\n"),
         "SHOP/sessions.csv, line 5, column `ts`: `yesterday` is not a time like 2017-01-01T12:26:30"
     );
+    for ts in ["2017-01-25T10:00:00+02:00", "2017-01-25T10:00:00[Europe/Paris]"] {
+        assert_eq!(
+            told("sessions.csv", &format!("s4,u1,1,{ts},4,1,1\n")),
+            format!(
+                "SHOP/sessions.csv, line 5, column `ts`: `{ts}` is not a local time like 2017-01-01T12:26:30, without an offset"
+            )
+        );
+    }
     assert_eq!(
         told("sessions.csv", "s4,u1,1,2017-01-25T10:00:00,0,1,1\n"),
         "SHOP/sessions.csv, line 5, column `week`: `0` is not a week number from 1 to 9999"
@@ -64,6 +72,19 @@ fn a_field_of_the_wrong_kind_is_named_by_file_line_and_column() {
         told("sessions.csv", ",u1,1,2017-01-25T10:00:00,4,1,1\n"),
         "SHOP/sessions.csv, line 5, column `session_id`: `` is not a name (it is empty)"
     );
+}
+
+#[test]
+fn lines_are_counted_alike_whatever_they_end_with() {
+    let shop = Shop::new();
+    let lines = format!("{LINES}s3,10,1,cheap,1,0\n").replace('\n', "\r\n");
+    shop.put("lines.csv", &lines);
+    assert!(
+        shop.refusal()
+            .starts_with("SHOP/lines.csv, line 6, column `unit_price`")
+    );
+    shop.put("lines.csv", lines.replace("cheap", "1"));
+    assert_eq!(shop.import().1.rows_read["lines.csv"], 5);
 }
 
 #[test]
@@ -118,7 +139,7 @@ fn what_is_left_out_is_counted_by_reason() {
             ("catalogue entries that never sold", 1),
             ("lines of an unknown session", 1),
             ("lines that repeat another in every field", 1),
-            ("lines with a price of 0 or less", 1),
+            ("lines with a price below half a cent", 1),
             ("lines with a quantity of 0 or less", 2),
             ("promotions of an item, store or week without sessions", 2),
             ("sessions seen before", 1),

@@ -1,4 +1,5 @@
 use super::Entry;
+use crate::protocol::REWARDS_MAX;
 use crate::record::DecisionRecord;
 use haggle_core::Reward;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,16 @@ impl EarlyRewards {
     #[must_use]
     pub fn count(&self) -> usize {
         self.by_decision.values().map(Vec::len).sum()
+    }
+
+    /// Whether as many wait for the decision as it may have, and this one is none of them.
+    #[must_use]
+    pub fn is_full_for(&self, reward: &Reward) -> bool {
+        let waiting = self.by_decision.get(reward.decision.0.as_str());
+        let waiting = waiting.into_iter().flatten();
+        let mut waiting = waiting.filter(|early| early.until_s >= reward.time_s);
+        waiting.clone().count() >= REWARDS_MAX
+            && !waiting.any(|early| early.reward.reward_id == reward.reward_id)
     }
 
     /// Keeps a reward for a decision that may still come, until `until_s`.
