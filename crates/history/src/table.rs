@@ -143,7 +143,7 @@ impl Table {
                 expected: *expected_len,
                 got: *len,
             },
-            csv::ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 let what = "the compressed file ends too early: it was cut off".to_owned();
                 HistoryError::Unreadable { file, line, what }
             }

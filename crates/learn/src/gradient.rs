@@ -128,7 +128,7 @@ mod tests {
         let seen: Vec<f32> = (0..SIGHTS * 4).map(|_| number()).collect();
         let mut log_uniform = Vec::new();
         for sight in 0..SIGHTS as u64 {
-            push_log_uniform(Mask(0b10110 | sight % 2), RUNGS, &mut log_uniform);
+            push_log_uniform(Mask(0b10110 | (sight % 2)), RUNGS, &mut log_uniform);
         }
         let mut facts = Vec::new();
         for row in 0..ROWS {

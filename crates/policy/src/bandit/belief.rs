@@ -65,9 +65,13 @@ impl Belief {
         }
     }
 
-    /// Takes one outcome in. `teach` turns the forecast into the lesson; the mean moves by `covariance x features x score`,
-    /// the precision grows by `weight x features x features'`.
-    pub(super) fn learn(&mut self, features: &DVector<f64>, teach: impl FnOnce(Forecast) -> Lesson) {
+    /// Takes one outcome in and says what was forecast of it. `teach` turns the forecast into the lesson; the mean moves by
+    /// `covariance x features x score`, the precision grows by `weight x features x features'`.
+    pub(super) fn learn(
+        &mut self,
+        features: &DVector<f64>,
+        teach: impl FnOnce(Forecast) -> Lesson,
+    ) -> Forecast {
         let mut direction = features.clone_owned();
         let factor = self.factor.l_dirty();
         factor.solve_lower_triangular_unchecked_mut(&mut direction);
@@ -79,6 +83,7 @@ impl Belief {
         let lesson = teach(forecast);
         self.mean.axpy(lesson.score, &direction, 1.0);
         self.factor.rank_one_update(features, lesson.weight);
+        forecast
     }
 
     /// `pairs` pairs of draws, each pair mirrored at the mean; `width` scales their deviation. Row after row.

@@ -28,7 +28,7 @@ pub struct BanditConfig {
     /// Knots of a free demand curve over the ladder beside the straight line; below 2: the line alone.
     #[serde(default = "knots_default")]
     pub knots: usize,
-    /// How fast the past fades; absent: never.
+    /// How fast the past fades; absent: never, but for the level of demand where forecasts are seen to fail.
     #[serde(default)]
     pub forgetting: Option<Forgetting>,
     /// Root of every random number.

@@ -7,6 +7,7 @@ mod belief;
 mod config;
 mod corridor;
 mod curve;
+mod cusum;
 mod design;
 mod error;
 mod memory;
@@ -89,7 +90,7 @@ impl Bandit {
         let models = (0..models)
             .map(|model| Model::new(&config, &seeds.indexed(model as u64)))
             .collect();
-        let digest = Digest::of(format!("haggle bandit 1 {config:?}").as_bytes());
+        let digest = Digest::of(format!("haggle bandit 2 {config:?}").as_bytes());
         Ok(Self {
             config,
             models,

@@ -1,6 +1,7 @@
 use super::belief::{Belief, Forecast, Lesson};
 use super::config::{BanditConfig, DemandModel, Forgetting, Pooling, Rule};
 use super::curve::Curve;
+use super::cusum::Cusum;
 use super::design::{Design, Term};
 use super::memory::{MEMORY_OUTCOMES, Memory, logistic};
 use super::prior::Prior;
@@ -18,6 +19,10 @@ const NOISE_MIN: f64 = 1e-9;
 const FEW_SALES: f64 = 15.0;
 /// The noise follows no faster than over so many outcomes.
 const NOISE_ROUNDS_MIN: f64 = 16.0;
+/// Where the mean outcome is a smaller share of the typical one, sales are too rare for errors to be nearly normal.
+const MEAN_WATCHED_MIN: f64 = 0.3;
+/// What is kept of the level of demand when it is seen to have shifted.
+const LEVEL_KEPT: f64 = 0.02;
 
 /// A Bayesian model of demand given context and rung, learnt outcome by outcome.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +40,8 @@ pub(super) struct Model {
     outcomes: u64,
     /// Sum of all outcomes.
     sold: f64,
+    /// Whether demand is still as forecast, where nothing is forgotten.
+    cusum: Cusum,
     /// Coefficients drawn from the belief as it stands, row after row; empty unless the rule needs them.
     draws: Vec<f64>,
 }
@@ -61,6 +68,7 @@ impl Model {
             noise: 0.25,
             outcomes: 0,
             sold: 0.0,
+            cusum: Cusum::default(),
             draws: Vec::new(),
         };
         model.redraw(config.rule, seeds);
@@ -78,6 +86,7 @@ impl Model {
                 .memory
                 .as_ref()
                 .is_none_or(|memory| memory.fits(&self.design))
+            && self.cusum.is_sound()
             && self.draws.len() == fresh.draws.len()
             && numbers.iter().chain(&self.draws).all(|number| number.is_finite())
     }
@@ -133,8 +142,14 @@ impl Model {
             }
         }
         self.step(segment, context, rung, outcome, fading);
-        if let Some(fading) = fading.filter(|_| self.outcomes.is_multiple_of(FADE_EVERY)) {
-            self.fade(fading);
+        match fading {
+            Some(fading) if self.outcomes.is_multiple_of(FADE_EVERY) => {
+                self.fade(keep(fading.level, FADE_EVERY), keep(fading.slope, FADE_EVERY));
+            }
+            None if self.cusum.take_alarm() => {
+                self.fade(LEVEL_KEPT, 1.0);
+            }
+            _ => {}
         }
     }
 
@@ -150,19 +165,26 @@ impl Model {
         self.design.standard(context, &mut x);
         let mut features = DVector::zeros(self.design.coefficients());
         self.design.features(segment, &x, rung, &mut features);
+        // As long as everything is fitted again, a forecast that fails tells of the model, not of demand.
+        let settled = self.memory.is_none();
         let (noise, outcome) = (self.noise, outcome / self.unit);
         match self.demand {
-            DemandModel::Logit => self.belief.learn(&features, |seen| bernoulli(seen, outcome)),
+            DemandModel::Logit => {
+                let seen = self.belief.learn(&features, |seen| bernoulli(seen, outcome));
+                if settled {
+                    self.cusum.bernoulli(seen, outcome);
+                }
+            }
             DemandModel::Linear => {
-                let mut surprise = 1.0;
-                self.belief.learn(&features, |seen| {
-                    let variance = noise + seen.variance;
-                    surprise = (outcome - seen.mean).powi(2) / variance;
-                    Lesson {
-                        weight: 1.0 / noise,
-                        score: (outcome - seen.mean) / variance,
-                    }
+                let seen = self.belief.learn(&features, |seen| Lesson {
+                    weight: 1.0 / noise,
+                    score: (outcome - seen.mean) / (noise + seen.variance),
                 });
+                let variance = noise + seen.variance;
+                if settled && self.sold >= MEAN_WATCHED_MIN * self.unit * self.outcomes as f64 {
+                    self.cusum.normal((outcome - seen.mean) / variance.sqrt());
+                }
+                let surprise = (outcome - seen.mean).powi(2) / variance;
                 let rounds = (self.outcomes as f64).min(fading.map_or(f64::INFINITY, |fading| fading.slope));
                 let change = 1.0 + (surprise.min(SURPRISE_MAX) - 1.0) / rounds.max(NOISE_ROUNDS_MIN);
                 self.noise = (noise * change).max(NOISE_MIN);
@@ -170,8 +192,8 @@ impl Model {
         }
     }
 
-    fn fade(&mut self, fading: Forgetting) {
-        let (level, slope) = (keep(fading.level, FADE_EVERY), keep(fading.slope, FADE_EVERY));
+    /// Keeps so much of what is known of the level of demand, and of everything else.
+    fn fade(&mut self, level: f64, slope: f64) {
         let share = |(term, own): (Term, bool)| if term == Term::Level && !own { level } else { slope };
         let shares: Vec<f64> = self.design.terms().map(share).collect();
         self.belief.fade(&shares, &self.prior.mean, &self.prior.precision);
