@@ -100,7 +100,8 @@ fn too_little_data_is_an_error() {
         .to_string();
     assert_eq!(
         error,
-        "too little data for a demand model: weeks 90-94 hold 0 choices of selected items, at least 100 are needed"
+        "too little data for a demand model: weeks 90-94 hold 0 choices of selected items, at least 100 are needed; a \
+         category is selected where 3 of its items have 60 lines each and 50 sessions bought just one of them"
     );
     let backwards = FitConfig {
         train_weeks: 5..5,
