@@ -39,7 +39,12 @@ fn table(oracle: &Oracle) -> String {
         "v_fixed",
         format!("{} at {:.6}", share(oracle.v_fixed), oracle.fixed_price),
     );
-    if let Some(action) = oracle.first_action {
+    if let Some(actions) = &oracle.first_actions {
+        let each = actions
+            .iter()
+            .map(|action| action.map_or("closed".to_owned(), |price| format!("{price:.6}")));
+        line("first_actions", each.collect::<Vec<_>>().join("  "));
+    } else if let Some(action) = oracle.first_action {
         line("first_action", format!("{action:.6}"));
     }
     for (name, value) in &oracle.references {

@@ -110,6 +110,7 @@ impl CapacityDuopoly {
             v_fixed: 2.0 * profit(monopoly),
             fixed_price: monopoly,
             first_action: None,
+            first_actions: None,
             references: BTreeMap::from([("joint_nash", 2.0 * profit(nash))]),
             fixed_prices: None,
             equilibrium: Some(Equilibrium {

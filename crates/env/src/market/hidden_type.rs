@@ -95,6 +95,7 @@ impl HiddenType {
             fixed_price: self.prices[best],
             fixed_prices: None,
             first_action: Some(self.prices[first]),
+            first_actions: None,
             references: BTreeMap::from([
                 ("clairvoyant", known * self.periods as f64),
                 ("memoryless", self.memoryless(&game)),

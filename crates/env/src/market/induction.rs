@@ -141,6 +141,7 @@ impl Season {
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
+            first_actions: None,
             references,
             ..Oracle::default()
         })

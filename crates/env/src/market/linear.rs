@@ -142,6 +142,7 @@ impl ChangingDemand {
             v_fixed: revenue(fixed_price, (a_sum, b_sum)),
             fixed_price,
             first_action: Some(held(self.demand(0))),
+            first_actions: None,
             ..Oracle::default()
         })
     }
@@ -189,6 +190,7 @@ impl UnknownLinear {
             v_fixed: value,
             fixed_price: price,
             first_action: Some(price),
+            first_actions: None,
             ..Oracle::default()
         })
     }

@@ -8,6 +8,7 @@ use super::search::best_index;
 use haggle_core::LADDER_RUNGS_MAX;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// Ties between prices at the worths of the linear programme: closer than this, relative.
@@ -118,9 +119,13 @@ impl Network {
             self.probabilities[product][rung] * (self.prices[product][rung] - worth)
         };
         let menu = |product: usize| self.prices[product].len();
+        // The start is looked at last, so that its prices stay.
+        let first = RefCell::new(vec![None; self.prices.len()]);
         let best = |product: usize, worth: f64| {
             let rung = best_index(menu(product), |rung| gain(product, rung, worth));
-            gain(product, rung, worth).max(0.0)
+            let gained = gain(product, rung, worth);
+            first.borrow_mut()[product] = (gained > 0.0).then(|| self.prices[product][rung]);
+            gained.max(0.0)
         };
         let always = |plan: &[usize]| game.value(|product, worth| gain(product, plan[product], worth));
         let plans = plans(
@@ -155,12 +160,15 @@ impl Network {
             .zip(&self.prices)
             .map(|(rung, menu)| menu[*rung])
             .collect();
+        let v_star = game.value(best);
+        let first = first.into_inner();
         Ok(Oracle {
-            v_star: game.value(best),
+            v_star,
             v_fixed: values[fixed],
             fixed_price: prices[0],
             fixed_prices: Some(prices),
-            first_action: None,
+            first_action: first[0],
+            first_actions: Some(first),
             references: BTreeMap::from([
                 ("lp", lp),
                 ("bid_price", bid.fold(f64::INFINITY, f64::min)),

@@ -20,9 +20,12 @@ pub struct Oracle {
     /// Every product's price where several are priced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed_prices: Option<Vec<f64>>,
-    /// What the best policy does first; absent where nothing is decided in time.
+    /// What the best policy does first; absent where nothing is decided in time (C, C2, E) or only a bound is known (B2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_action: Option<f64>,
+    /// The same for every product where several are priced; nothing for one that is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_actions: Option<Vec<Option<f64>>>,
     /// Expected earnings of reference policies, and bounds, by name.
     pub references: BTreeMap<&'static str, f64>,
     /// Only for oligopolies.

@@ -161,6 +161,7 @@ impl SharedResources {
             fixed_price: self.prices[best][0],
             fixed_prices: Some(self.prices[best].clone()),
             first_action: None,
+            first_actions: None,
             references: BTreeMap::from([("lp_per_period", lp)]),
             equilibrium: None,
         })

@@ -1,6 +1,6 @@
 //! Optimal plans made apart from the solver earn the optimum when they are played.
 
-use crate::files::market;
+use crate::files::{market, oracle};
 use crate::harness::rows;
 use haggle_env::Env;
 use haggle_env::market::{Market, MarketEnv};
@@ -131,4 +131,41 @@ fn check(market: &Market, planned: f64, played: f64) {
         (played / v_star - 1.0).abs() < 1e-9,
         "{played} played, {v_star} solved"
     );
+}
+
+#[test]
+fn in_the_last_period_every_product_of_a_network_asks_what_pays_best_now() {
+    let file = std::fs::read_to_string("../../envs/b3.toml").unwrap();
+    let file: toml::Value = toml::from_str(&file).unwrap();
+    let numbers = |name: &str, product: usize| -> Vec<f64> {
+        let list = file[name][product].as_array().unwrap().iter();
+        list.map(|number| {
+            number
+                .as_float()
+                .or(number.as_integer().map(|whole| whole as f64))
+                .unwrap()
+        })
+        .collect()
+    };
+    let best = |product: usize| {
+        let (prices, chances) = (numbers("prices", product), numbers("probabilities", product));
+        let offers = prices.into_iter().zip(chances).rev(); // of two that pay alike the cheaper one
+        offers
+            .max_by(|a, b| (a.0 * a.1).total_cmp(&(b.0 * b.1)))
+            .map(|(price, _)| price)
+    };
+    let first = oracle("b3", &[("periods", "1")]).first_actions.unwrap();
+    assert_eq!(first, (0..3).map(best).collect::<Vec<_>>());
+    // With a seat for each of three shoppers and three periods none is scarce: the same again.
+    assert_eq!(oracle("b3", &[("periods", "3")]).first_actions.unwrap(), first);
+    // One seat and a long time: cheap prices wait, and what needs two flights gives way to what needs one.
+    let scarce = oracle("b3", &[("stock", "[1, 1]")]).first_actions.unwrap();
+    assert!(
+        scarce
+            .iter()
+            .zip(&first)
+            .all(|(late, now)| late.is_none_or(|price| Some(price) >= *now)),
+        "{scarce:?}"
+    );
+    assert_ne!(scarce, first);
 }
