@@ -1,6 +1,11 @@
-//! One thread's part of a minibatch, sorted by sights.
+//! Minibatches, and one thread's part of one, sorted by sights.
 
 use std::ops::Range;
+
+/// What minibatch `batch` of `batches` has of an epoch's order; they differ by one row at most.
+pub(crate) fn minibatch(order: &[u32], batch: usize, batches: usize) -> &[u32] {
+    &order[batch * order.len() / batches..(batch + 1) * order.len() / batches]
+}
 
 /// The sights of every `threads`-th name among those of a minibatch, and the rows that see them. Threads share out sights and not
 /// rows, so that none is looked at twice.

@@ -8,6 +8,7 @@ use crate::device::{set_threads, to_host};
 use crate::distribution::{entropy, logs, probabilities};
 use crate::gradient::VALUE_WEIGHT;
 use crate::looks::Facts;
+use crate::minibatch::minibatch;
 use crate::network::{ActorCritic, Shape};
 use crate::rows::Rows;
 use crate::sequence::{PAD, Sequences};
@@ -97,8 +98,11 @@ impl Recurrent {
         let mut sums = Sums::new(orders.len(), batches, Device::Cpu);
         for order in orders {
             for batch in 0..batches {
-                let (from, to) = (batch * order.len() / batches, (batch + 1) * order.len() / batches);
-                let block = Block::new(&table.sequences, &order[from..to], self.shape().memory);
+                let block = Block::new(
+                    &table.sequences,
+                    minibatch(order, batch, batches),
+                    self.shape().memory,
+                );
                 sums.add(Some(&self.gradient_step(&all, table, &block, config, rates)));
             }
             if sums.moved_too_far(config.target_kl) {

@@ -37,6 +37,15 @@ impl Sights {
         sights
     }
 
+    /// Of rows that see nothing that could be told: each is a sight of its own.
+    pub(crate) fn each(masks: &[u64]) -> Self {
+        Self {
+            masks: masks.to_vec(),
+            of_row: (0..masks.len() as u32).collect(),
+            ..Self::new(0, 0)
+        }
+    }
+
     /// Takes in more such rows.
     pub(crate) fn take(&mut self, rows: &[f32], stride: usize, masks: impl Iterator<Item = u64>) {
         for (row, mask) in rows.chunks_exact(stride).zip(masks) {

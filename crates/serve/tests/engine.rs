@@ -4,10 +4,10 @@
 mod common;
 
 use common::{ask, earn, fixed_bundle, mlp_bundle, terms};
-use haggle_core::{FEATURE_NAMES, FEATURE_WIDTH, PriceMinor, ShelfEntry};
+use haggle_core::{DecisionId, FEATURE_NAMES, FEATURE_WIDTH, PriceMinor, Reward, ShelfEntry};
 use haggle_serve::{
-    Ask, Code, Engine, EngineConfig, Market, PriceRequest, Record, RewardRequest, RewardStatus, ShelfNews,
-    TIME_S_MAX, UNITS_MAX, VALUE_MINOR_MAX, WireContext, export,
+    Ask, Code, Engine, EngineConfig, Journal, Market, PriceRequest, Record, RewardRequest, RewardStatus,
+    ShelfNews, TIME_S_MAX, UNITS_MAX, VALUE_MINOR_MAX, WireContext, export,
 };
 use std::path::Path;
 
@@ -145,7 +145,7 @@ fn a_restart_rebuilds_the_market_and_the_rewards() {
 
 /// The features of the decision `d`, and when its session began, as they are exported.
 fn seen(dir: &Path) -> (Vec<f32>, i64) {
-    let journal = haggle_serve::Journal::open(&dir.join("store"), None).unwrap();
+    let journal = Journal::open(&dir.join("store"), None).unwrap();
     let exported = export(&journal.reader(), &dir.join("out")).unwrap();
     let offers = haggle_core::read_segment(&std::fs::read(&exported.segments[0]).unwrap()).unwrap();
     let offer = offers.into_iter().find(|offer| offer.session == "s").unwrap();
@@ -213,7 +213,7 @@ fn a_request_that_says_nothing_is_who_its_session_said_last_anywhere() {
     price("tea-1", None);
     engine.close().unwrap();
     drop(engine);
-    let journal = haggle_serve::Journal::open(&dir.path().join("store"), None).unwrap();
+    let journal = Journal::open(&dir.path().join("store"), None).unwrap();
     let said: Vec<i64> = journal
         .reader()
         .scan(0)
@@ -302,9 +302,23 @@ fn numbers_at_their_ends_are_summed_or_refused() {
     );
     open.close().unwrap();
     drop(open);
+    // A build that knew no limit took more, and all of them were acknowledged.
+    let more = (1024..4300).map(|n| {
+        Record::Reward(Reward {
+            decision: DecisionId("d0".to_owned()),
+            reward_id: format!("r{n}"),
+            value_minor: -VALUE_MINOR_MAX,
+            units: UNITS_MAX,
+            time_s: NOW,
+        })
+    });
+    let mut journal = Journal::open(&dir.path().join("store"), None).unwrap();
+    journal.append(&more.collect::<Vec<_>>()).unwrap();
+    drop(journal);
     assert_eq!(
         earned(&engine(dir.path(), &bundle)),
-        (-1024 * VALUE_MINOR_MAX, 1024 * UNITS_MAX)
+        (-4300 * VALUE_MINOR_MAX, u32::MAX),
+        "units stay at the end of their range"
     );
 }
 
@@ -344,7 +358,7 @@ fn history_warms_the_market() {
     let out = dir.path().join("out");
     past.close().unwrap();
     drop(past);
-    let journal = haggle_serve::Journal::open(&dir.path().join("store"), None).unwrap();
+    let journal = Journal::open(&dir.path().join("store"), None).unwrap();
     let exported = export(&journal.reader(), &out).unwrap();
     let offers = haggle_core::read_segment(&std::fs::read(&exported.segments[0]).unwrap()).unwrap();
     let mut market = Market::new(&terms(0.0));

@@ -4,8 +4,8 @@
 mod common;
 
 use common::{earn, engine_config, engine_with, fixed_bundle, named};
-use haggle_core::{Aggregation, PriceMinor};
-use haggle_serve::{Code, Engine, RewardRequest, RewardStatus, Stage, check};
+use haggle_core::{Aggregation, DecisionId, PriceMinor, Reward};
+use haggle_serve::{Code, EarlyRecord, Engine, Journal, Record, RewardRequest, RewardStatus, Stage, check};
 
 const NOW: i64 = 1_600_000_000;
 
@@ -106,6 +106,21 @@ fn a_decision_takes_1024_rewards_and_knows_each_of_them_again() {
     again(&engine, "comes later");
     engine.close().unwrap();
     drop(engine);
+    // A build that knew no limit took more, and all of them were acknowledged.
+    let more = (1024..1100).map(|n| {
+        let reward = Reward {
+            decision: DecisionId("comes later".to_owned()),
+            reward_id: format!("r{n}"),
+            value_minor: n,
+            units: 1,
+            time_s: NOW,
+        };
+        let until_s = NOW + 60;
+        Record::Early(EarlyRecord { reward, until_s })
+    });
+    let mut journal = Journal::open(&dir.path().join("store"), None).unwrap();
+    journal.append(&more.collect::<Vec<_>>()).unwrap();
+    drop(journal);
     let engine = engine_with(dir.path(), &bundle, CONFIG, None);
     again(&engine, "a");
     again(&engine, "comes later");
@@ -113,7 +128,7 @@ fn a_decision_takes_1024_rewards_and_knows_each_of_them_again() {
         .price(named("comes later", "s", "milk-0"), NOW + 1)
         .unwrap();
     again(&engine, "comes later");
-    assert_eq!(engine.status().rewards, 2048);
+    assert_eq!(engine.status().rewards, 1024 + 1100);
 }
 
 #[test]
@@ -259,7 +274,7 @@ fn a_deferred_price_counts_when_it_is_activated() {
     );
     engine.close().unwrap();
     drop(engine);
-    let journal = haggle_serve::Journal::existing(&dir.path().join("store")).unwrap();
+    let journal = Journal::existing(&dir.path().join("store")).unwrap();
     let exported = haggle_serve::export(&journal.reader(), &dir.path().join("out")).unwrap();
     assert_eq!(
         (exported.offers, exported.rewards),

@@ -136,7 +136,6 @@ impl AlternatingDuopoly {
             v_fixed: fixed[best],
             fixed_price: self.price(best),
             first_action: Some(self.price(first)),
-            first_actions: None,
             references: BTreeMap::from([
                 ("against_undercut_and_reset", against(Rival::UndercutAndReset)),
                 ("against_matcher", against(Rival::Matcher)),

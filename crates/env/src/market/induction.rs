@@ -141,7 +141,6 @@ impl Season {
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
-            first_actions: None,
             references,
             ..Oracle::default()
         })

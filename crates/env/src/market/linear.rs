@@ -142,7 +142,6 @@ impl ChangingDemand {
             v_fixed: revenue(fixed_price, (a_sum, b_sum)),
             fixed_price,
             first_action: Some(held(self.demand(0))),
-            first_actions: None,
             ..Oracle::default()
         })
     }
@@ -190,7 +189,6 @@ impl UnknownLinear {
             v_fixed: value,
             fixed_price: price,
             first_action: Some(price),
-            first_actions: None,
             ..Oracle::default()
         })
     }

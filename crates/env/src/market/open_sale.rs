@@ -74,7 +74,6 @@ impl SingleArrivals {
             v_fixed: fixed(fixed_price),
             fixed_price,
             first_action: Some(first.get()),
-            first_actions: None,
             references: BTreeMap::from([
                 ("fluid_resolve", fluid),
                 ("ladder", season.optimum().0),

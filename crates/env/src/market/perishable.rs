@@ -101,7 +101,6 @@ impl ContinuousSale {
             v_fixed: fixed(fixed_price).min(v_star), // where nothing can be gained, rounding may lift it above
             fixed_price,
             first_action: Some(self.price_scale + value(self.stock) - value(self.stock - 1)),
-            first_actions: None,
             references: BTreeMap::from([("fluid_bound", fluid * sold)]),
             ..Oracle::default()
         })

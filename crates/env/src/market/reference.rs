@@ -106,7 +106,6 @@ impl ReferencePrice {
             v_fixed: fixed[best],
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
-            first_actions: None,
             references: BTreeMap::from([("myopic", myopic)]),
             ..Oracle::default()
         })

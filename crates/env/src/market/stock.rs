@@ -49,7 +49,6 @@ impl StockedPrices {
             v_fixed: fixed(best),
             fixed_price: self.prices[best],
             first_action: Some(self.prices[first]),
-            first_actions: None,
             references: BTreeMap::from([("lp_per_period", lp), ("lp", lp * self.periods as f64)]),
             ..Oracle::default()
         })

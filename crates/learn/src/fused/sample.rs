@@ -84,10 +84,8 @@ impl Choices {
 /// Draws from scores of every row, as many as there are rungs.
 pub(crate) fn draw_by_rows(scores: &[f32], floor: f32, draws: &mut Draws<'_>) {
     let masks = draws.mask;
-    let rungs = scores.len() / masks.len().max(1);
-    let names: Vec<f32> = (0..masks.len()).map(|row| row as f32).collect();
-    let mut choices = Choices::new(1, rungs);
-    choices.see(&names, 1, masks);
+    let mut choices = Choices::new(0, scores.len() / masks.len().max(1));
+    choices.sights = Sights::each(masks);
     choices.judge(scores, floor, 1);
     choices.draw(1, draws);
 }

@@ -11,7 +11,7 @@ use super::optimiser::Optimiser;
 use super::soft::Soft;
 use super::terms::{ENTROPY, Sums, Terms};
 use crate::barrier::SpinBarrier;
-use crate::minibatch::Portion;
+use crate::minibatch::{Portion, minibatch};
 use crate::table::Table;
 use crate::update::KL_SLACK;
 use pulp::{Simd, WithSimd};
@@ -97,16 +97,11 @@ impl<'a> Worker<'a> {
     #[inline(always)]
     fn take(&mut self, epoch: usize, batch: usize) -> usize {
         let job = self.job;
-        let order = &job.orders[epoch];
-        let (from, to) = (
-            batch * order.len() / job.batches,
-            (batch + 1) * order.len() / job.batches,
-        );
+        let whole = minibatch(&job.orders[epoch], batch, job.batches);
         let sights = &job.table.sights;
         let threads = (self.number, job.exchange.places.len());
-        self.portion
-            .take(&order[from..to], &sights.of_row, sights.len(), threads);
-        to - from
+        self.portion.take(whole, &sights.of_row, sights.len(), threads);
+        whole.len()
     }
 
     #[inline(always)]

@@ -1,5 +1,5 @@
 use super::job::Job;
-use crate::minibatch::Portion;
+use crate::minibatch::{Portion, minibatch};
 use std::ops::Range;
 use tch::Tensor;
 
@@ -38,11 +38,8 @@ impl Pieces {
         let table = &job.table.sights;
         for order in job.orders {
             for batch in 0..job.batches {
-                let (from, to) = (
-                    batch * order.len() / job.batches,
-                    (batch + 1) * order.len() / job.batches,
-                );
-                portion.take(&order[from..to], &table.of_row, table.len(), (number, threads));
+                let whole = minibatch(order, batch, job.batches);
+                portion.take(whole, &table.of_row, table.len(), (number, threads));
                 let first = pieces.len();
                 let chunk = job.chunk.min(portion.sights.len()).max(1);
                 for begin in (0..portion.sights.len()).step_by(chunk) {
@@ -58,7 +55,7 @@ impl Pieces {
                     let place = |place: &u32| i64::from(*place) - begin as i64;
                     places.extend(portion.places[own].iter().map(place));
                 }
-                minibatches.push((first..pieces.len(), to - from));
+                minibatches.push((first..pieces.len(), whole.len()));
             }
         }
         let numbers = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(job.device);
