@@ -2,7 +2,7 @@
 
 use crate::{History, HistoryError, ImportReport, ItemInfo, Line, Session, Shelf, Source};
 use haggle_core::{Digest, PriceMinor};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
 
 /// No history has more weeks: twenty years. A wrong week number would otherwise ask for a shelf without end.
@@ -25,27 +25,48 @@ pub(crate) struct RawLine {
     pub(crate) price_minor: PriceMinor,
 }
 
-/// Puts everything in order and derives the posted prices; sessions without lines are dropped. `None` when nothing is left.
+/// Puts everything in order and derives the posted prices; `None` when no line is left. A session without lines is a visit
+/// that bought nothing, unless it is one of `cleaned`, whose lines were left out (returns, say): nobody knows what those did.
 pub(crate) fn assemble(
     mut sessions: Vec<RawSession>,
     mut lines: Vec<RawLine>,
     items: Vec<ItemInfo>,
+    cleaned: &HashSet<u32>,
     report: &mut ImportReport,
 ) -> Result<Option<History>, HistoryError> {
     report.sessions_reordered = sessions
         .windows(2)
         .filter(|pair| pair[1].time_s < pair[0].time_s)
         .count();
-    let read = lines.len();
+    let (rows, read) = (sessions.len(), lines.len());
     let items = order_items(items, &mut lines);
+    drop_emptied(&mut sessions, &mut lines, cleaned);
+    report.drop_rows("sessions of whose lines none was usable", rows - sessions.len());
     order_sessions(&mut sessions, &mut lines);
     merge(&mut lines);
     report.lines_merged = read - lines.len();
-    let before = sessions.len();
-    let history = link(&sessions, &lines, items)?;
-    let kept = history.as_ref().map_or(0, |history| history.sessions.len());
-    report.drop_rows("sessions without a usable line", before - kept);
-    Ok(history)
+    link(&sessions, &lines, items)
+}
+
+/// Leaves out the sessions that were cleaned of their last line; renumbers the lines.
+fn drop_emptied(sessions: &mut Vec<RawSession>, lines: &mut [RawLine], cleaned: &HashSet<u32>) {
+    let mut kept: Vec<bool> = (0..sessions.len() as u32)
+        .map(|session| !cleaned.contains(&session))
+        .collect();
+    for line in &*lines {
+        kept[line.session as usize] = true;
+    }
+    let mut place = Vec::with_capacity(kept.len());
+    let mut next = 0;
+    for kept in &kept {
+        place.push(next);
+        next += u32::from(*kept);
+    }
+    for line in lines {
+        line.session = place[line.session as usize];
+    }
+    let mut kept = kept.into_iter();
+    sessions.retain(|_| kept.next() == Some(true));
 }
 
 /// Sorts the items by name and renumbers the lines.
@@ -108,30 +129,13 @@ fn link(
     lines: &[RawLine],
     items: Vec<ItemInfo>,
 ) -> Result<Option<History>, HistoryError> {
-    let (Some(first), Some(last)) = (lines.first(), lines.last()) else {
+    let (Some(first), Some(last), false) = (sessions.first(), sessions.last(), lines.is_empty()) else {
         return Ok(None);
     };
-    let weeks = sessions[first.session as usize].week..sessions[last.session as usize].week + 1;
+    let weeks = first.week..last.week + 1;
     check_weeks(&weeks)?;
-    let of_session: Vec<&[RawLine]> = lines.chunk_by(|a, b| a.session == b.session).collect();
-    let kept = || {
-        of_session
-            .iter()
-            .map(|lines| &sessions[lines[0].session as usize])
-    };
-    let users = number_users(kept().filter_map(|session| session.user.as_deref()));
-    let mut linked = Vec::with_capacity(of_session.len());
-    let mut start = 0;
-    for (raw, lines) in kept().zip(&of_session) {
-        linked.push(Session {
-            id: raw.id.clone(),
-            user: raw.user.as_deref().map(|user| users[user]),
-            time_s: raw.time_s,
-            week: raw.week,
-            lines: start..start + lines.len(),
-        });
-        start += lines.len();
-    }
+    let users = number_users(sessions.iter().filter_map(|session| session.user.as_deref()));
+    let linked = link_sessions(sessions, lines, |user| users.get(user).copied());
     let seen = lines
         .iter()
         .map(|line| (line.item, sessions[line.session as usize].week, line.price_minor))
@@ -146,6 +150,27 @@ fn link(
         source: Source::default(),
         digest: Digest::of(&[]),
     }))
+}
+
+/// Sessions with their ranges of sorted, merged lines.
+pub(crate) fn link_sessions(
+    sessions: &[RawSession],
+    lines: &[RawLine],
+    number: impl Fn(&str) -> Option<u32>,
+) -> Vec<Session> {
+    let mut start = 0;
+    let link = |(place, raw): (u32, &RawSession)| {
+        let here = lines[start..].partition_point(|line| line.session == place);
+        start += here;
+        Session {
+            id: raw.id.clone(),
+            user: raw.user.as_deref().and_then(&number),
+            time_s: raw.time_s,
+            week: raw.week,
+            lines: start - here..start,
+        }
+    };
+    (0..).zip(sessions).map(link).collect()
 }
 
 /// Refuses more weeks than any shop has.

@@ -32,6 +32,8 @@ struct Reading {
     session_numbers: HashMap<String, u32>,
     stores: BTreeSet<String>,
     lines: Vec<RawLine>,
+    /// Sessions with a line that was left out.
+    cleaned: HashSet<u32>,
     items: Vec<ItemInfo>,
     item_numbers: HashMap<String, u32>,
 }
@@ -60,13 +62,13 @@ pub fn import_complete_journey(folder: &Path) -> Result<(History, ImportReport),
     }
     let promotions = Table::open(folder, "promotions", &PROMOTIONS)?;
     let mut report = reading.report;
-    let mut history =
-        assemble(reading.sessions, reading.lines, reading.items, &mut report)?.ok_or_else(|| {
-            HistoryError::Nothing {
-                folder: folder.to_owned(),
-                dropped: report.dropped_text(),
-            }
-        })?;
+    let (sessions, lines, items) = (reading.sessions, reading.lines, reading.items);
+    let mut history = assemble(sessions, lines, items, &reading.cleaned, &mut report)?.ok_or_else(|| {
+        HistoryError::Nothing {
+            folder: folder.to_owned(),
+            dropped: report.dropped_text(),
+        }
+    })?;
     history.source = reading.source;
     read_promotions(promotions, reading.stores, &mut history, &mut report)?;
     history.digest = history.source.digest();
@@ -111,14 +113,15 @@ impl Reading {
                 self.report.drop_row("lines of an unknown session");
                 continue;
             };
-            let Some(units) = u32::try_from(units).ok().filter(|units| *units > 0) else {
-                self.report.drop_row("lines with a quantity of 0 or less");
+            let units = u32::try_from(units).ok().filter(|units| *units > 0);
+            let (Some(units), true) = (units, price_minor.0 > 0) else {
+                self.cleaned.insert(session);
+                self.report.drop_row(match units {
+                    None => "lines with a quantity of 0 or less",
+                    Some(_) => "lines with a price below half a cent",
+                });
                 continue;
             };
-            if price_minor.0 == 0 {
-                self.report.drop_row("lines with a price below half a cent");
-                continue;
-            }
             if !seen.insert(fingerprint(&row)) {
                 self.report.drop_row("lines that repeat another in every field");
                 continue;

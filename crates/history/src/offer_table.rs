@@ -1,8 +1,7 @@
 //! The Parquet table of offers: its schema, and offers and purchase lines to and from its columns.
 
-use crate::assemble::{RawLine, RawSession, merge, number_users};
+use crate::assemble::{RawLine, RawSession, link_sessions, merge, number_users};
 use crate::columns::{Column, Columns, text, write};
-use crate::offers::link_sessions;
 use crate::{ItemInfo, Session};
 use haggle_core::{DecisionId, Digest, Logged, Mask, Offer, Pmf, PriceMinor};
 use parquet::data_type::ByteArray;

@@ -1,6 +1,8 @@
 //! Between lines and [`Offer`] records: one record for history, simulated and live logs.
 
-use crate::assemble::{RawLine, RawSession, check_weeks, merge, number_users, order_items, order_sessions};
+use crate::assemble::{
+    RawLine, RawSession, check_weeks, link_sessions, merge, number_users, order_items, order_sessions,
+};
 use crate::{History, HistoryError, ItemInfo, Line, Session, Shelf, Source, UNKNOWN_CATEGORY};
 use haggle_core::{Digest, Offer, encode_record};
 use std::collections::HashMap;
@@ -131,27 +133,6 @@ fn raw_lines(
         session.week = u32::try_from(weeks).unwrap_or(u32::MAX - 2) + 1;
     }
     Ok(rows)
-}
-
-/// Sessions with their ranges of sorted, merged lines.
-pub(crate) fn link_sessions(
-    sessions: &[RawSession],
-    lines: &[RawLine],
-    number: impl Fn(&str) -> Option<u32>,
-) -> Vec<Session> {
-    let mut start = 0;
-    let link = |(place, raw): (u32, &RawSession)| {
-        let here = lines[start..].partition_point(|line| line.session == place);
-        start += here;
-        Session {
-            id: raw.id.clone(),
-            user: raw.user.as_deref().and_then(&number),
-            time_s: raw.time_s,
-            week: raw.week,
-            lines: start - here..start,
-        }
-    };
-    (0..).zip(sessions).map(link).collect()
 }
 
 fn digest_of(offers: &[Offer]) -> Digest {

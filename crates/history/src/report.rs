@@ -16,6 +16,8 @@ pub struct ImportReport {
     pub dropped: BTreeMap<String, usize>,
     /// Sessions kept.
     pub sessions: usize,
+    /// Sessions that bought nothing.
+    pub sessions_without_purchase: usize,
     /// Sessions of nobody known.
     pub sessions_unregistered: usize,
     /// Sessions that stood in the file after a later one, and were put in order of time.
@@ -122,6 +124,11 @@ impl ImportReport {
             .iter()
             .filter(|session| session.user.is_none())
             .count();
+        self.sessions_without_purchase = history
+            .sessions
+            .iter()
+            .filter(|session| session.lines.is_empty())
+            .count();
         self.items = history.items.len();
         self.users = history.users.len();
         self.week_first = weeks.start;
@@ -170,8 +177,14 @@ impl fmt::Display for ImportReport {
         writeln!(f, "dropped   {}", self.dropped_text())?;
         writeln!(
             f,
-            "sessions  {:>9} ({} unregistered, {} put in order), each with a purchase: a trial is a visit in the same week",
-            self.sessions, self.sessions_unregistered, self.sessions_reordered
+            "sessions  {:>9} ({} unregistered, {} put in order), {}: a trial is a visit in the same week",
+            self.sessions,
+            self.sessions_unregistered,
+            self.sessions_reordered,
+            match self.sessions_without_purchase {
+                0 => "each with a purchase".to_owned(),
+                visits => format!("{visits} without a purchase"),
+            }
         )?;
         writeln!(
             f,

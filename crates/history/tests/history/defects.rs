@@ -4,7 +4,7 @@ use crate::shop::{LINES, SESSIONS, Shop};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use haggle_core::PriceMinor;
-use haggle_history::HistoryError;
+use haggle_history::{History, HistoryError};
 use std::io::Write;
 
 fn gzipped(text: &str) -> Vec<u8> {
@@ -121,7 +121,7 @@ fn what_is_left_out_is_counted_by_reason() {
         )
         .and(
             "lines.csv",
-            "s8,10,1,1,1,0\ns3,10,0,1,1,0\ns3,10,-2,1,1,0\ns3,10,1,0.00,1,0\n",
+            "s8,10,1,1,1,0\ns3,10,0,1,1,0\ns3,10,-2,1,1,0\ns9,10,1,0.00,1,0\n",
         )
         .and("lines.csv", "s1,10,2,1.00,1.00,0.0\ns3,30,1,5,5,0\n")
         .and("catalog.csv", "10,X,X,X,OTHER,X\n99,X,X,X,OTHER,X\n")
@@ -142,8 +142,8 @@ fn what_is_left_out_is_counted_by_reason() {
             ("lines with a price below half a cent", 1),
             ("lines with a quantity of 0 or less", 2),
             ("promotions of an item, store or week without sessions", 2),
+            ("sessions of whose lines none was usable", 1),
             ("sessions seen before", 1),
-            ("sessions without a usable line", 1),
         ]
     );
     assert_eq!(
@@ -159,6 +159,28 @@ fn what_is_left_out_is_counted_by_reason() {
         history.items[history.item_number("30").unwrap()].category,
         "unknown"
     );
+}
+
+#[test]
+fn a_session_without_lines_is_a_visit_that_bought_nothing() {
+    let visits = "s0,u8,1,2017-01-01T09:00:00,1,0,0\ns5,u9,1,2017-01-25T10:00:00,4,0,0\n";
+    let (history, report) = Shop::new().and("sessions.csv", visits).import();
+    assert_eq!((report.sessions, report.sessions_without_purchase), (5, 2));
+    assert!(report.to_string().contains("2 without a purchase"), "{report}");
+    assert_eq!(history.weeks(), 1..5);
+    let lines: Vec<(&str, usize)> = history
+        .sessions
+        .iter()
+        .map(|session| (session.id.as_str(), session.lines.len()))
+        .collect();
+    assert_eq!(lines, [("s0", 0), ("s1", 2), ("s2", 1), ("s3", 1), ("s5", 0)]);
+    assert_eq!(history.users, ["u1", "u2", "u8", "u9"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    history.save(&store, false).unwrap();
+    let loaded = History::load(&store).unwrap();
+    assert_eq!((loaded.sessions, loaded.users), (history.sessions, history.users));
 }
 
 #[test]
@@ -201,7 +223,7 @@ fn nothing_left_and_endless_weeks_are_refused() {
     assert_eq!(
         shop.refusal(),
         "SHOP: no session with a usable line; dropped: catalogue entries that never sold (2), \
-         lines with a quantity of 0 or less (1), sessions without a usable line (3)"
+         lines with a quantity of 0 or less (1), sessions of whose lines none was usable (1)"
     );
     let shop = Shop::new()
         .and("sessions.csv", "s4,u1,1,2017-02-25T10:00:00,9999,1,1\n")
