@@ -3,8 +3,9 @@
 //! Utility of item j in category c, with x the log price relative to base (clipped to the logged range) and r the
 //! remembered price on the same scale:
 //! `effect_j + loyalty_c L_j + last l_j + mailer_c m_j + display_c d_j + deep L_j ln(1 + choices) + taste' z (level_j)
-//!  - price_c exp(bend' z) x_j - news (x_j - r_j)`, with `price_c >= 0` and `news >= 0`: it falls in the own price for
-//! every visit. Once the memory has followed the price, `news` is gone: short- and long-run responses differ by it.
+//!  - price_c (1 + tilt_j) exp(bend' z) x_j - news (x_j - r_j)`, with `price_c >= 0`, `tilt_j >= -1` and `news >= 0`: it
+//! falls in the own price for every visit. Once the memory has followed the price, `news` is gone: short- and long-run
+//! responses differ by it.
 
 use crate::look::{AGENTS_MAX, Kind, Look, TASTE_LINES, TASTE_VALUE, TASTE_VISITS};
 use crate::rows::CategoryRows;
@@ -14,7 +15,8 @@ const LOYALTY: usize = 0;
 const MAILER: usize = 1;
 const DISPLAY: usize = 2;
 const PRICE: usize = 3;
-/// Shared slopes that categories are shrunk to come first; their local twins follow the item effects in this order.
+/// Shared slopes that categories are shrunk to come first; their local twins follow the item effects in this order, and
+/// the items' tilts follow those.
 const SLOPES: usize = 4;
 const LAST: usize = 4;
 const DEEP: usize = 5;
@@ -24,11 +26,15 @@ const BENDS: [usize; 3] = [TASTE_VALUE, TASTE_LINES, TASTE_VISITS];
 const LEVEL: usize = BEND + BENDS.len();
 const LEVELS: [usize; 2] = [TASTE_VALUE, TASTE_LINES];
 const SHARED: usize = LEVEL + LEVELS.len();
-const DESIGN_MAX: usize = AGENTS_MAX + SLOPES + SHARED;
+const DESIGN_MAX: usize = 2 * AGENTS_MAX + SLOPES + SHARED;
 
 const EFFECT_RIDGE: f64 = 0.01;
 /// Empirical-Bayes precision of price slopes between categories on the bundled data is 1.4.
 const SLOPE_RIDGE: f64 = 1.0;
+/// The prior deviation of an item's price slope from its category's, as a share of that, is .5.
+const TILT_RIDGE: f64 = 4.0;
+/// No item is more than three times as sensitive as its category.
+const TILT_MAX: f64 = 2.0;
 const PROMOTION_RIDGE: f64 = 2.0;
 const SHARED_RIDGE: f64 = 0.01;
 const BEND_RIDGE: f64 = 20.0;
@@ -62,19 +68,24 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// How strongly the log odds of an item fall with its log price when its price stays, >= 0.
-    pub fn slope_long(&self, look: &Look) -> f64 {
-        self.slope() * self.bend(look)
+    /// How strongly the log odds of item `j` fall with its log price when its price stays, >= 0.
+    pub fn slope_long(&self, look: &Look, j: usize) -> f64 {
+        self.slope() * (1.0 + self.tilts()[j]) * self.bend(look)
     }
 
     /// The same for a price that differs from the remembered one.
-    pub fn slope_short(&self, look: &Look) -> f64 {
-        self.slope_long(look) + self.shared[NEWS]
+    pub fn slope_short(&self, look: &Look, j: usize) -> f64 {
+        self.slope_long(look, j) + self.shared[NEWS]
     }
 
-    /// The slope of a visit with average tastes.
-    pub fn slope(&self) -> f64 {
+    /// The slope of the category for a visit with average tastes.
+    fn slope(&self) -> f64 {
         self.local[self.agents + PRICE]
+    }
+
+    /// By which share of the category's slope each item's differs from it.
+    fn tilts(&self) -> &[f64] {
+        &self.local[self.agents + SLOPES..]
     }
 
     fn bend(&self, look: &Look) -> f64 {
@@ -110,10 +121,10 @@ impl<'a> Choice<'a> {
 
     /// Utilities at relative log prices `x`, from those at base prices.
     pub fn at(&self, base: &[f64; AGENTS_MAX], look: &Look, x: &[f64; AGENTS_MAX]) -> [f64; AGENTS_MAX] {
-        let (slope, news) = (self.slope_long(look), self.shared[NEWS]);
+        let (slope, news) = (self.slope() * self.bend(look), self.shared[NEWS]);
         let mut utility = *base;
-        for j in 0..self.agents {
-            utility[j] -= slope * x[j] + news * (x[j] - look.items[j].reference);
+        for (j, tilt) in self.tilts().iter().enumerate() {
+            utility[j] -= slope * (1.0 + tilt) * x[j] + news * (x[j] - look.items[j].reference);
         }
         utility
     }
@@ -157,6 +168,7 @@ impl ChoiceFit<'_> {
         let local = self.kinds.iter().map(|kind| {
             let mut local: Vec<f64> = kind.items.iter().map(|item| item.share.ln()).collect();
             local.extend([1.0, 0.0, 0.0, 1.0]);
+            local.resize(local.len() + kind.items.len(), 0.0);
             local
         });
         Parameters {
@@ -176,11 +188,18 @@ impl Likelihood for ChoiceFit<'_> {
     }
 
     fn local(&self, group: usize) -> Vec<Prior> {
-        let mut priors = vec![Prior::ridge(EFFECT_RIDGE); self.kinds[group].items.len()];
+        let agents = self.kinds[group].items.len();
+        let mut priors = vec![Prior::ridge(EFFECT_RIDGE); agents];
         priors.push(Prior::ridge(PROMOTION_RIDGE).around(LOYALTY));
         priors.push(Prior::ridge(PROMOTION_RIDGE).around(MAILER));
         priors.push(Prior::ridge(PROMOTION_RIDGE).around(DISPLAY));
         priors.push(self.price(Prior::ridge(SLOPE_RIDGE).around(PRICE)));
+        let (low, high) = if self.with_price {
+            (-1.0, TILT_MAX)
+        } else {
+            (0.0, 0.0)
+        };
+        priors.extend(vec![Prior::ridge(TILT_RIDGE).within(low, high); agents]);
         priors
     }
 
@@ -238,18 +257,20 @@ impl Choice<'_> {
     fn design(&self, kind: &Kind, look: &Look, x: &[f64; AGENTS_MAX], j: usize, out: &mut [f64; DESIGN_MAX]) {
         let (own, agents) = (self.local.len(), self.agents);
         let (seen, bend) = (&look.items[j], self.bend(look));
-        out[..agents].fill(0.0);
+        let tilted = (1.0 + self.tilts()[j]) * bend * x[j];
+        out[..own].fill(0.0);
         out[j] = 1.0;
         out[agents + LOYALTY] = seen.loyalty;
         out[agents + MAILER] = seen.mailer;
         out[agents + DISPLAY] = seen.display;
-        out[agents + PRICE] = -bend * x[j];
+        out[agents + PRICE] = -tilted;
+        out[agents + SLOPES + j] = -self.slope() * bend * x[j];
         let shared = &mut out[own..own + SHARED];
         shared[LAST] = seen.last;
         shared[DEEP] = seen.loyalty * look.total.ln_1p();
         shared[NEWS] = seen.reference - x[j];
         for (k, taste) in BENDS.iter().enumerate() {
-            shared[BEND + k] = -self.slope() * bend * x[j] * look.tastes[*taste];
+            shared[BEND + k] = -self.slope() * tilted * look.tastes[*taste];
         }
         for (k, taste) in LEVELS.iter().enumerate() {
             shared[LEVEL + k] = kind.items[j].level * look.tastes[*taste];
@@ -259,17 +280,25 @@ impl Choice<'_> {
 
 /// How many shared parameters there are, and how many per category.
 pub(crate) fn shape(agents: &[usize]) -> (usize, Vec<usize>) {
-    (SHARED, agents.iter().map(|count| count + SLOPES).collect())
+    (SHARED, agents.iter().map(|count| 2 * count + SLOPES).collect())
 }
 
 /// Parameters of a known truth: item effects fall by .3 from item to item, tastes play no role.
 #[cfg(test)]
-pub(crate) fn known(kinds: &[Kind], price: &[f64], loyalty: f64, mailer: f64, news: f64) -> Parameters {
+pub(crate) fn known(
+    kinds: &[Kind],
+    price: &[f64],
+    tilts: &[f64],
+    loyalty: f64,
+    mailer: f64,
+    news: f64,
+) -> Parameters {
     let mut shared = vec![0.0; SHARED];
     (shared[LOYALTY], shared[MAILER], shared[NEWS]) = (loyalty, mailer, news);
     let local = |(kind, price): (&Kind, &f64)| {
         let mut local: Vec<f64> = (0..kind.items.len()).map(|j| -0.3 * j as f64).collect();
         local.extend([loyalty, mailer, 0.5, *price]);
+        local.extend(tilts);
         local
     };
     Parameters {
@@ -278,9 +307,10 @@ pub(crate) fn known(kinds: &[Kind], price: &[f64], loyalty: f64, mailer: f64, ne
     }
 }
 
-/// The estimates that [`known`] fixes: loyalty, mailer, and the price slope of a category.
+/// The estimates that [`known`] fixes: loyalty, and the price slope of each item.
 #[cfg(test)]
-pub(crate) fn estimates(parameters: &Parameters, category: usize) -> [f64; 3] {
-    let slopes = &parameters.local[category][parameters.local[category].len() - SLOPES..];
-    [slopes[LOYALTY], slopes[MAILER], slopes[PRICE]]
+pub(crate) fn estimates(parameters: &Parameters, category: usize, agents: usize) -> (f64, Vec<f64>) {
+    let choice = Choice::of(parameters, category, agents);
+    let slopes = choice.tilts().iter().map(|tilt| choice.slope() * (1.0 + tilt));
+    (choice.local[agents + LOYALTY], slopes.collect())
 }

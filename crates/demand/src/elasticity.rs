@@ -93,7 +93,7 @@ impl Member {
         let look = newcomer();
         let agents = kind.items.len();
         let outlook = self.outlook(category, kind, &look, &[0.0; AGENTS_MAX]);
-        let slope = Choice::of(&self.choice, category, agents).slope_long(&look);
+        let choice = Choice::of(&self.choice, category, agents);
         let kappa = Quantity::of(&self.quantity, category, agents).kappa();
         let escape = visit::outside(&self.visit, category) * (1.0 - outlook.visits);
         let worth =
@@ -103,13 +103,14 @@ impl Member {
             let (share, extra) = (outlook.shares[j], outlook.extra[j]);
             let felt = (1.0 - share) + escape * share;
             let rivals = (1.0 - escape) * share * (all - worth(j)) / worth(j);
-            slope * (felt - rivals) + kappa * extra / (1.0 + extra)
+            choice.slope_long(&look, j) * (felt - rivals) + kappa * extra / (1.0 + extra)
         };
         (0..agents).map(of).collect()
     }
 
     /// Own short, own long, together. With P the visit probability, s a share, g the outside slope and b the choice slope,
-    /// `d ln(P s) / d ln p = -b [(1 - s) + g (1 - P) s]`; units add `-kappa rate / (1 + rate)`.
+    /// `d ln(P s) / d ln p = -b [(1 - s) + g (1 - P) s]`, and `-b + (1 - g (1 - P)) sum s_k b_k` by all prices together;
+    /// units add `-kappa rate / (1 + rate)`.
     fn elasticity(&self, category: usize, kind: &Kind) -> [f64; 3] {
         let look = newcomer();
         let agents = kind.items.len();
@@ -118,14 +119,17 @@ impl Member {
         let kappa = Quantity::of(&self.quantity, category, agents).kappa();
         let escape = visit::outside(&self.visit, category) * (1.0 - outlook.visits);
         let (mut sums, mut total) = ([0.0; 3], 0.0);
+        let mean: f64 = (0..agents)
+            .map(|k| outlook.shares[k] * choice.slope_long(&look, k))
+            .sum();
         for j in 0..agents {
             let (share, extra) = (outlook.shares[j], outlook.extra[j]);
             let units = share * (1.0 + extra);
             let quantity = kappa * extra / (1.0 + extra);
             let felt = (1.0 - share) + escape * share;
-            sums[0] -= units * (choice.slope_short(&look) * felt + quantity);
-            sums[1] -= units * (choice.slope_long(&look) * felt + quantity);
-            sums[2] -= units * (choice.slope_long(&look) * escape + quantity);
+            sums[0] -= units * (choice.slope_short(&look, j) * felt + quantity);
+            sums[1] -= units * (choice.slope_long(&look, j) * felt + quantity);
+            sums[2] -= units * (choice.slope_long(&look, j) - (1.0 - escape) * mean + quantity);
             total += units;
         }
         sums.map(|sum| sum / total)

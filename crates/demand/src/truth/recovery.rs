@@ -1,21 +1,17 @@
 //! What a fit on the true shop's sessions finds.
 
-use super::shop::{AGENTS, KAPPA, LOYALTY, OUTSIDE, PRICE, config, fitted, simulate, truth};
+use super::shop::{AGENTS, KAPPA, LOYALTY, OUTSIDE, PRICE, TILTS, config, fitted, simulate, truth};
 use crate::model::Member;
 use crate::quantity::Quantity;
 use crate::{DemandModel, FitConfig, fit};
 
-/// Price slope, loyalty, outside slope and kappa of one category under every member.
-fn estimates(model: &DemandModel, category: usize) -> Vec<[f64; 4]> {
+/// The price slope of each item, loyalty, outside slope and kappa of one category under every member.
+fn estimates(model: &DemandModel, category: usize) -> Vec<Vec<f64>> {
     let of = |member: &Member| {
-        let [loyalty, _, price] = crate::choice::estimates(&member.choice, category);
+        let (loyalty, mut all) = crate::choice::estimates(&member.choice, category, AGENTS);
         let kappa = Quantity::of(&member.quantity, category, AGENTS).kappa();
-        [
-            price,
-            loyalty,
-            crate::visit::outside(&member.visit, category),
-            kappa,
-        ]
+        all.extend([loyalty, crate::visit::outside(&member.visit, category), kappa]);
+        all
     };
     model.content.members.iter().map(of).collect()
 }
@@ -31,15 +27,15 @@ fn a_known_truth_is_recovered_within_its_uncertainty() {
     let model = fitted(&truth, 11, 9);
     for (category, price) in PRICE.iter().enumerate() {
         let members = estimates(&model, category);
-        for (which, (name, true_value)) in [
-            ("price", *price),
-            ("loyalty", LOYALTY),
-            ("outside", OUTSIDE),
-            ("kappa", KAPPA),
-        ]
-        .into_iter()
-        .enumerate()
-        {
+        let items = (0..AGENTS).map(|agent| {
+            (
+                format!("price slope of item {agent}"),
+                price * (1.0 + TILTS[agent]),
+            )
+        });
+        let rest = [("loyalty", LOYALTY), ("outside", OUTSIDE), ("kappa", KAPPA)];
+        let rest = rest.map(|(name, value)| (name.to_owned(), value));
+        for (which, (name, true_value)) in items.chain(rest).enumerate() {
             let spread = deviation(
                 &members[1..]
                     .iter()

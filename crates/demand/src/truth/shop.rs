@@ -18,6 +18,8 @@ pub(super) const USERS: u32 = 300;
 pub(super) const WEEKS: u32 = 24;
 pub(super) const SESSIONS_A_WEEK: usize = 400;
 pub(super) const PRICE: [f64; CATEGORIES] = [1.0, 2.0, 3.0];
+/// By which share the price slope of each item differs from its category's.
+pub(super) const TILTS: [f64; AGENTS] = [0.4, 0.0, -0.4];
 pub(super) const OUTSIDE: f64 = 0.5;
 pub(super) const KAPPA: f64 = 1.0;
 pub(super) const LOYALTY: f64 = 0.8;
@@ -71,7 +73,7 @@ pub(super) fn selection(kinds: &[Kind]) -> Selection {
 pub(super) fn truth() -> DemandModel {
     let kinds = kinds();
     let member = |news: f64, outside: f64| Member {
-        choice: crate::choice::known(&kinds, &PRICE, LOYALTY, MAILER, news),
+        choice: crate::choice::known(&kinds, &PRICE, &TILTS, LOYALTY, MAILER, news),
         visit: crate::visit::known(CATEGORIES, -0.8, outside),
         quantity: crate::quantity::known(&kinds, -0.7, KAPPA),
         multiplicity: vec![1.2; CATEGORIES],
