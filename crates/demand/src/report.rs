@@ -33,6 +33,8 @@ pub struct FitReport {
     pub items: usize,
     /// Training and test choices.
     pub occasions: [usize; 2],
+    /// Sessions of the training weeks that bought nothing. Where a log lacks those, "all prices together" looks weaker than it is.
+    pub visits_without_purchase: usize,
     /// Nats per test choice.
     pub choice_nats: f64,
     /// The same model fitted without prices.
@@ -100,6 +102,10 @@ impl FitReport {
             categories: content.kinds.len(),
             items: content.kinds.iter().map(|kind| kind.items.len()).sum(),
             occasions: [training.occasions.iter().map(Vec::len).sum(), choices],
+            visits_without_purchase: history.sessions[history.sessions_in(&content.train_weeks)]
+                .iter()
+                .filter(|session| session.lines.is_empty())
+                .count(),
             choice_nats: nats,
             choice_nats_price_free: score(&price_free).0,
             choice_accuracy: accuracy,
@@ -164,8 +170,15 @@ impl fmt::Display for FitReport {
         } = &self.chain_week;
         writeln!(
             f,
-            "incidence (chain-week): {items} items, {purchases} test purchases; trial = a session of the week\n"
+            "incidence (chain-week): {items} items, {purchases} test purchases; trial = a session of the week"
         )?;
+        if self.visits_without_purchase == 0 {
+            writeln!(
+                f,
+                "every session bought something: what all prices do together to visits is weaker here than it is"
+            )?;
+        }
+        writeln!(f)?;
         writeln!(
             f,
             "{:<34}{:>10}{:>14}{:>8}",
