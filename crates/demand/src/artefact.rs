@@ -1,4 +1,4 @@
-//! The saved model: one JSON object `{"format": 1, "digest": .., "model": {..}}`, the digest being that of the compact
+//! The saved model: one JSON object `{"format": 2, "digest": .., "model": {..}}`, the digest being that of the compact
 //! JSON of `model`. Numbers are written with all their digits, so that a model reads back as the same model.
 
 use crate::error::DemandError;
@@ -12,7 +12,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The format that this program writes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 #[derive(Serialize)]
 struct Written<'a> {
@@ -79,7 +79,7 @@ impl DemandModel {
         let header: Header = serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string()))?;
         if header.format != FORMAT {
             return Err(refuse(format!(
-                "its format is {}, this program reads format {FORMAT}",
+                "its format is {}, this program reads format {FORMAT}: fit it again",
                 header.format
             )));
         }

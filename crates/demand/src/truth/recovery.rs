@@ -121,8 +121,8 @@ fn an_artefact_reads_back_as_itself_and_damage_is_refused() {
         DemandModel::load(&path).unwrap_err().to_string()
     };
     assert!(
-        refused(&text.replacen("\"format\":1", "\"format\":2", 1))
-            .ends_with("its format is 2, this program reads format 1")
+        refused(&text.replacen("\"format\":2", "\"format\":1", 1))
+            .ends_with("its format is 1, this program reads format 2: fit it again")
     );
     assert!(refused(&text.replacen("\"seed\":1", "\"seed\":2", 1)).contains("its digest says"));
     assert!(refused(&text.replacen("[1.2,1.2,1.2]", "[1.2,1.2]", 1)).contains("multiplicities of member 0"));
