@@ -2,10 +2,14 @@
 //!
 //! Utility of item j in category c, with x the log price relative to base (clipped to the logged range) and r the
 //! remembered price on the same scale:
-//! `effect_j + loyalty_c L_j + last l_j + mailer_c m_j + display_c d_j + deep L_j ln(1 + choices) + taste' z (level_j)
-//!  - price_c (1 + tilt_j) exp(bend' z) x_j - news (x_j - r_j)`, with `price_c >= 0`, `tilt_j >= -1` and `news >= 0`: it
-//! falls in the own price for every visit. Once the memory has followed the price, `news` is gone: short- and long-run
-//! responses differ by it.
+//!
+//! ```text
+//! effect_j + loyalty_c L_j + last l_j + mailer_c m_j + display_c d_j + deep L_j ln(1 + choices) + taste' z (level_j)
+//!     - price_c (1 + tilt_j) exp(bend' z) x_j - news (x_j - r_j)
+//! ```
+//!
+//! With `price_c >= 0`, `tilt_j >= -1` and `news >= 0` it falls in the own price for every visit. Once the memory has
+//! followed the price, `news` is gone: short- and long-run responses differ by it.
 
 use crate::look::{AGENTS_MAX, Kind, Look, TASTE_LINES, TASTE_VALUE, TASTE_VISITS};
 use crate::rows::CategoryRows;
