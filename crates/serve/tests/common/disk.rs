@@ -8,11 +8,12 @@ use std::process::Command;
 pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None where the system does not let us.
+    /// Room for several volumes of 8 MiB beside what a load writes before the disk is filled: so that there is room again
+    /// afterwards. None where the system does not let us.
     pub fn mount(at: &Path) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(at);
+        mount.args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(at);
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         mounted.then(|| Self(at.to_owned()))
     }
@@ -20,7 +21,7 @@ impl SmallDisk {
     /// Leaves no room. The file is to be removed where room is wanted again.
     pub fn fill(&self) -> PathBuf {
         let ballast = self.0.join("ballast");
-        let written = fs::write(&ballast, vec![1; 32 << 20]);
+        let written = fs::write(&ballast, vec![1; 64 << 20]);
         assert!(written.is_err(), "the disk is full now");
         ballast
     }
