@@ -67,17 +67,15 @@ fn power_cuts_lose_nothing_that_was_acknowledged() {
     let (cuts, mut acknowledged, mut lost, mut wrong) = (share(50), 0, 0, 0);
     for n in 0..cuts {
         std::thread::sleep(Duration::from_millis(50 + 17 * (n as u64 % 11)));
-        let image = daemon.paused(|| {
-            // What was acknowledged before the power went.
-            let sent = load.acknowledged();
-            (rig.cut(), sent)
+        // The shops wait meanwhile, so that the disk is large enough however fast they are.
+        let (sent, there) = daemon.paused(|| {
+            let sent = load.acknowledged(); // before the power went
+            let after = rig.cut().mount();
+            let store = after.folder().join("store");
+            let found = check(&store, false).unwrap();
+            assert!(found.sound() && found.lost.is_empty(), "{found:?}");
+            (sent, load::rewards_of(&store))
         });
-        let (image, sent) = image;
-        let after = image.mount();
-        let store = after.folder().join("store");
-        let found = check(&store, false).unwrap();
-        assert!(found.sound() && found.lost.is_empty(), "{found:?}");
-        let there = load::rewards_of(&store);
         acknowledged = sent.len();
         let (gone, changed) = sent.compare_with(&there);
         (lost, wrong) = (lost + gone, wrong + changed);
