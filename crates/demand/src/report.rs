@@ -34,7 +34,7 @@ pub struct FitReport {
     /// Training and test choices.
     pub occasions: [usize; 2],
     /// Sessions of the training weeks that bought nothing. Where a log lacks those, "all prices together" looks weaker than it is.
-    pub visits_without_purchase: usize,
+    pub sessions_without_purchase: usize,
     /// Nats per test choice.
     pub choice_nats: f64,
     /// The same model fitted without prices.
@@ -102,7 +102,7 @@ impl FitReport {
             categories: content.kinds.len(),
             items: content.kinds.iter().map(|kind| kind.items.len()).sum(),
             occasions: [training.occasions.iter().map(Vec::len).sum(), choices],
-            visits_without_purchase: history.sessions[history.sessions_in(&content.train_weeks)]
+            sessions_without_purchase: history.sessions[history.sessions_in(&content.train_weeks)]
                 .iter()
                 .filter(|session| session.lines.is_empty())
                 .count(),
@@ -172,10 +172,10 @@ impl fmt::Display for FitReport {
             f,
             "incidence (chain-week): {items} items, {purchases} test purchases; trial = a session of the week"
         )?;
-        if self.visits_without_purchase == 0 {
+        if self.sessions_without_purchase == 0 {
             writeln!(
                 f,
-                "every session bought something: what all prices do together to visits is weaker here than it is"
+                "every session bought something: how visits answer to all prices together is underestimated"
             )?;
         }
         writeln!(f)?;
